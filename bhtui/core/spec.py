@@ -1,0 +1,174 @@
+"""What was declared: the configuration after it was checked, as frozen values.
+
+Durations are seconds, sizes bytes, CPU in cores. Paths are absolute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Condition(StrEnum):
+    """What a dependency must have reached, in Compose's words."""
+
+    STARTED = "service_started"
+    HEALTHY = "service_healthy"
+    COMPLETED = "service_completed_successfully"
+
+
+class Restart(StrEnum):
+    """When an ended process is started again, in Compose's words."""
+
+    NO = "no"
+    ON_FAILURE = "on-failure"
+    ALWAYS = "always"
+    UNLESS_STOPPED = "unless-stopped"
+
+
+class ProbeKind(StrEnum):
+    """How a probe asks."""
+
+    TCP = "tcp"
+    HTTP = "http"
+    GRPC = "grpc"  # grpc.health.v1, and the contract where it is offered
+    COMMAND = "test"
+    LOG = "log"
+    NONE = "none"  # healthy as long as it runs
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeSpec:
+    """How the health of an instance is found out."""
+
+    kind: ProbeKind = ProbeKind.NONE
+    target: str = ""
+    """`host:port` (tcp, grpc; also `unix:PATH` for grpc), URL (http), regular expression (log)."""
+    command: tuple[str, ...] = ()
+    interval: float = 5.0
+    timeout: float = 5.0
+    retries: int = 3
+    """Failures in a row after which a healthy instance is unhealthy."""
+    successes: int = 1
+    """Successes in a row after which an unhealthy instance is healthy."""
+    start_period: float = 0.0
+    """Failures within this time after the start are not counted."""
+    ready_timeout: float = 30.0
+    """A start that is not healthy after this long has failed."""
+    liveness: bool = False
+    """Whether an instance that became unhealthy is restarted."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestartSpec:
+    """The restart policy: wait delay, delay * factor, ... up to maximum, with jitter; give up at the start limit."""
+
+    policy: Restart = Restart.ON_FAILURE
+    delay: float = 0.02
+    factor: float = 2.0
+    maximum: float = 60.0
+    jitter: float = 0.1
+    """Part of the delay by which it varies either way."""
+    start_limit: int = 10
+    """Restarts within start_window after which the instance is failed; 0: never."""
+    start_window: float = 60.0
+    reset_after: float = 10.0
+    """A run of this length sets the delay back."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsSpec:
+    """What an instance may use; None: no limit."""
+
+    memory: int | None = None
+    cpu: float | None = None
+    pids: int | None = None
+    iops: int | None = None
+    bandwidth: int | None = None
+    nice: int | None = None
+    ionice: str | None = None
+    """`idle`, `best-effort:0-7` or `realtime:0-7`."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopSpec:
+    """How an instance is asked to end, before it is killed with all its children."""
+
+    signal: str = "SIGTERM"
+    grace: float = 10.0
+    command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RotateSpec:
+    """When a captured log is rotated and what is kept."""
+
+    max_size: int = 100 << 20
+    max_age: float = 7 * 86400.0
+    max_backups: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSpec:
+    """One service."""
+
+    name: str
+    command: tuple[str, ...]
+    working_dir: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """With env_file merged in, env_file first."""
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """Variable name to the file its value is read from at start; never shown, never stored."""
+    user: str = ""
+    umask: int | None = None
+    depends_on: Mapping[str, Condition] = field(default_factory=dict)
+    probe: ProbeSpec = ProbeSpec()
+    restart: RestartSpec = RestartSpec()
+    stop: StopSpec = StopSpec()
+    limits: LimitsSpec = LimitsSpec()
+    rlimits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """`nofile` and the like to (soft, hard); -1 is unlimited."""
+    replicas: int = 1
+    ports: tuple[int, ...] = ()
+    """TCP ports it will listen on; checked to be free before a start, so that the holder can be named."""
+    data: tuple[str, ...] = ()
+    metrics: str = ""
+    """URL of its Prometheus text, or empty."""
+    contract: str = ""
+    """gRPC address at which it speaks blackhole.service.v1, or empty."""
+    reload_signal: str = ""
+    """Signal that makes it read its configuration again, or empty."""
+    rotate: RotateSpec = RotateSpec()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    tuning: Mapping[str, str] = field(default_factory=dict)
+    """The guide's `performance.<service>` keys, handed on as BLACKHOLE_TUNING_<KEY>."""
+
+    def instance_names(self) -> tuple[str, ...]:
+        """The names of its instances, `api-1` first."""
+        return tuple(f"{self.name}-{index}" for index in range(1, self.replicas + 1))
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsSpec:
+    """The Prometheus endpoint and the history."""
+
+    listen: str = ""
+    """`127.0.0.1:9090`, or empty: no endpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """Everything that one host's configuration declares."""
+
+    services: Mapping[str, ServiceSpec] = field(default_factory=dict)
+    metrics: MetricsSpec = MetricsSpec()
+    log_level: str = "info"
+    log_format: str = "text"
+    sections: Mapping[str, Any] = field(default_factory=dict)
+    """The guide's other sections (`backup alerts maintenance performance automation logging`), checked, as plain data."""
+    digest: str = ""
+    """SHA-256 of the source, hex."""
+    source: str = ""
+    """Path of the file it was read from, or empty."""

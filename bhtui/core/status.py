@@ -1,0 +1,62 @@
+"""What `status` shows: the host and each instance, as seen at one moment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .spec import ProbeKind
+from .states import Goal, Health, Result, State
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceStatus:
+    """One instance. Unknown numbers are None, never 0."""
+
+    service: str
+    instance: str
+    state: State
+    goal: Goal
+    health: Health
+    health_detail: str = ""
+    """What the last probe said, when it was not well."""
+    probe: ProbeKind = ProbeKind.NONE
+    result: Result = Result.NONE
+    pid: int | None = None
+    uptime_seconds: float | None = None
+    restarts: int = 0
+    next_start_seconds: float | None = None
+    """Seconds until the next start, in `backoff`."""
+    cpu_percent: float | None = None
+    """Of one core."""
+    memory_bytes: int | None = None
+    memory_limit_bytes: int | None = None
+    limits_held_by: str = ""
+    """`cgroup v2`, `cgroup v1`, `rlimits`, or empty: no limit."""
+    last_error: str = ""
+    """Why it is not running, with its last log lines."""
+    waiting_for: str = ""
+    since_ns: int = 0
+    """When it entered its state."""
+    threads: int | None = None
+    fds: int | None = None
+    ports: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HostStatus:
+    """The host as its agent sees it."""
+
+    hostname: str
+    os: str = ""
+    uptime_seconds: float = 0.0
+    load1: float = 0.0
+    cpu_percent: float | None = None
+    """Of all cores together, 0 to 100."""
+    cpus: int = 1
+    memory_used_bytes: int = 0
+    memory_total_bytes: int = 0
+    disk_used_percent: float = 0.0
+    """Of the file system that holds the agent's state."""
+    time_ns: int = 0
+    last_backup_ns: int = 0
+    """0: none."""
