@@ -1,7 +1,7 @@
 """Generates the Python stubs in bhtui/rpc from the files in this folder: `python protos/generate.py [TARGET]`.
 
-protoc names Python modules after the proto files' paths, `blackhole.v1.x_pb2`; the imports are moved under `bhtui.rpc`, so
-that no top-level package besides ours is installed.
+protoc names Python modules after the proto files' paths, `blackhole.v1.x_pb2`; the imports are moved under `bhtui.rpc`,
+so that no top-level package besides ours is installed.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ def find_cycle(needs: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
         if stack:
             path.append(start)
         while stack:
-            name, rest = stack[-1]
+            rest = stack[-1][1]
             following = next((n for n in rest if n in needs and n not in done), None)
             if following is None:
                 stack.pop()

@@ -167,7 +167,7 @@ class Spec:
     log_level: str = "info"
     log_format: str = "text"
     sections: Mapping[str, Any] = field(default_factory=dict)
-    """The guide's other sections (`backup alerts maintenance performance automation logging`), checked, as plain data."""
+    """The guide's other sections (`backup alerts maintenance automation logging`), checked, as plain data."""
     digest: str = ""
     """SHA-256 of the source, hex."""
     source: str = ""

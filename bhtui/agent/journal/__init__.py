@@ -1,1 +1,1 @@
-"""Operations: planned, written down before each step, run, undone, settled after a crash. Knows no service and no backup."""
+"""Operations: planned, written down before each step, run, undone, settled after a crash. Knows no room."""
