@@ -1,0 +1,35 @@
+"""Waiting for a condition with a deadline: tests never sleep for luck."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def until(condition: Callable[[], T], deadline: float = 20.0, what: str = "") -> T:
+    """The first true value of the condition; fails with `what` after `deadline` seconds."""
+    end = time.monotonic() + deadline
+    while True:
+        if value := condition():
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {deadline:g} s: {what or condition}; last value {value!r}")
+        time.sleep(0.01)
+
+
+async def eventually(condition: Callable[[], T | Awaitable[T]], deadline: float = 20.0, what: str = "") -> T:
+    """As `until`, for conditions that may be awaited, without stopping the loop."""
+    end = time.monotonic() + deadline
+    while True:
+        value = condition()
+        if isinstance(value, Awaitable):
+            value = await value
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {deadline:g} s: {what or condition}; last value {value!r}")
+        await asyncio.sleep(0.01)
