@@ -1,0 +1,52 @@
+"""What can be asked for as an operation. Names of fields are those of the API's messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class StartRequest:
+    """Start services with what they depend on; none: all."""
+
+    services: tuple[str, ...] = ()
+    config_yaml: str = ""
+    """Text of another configuration file to load first, whole; empty: the one that is loaded."""
+    config_path: str = ""
+    debug: bool = False
+    """Sets BLACKHOLE_DEBUG=1 and LOG_LEVEL=debug for this run of the processes."""
+    enable_pprof: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequest:
+    """Stop services with what depends on them; none: all."""
+
+    services: tuple[str, ...] = ()
+    force: bool = False
+    """Takes over from open operations, and does not wait for what depends on the services."""
+    timeout: float = 0.0
+    """Seconds of grace before SIGKILL; 0: as each service declares."""
+    emergency: bool = False
+    """Kills every process of every service at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestartRequest:
+    """Restart services; none: all."""
+
+    services: tuple[str, ...] = ()
+    rolling: bool = False
+    """One instance at a time, the next only when the last is healthy; stops at the first failure."""
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadConfigRequest:
+    """Read the configuration again and restart what the difference touches."""
+
+    config_yaml: str = ""
+    config_path: str = ""
+
+
+Request = StartRequest | StopRequest | RestartRequest | ReloadConfigRequest
