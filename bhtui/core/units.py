@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 
 _DURATION = {
     "ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0,
@@ -57,3 +58,9 @@ def format_age(seconds: float) -> str:
         if whole >= size:
             return f"{whole // size} {unit}"
     return f"{whole} s"
+
+
+def format_time(time_ns: int) -> str:
+    """RFC 3339 with nanoseconds, in UTC, for Unix nanoseconds: `2026-03-01T12:00:00.123456789Z`."""
+    seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{nanoseconds:09d}Z"

@@ -1,0 +1,211 @@
+"""The typed client of an agent. Every call has a deadline or, where it follows, an end; errors are those of core."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar, cast
+
+import grpc
+import grpc.aio
+from google.protobuf.message import Message
+
+from bhtui.core.errors import NoConnection
+
+from . import errors, options
+from .blackhole.v1 import (
+    agent_pb2,
+    agent_pb2_grpc,
+    backup_pb2,
+    backup_pb2_grpc,
+    config_pb2,
+    config_pb2_grpc,
+    events_pb2,
+    events_pb2_grpc,
+    logs_pb2,
+    logs_pb2_grpc,
+    metrics_pb2,
+    metrics_pb2_grpc,
+    operations_pb2,
+    operations_pb2_grpc,
+    status_pb2,
+    status_pb2_grpc,
+)
+
+T = TypeVar("T")
+
+TIMEOUT = 10.0
+"""Seconds that a call waits for its answer."""
+
+LONG_TIMEOUT = 60.0
+"""Of calls behind which services are probed, stopped or counted."""
+
+
+CLOSED = "cannot reach the agent: this connection was closed"
+
+
+def this_actor() -> operations_pb2.Actor:
+    """Who sits here: the login name (under sudo, the person's own) and the machine's name."""
+    name = os.environ.get("SUDO_USER", "") if os.getuid() == 0 else ""
+    if not name:
+        try:
+            name = pwd.getpwuid(os.getuid()).pw_name
+        except KeyError:
+            name = f"uid {os.getuid()}"
+    return operations_pb2.Actor(name=name, origin=os.uname().nodename)
+
+
+class AgentClient:
+    """Calls to one agent through its Unix socket, its own or one that SSH forwards. Owned by one event loop.
+
+    All methods raise the errors of core: NoConnection when the agent cannot be reached, NotFound, Refused, UsageError.
+    Streams are async iterators; closing one (or cancelling its reader) ends the call.
+    """
+
+    def __init__(self, socket_path: Path | str, timeout: float = TIMEOUT) -> None:
+        self.socket_path = str(socket_path)
+        self._timeout = timeout
+        self._channel = grpc.aio.insecure_channel(f"unix:{self.socket_path}", options=options.CLIENT)
+        self._agent = agent_pb2_grpc.AgentStub(self._channel)
+        self._backup = backup_pb2_grpc.BackupStub(self._channel)
+        self._config = config_pb2_grpc.ConfigStub(self._channel)
+        self._events = events_pb2_grpc.EventsStub(self._channel)
+        self._logs = logs_pb2_grpc.LogsStub(self._channel)
+        self._metrics = metrics_pb2_grpc.MetricsStub(self._channel)
+        self._operations = operations_pb2_grpc.OperationsStub(self._channel)
+        self._status = status_pb2_grpc.StatusStub(self._channel)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Ends all calls."""
+        await self._channel.close()
+
+    # The agent itself
+
+    async def info(self) -> agent_pb2.AgentInfo:
+        return await self._ask(self._agent.Info, agent_pb2.AgentInfoRequest())
+
+    async def shutdown(self, keep_services: bool = False) -> None:
+        """Ends services, agent and keeper, or the agent alone; returns when that has begun."""
+        await self._ask(self._agent.Shutdown, agent_pb2.ShutdownRequest(keep_services=keep_services), LONG_TIMEOUT)
+
+    async def upgrade(self, bundle_dir: str = "") -> str:
+        """Replaces keeper and agent by those of a placed bundle (empty: the host's own installation); the version."""
+        request = agent_pb2.UpgradeRequest(bundle_dir=bundle_dir)
+        return (await self._ask(self._agent.Upgrade, request, LONG_TIMEOUT)).version
+
+    # What is
+
+    async def status(self, names: Iterable[str] = ()) -> status_pb2.Snapshot:
+        return await self._ask(self._status.Get, status_pb2.StatusRequest(names=names))
+
+    async def check_health(self, names: Iterable[str] = ()) -> status_pb2.Snapshot:
+        """Runs every probe now."""
+        return await self._ask(self._status.CheckHealth, status_pb2.StatusRequest(names=names), LONG_TIMEOUT)
+
+    def watch_status(self, names: Iterable[str] = (), interval: float = 1.0) -> AsyncIterator[status_pb2.Snapshot]:
+        """Everything once, then what changed, at least once an interval (seconds); silence is a lost connection."""
+        request = status_pb2.StatusRequest(names=names, interval=interval)
+        return self._stream(self._status.Watch, request, silence=self._timeout + 3 * interval)
+
+    async def series(self, request: metrics_pb2.SeriesRequest) -> metrics_pb2.SeriesResponse:
+        return await self._ask(self._metrics.Read, request)
+
+    async def backups(self, services: Iterable[str] = ()) -> backup_pb2.ListBackupsResponse:
+        return await self._ask(self._backup.List, backup_pb2.ListBackupsRequest(services=services), LONG_TIMEOUT)
+
+    # Operations
+
+    async def plan(self, request: operations_pb2.OperationRequest) -> operations_pb2.OperationPlan:
+        return await self._ask(self._operations.Plan, request)
+
+    async def begin(self, request: operations_pb2.OperationRequest) -> operations_pb2.Operation:
+        """Begins the operation under the request's id; asking again with the same id answers with the same one."""
+        return await self._ask(self._operations.Begin, request)
+
+    async def operation(self, operation_id: str) -> operations_pb2.Operation:
+        return await self._ask(self._operations.Get, operations_pb2.GetOperationRequest(id=operation_id))
+
+    async def operations(self, limit: int = 50, open_only: bool = False) -> list[operations_pb2.Operation]:
+        """Newest first."""
+        request = operations_pb2.ListOperationsRequest(limit=limit, open_only=open_only)
+        return list((await self._ask(self._operations.List, request)).operations)
+
+    def watch_operation(self, operation_id: str) -> AsyncIterator[operations_pb2.Operation]:
+        """The operation now and at each change, until it has ended."""
+        return self._stream(self._operations.Watch, operations_pb2.GetOperationRequest(id=operation_id))
+
+    async def cancel(self, operation_id: str) -> operations_pb2.Operation:
+        request = operations_pb2.CancelOperationRequest(id=operation_id, actor=this_actor())
+        return await self._ask(self._operations.Cancel, request)
+
+    # Events and logs
+
+    def events(
+        self, after: int = 0, follow: bool = False, kinds: Iterable[str] = (), tail: int = 0
+    ) -> AsyncIterator[events_pb2.EventBatch]:
+        """Events after a sequence number, oldest first, in batches."""
+        request = events_pb2.EventsRequest(after=after, follow=follow, kinds=kinds, tail=tail)
+        return self._stream(self._events.Read, request, silence=None if follow else LONG_TIMEOUT)
+
+    def logs(self, request: logs_pb2.LogsRequest) -> AsyncIterator[logs_pb2.LogBatch]:
+        """Lines in time order, in batches. A search may be silent for long: only the end of the connection ends it."""
+        return self._stream(self._logs.Read, request)
+
+    # Configuration
+
+    async def config(self) -> config_pb2.ConfigText:
+        return await self._ask(self._config.Get, config_pb2.GetConfigRequest())
+
+    async def validate(self, yaml: str = "", path: str = "") -> config_pb2.ValidateResponse:
+        """Checks a text, or the file on the host's disk when it is empty, as that host would."""
+        return await self._ask(self._config.Validate, config_pb2.ConfigText(yaml=yaml, path=path))
+
+    async def _ask(self, method: Callable[..., Awaitable[T]], request: Message, timeout: float | None = None) -> T:
+        try:
+            return await method(request, timeout=timeout or self._timeout)
+        except grpc.aio.AioRpcError as error:
+            raise errors.from_rpc(error) from None
+        except grpc.aio.UsageError:
+            raise NoConnection(CLOSED) from None
+        except asyncio.CancelledError:
+            _raise_if_closed()
+            raise
+
+    async def _stream(
+        self, method: Callable[[Any], grpc.aio.UnaryStreamCall[Any, T]], request: Message, silence: float | None = None
+    ) -> AsyncIterator[T]:
+        """Messages of a stream; `silence` is the longest wait for one, in seconds."""
+        call = method(request)
+        try:
+            while (message := await asyncio.wait_for(call.read(), silence)) is not grpc.aio.EOF:
+                yield cast("T", message)
+        except grpc.aio.AioRpcError as error:
+            raise errors.from_rpc(error) from None
+        except grpc.aio.UsageError:
+            raise NoConnection(CLOSED) from None
+        except TimeoutError:
+            raise NoConnection(f"cannot hear from the agent: nothing came for {silence:.0f} s") from None
+        except asyncio.CancelledError:
+            _raise_if_closed()
+            raise
+        finally:
+            call.cancel()
+
+
+def _raise_if_closed() -> None:
+    """gRPC tells a reader of a closed channel CancelledError; it was not this task that was cancelled."""
+    task = asyncio.current_task()
+    if task is not None and not task.cancelling():
+        raise NoConnection(CLOSED) from None

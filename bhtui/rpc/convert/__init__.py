@@ -1,0 +1,1 @@
+"""Between core types and messages, pure, both ways; one module a noun."""

@@ -1,0 +1,66 @@
+"""Log lines and queries: messages, core types, and the JSON that `blackhole logs` prints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bhtui.core.logs import LogBatch, LogLine, LogsQuery
+from bhtui.core.units import format_time
+from bhtui.rpc.blackhole.v1 import logs_pb2 as pb
+
+from . import flat
+
+
+def line_to_message(line: LogLine) -> pb.LogLine:
+    # Spelt out and not by `flat`: this runs for every line of a search.
+    return pb.LogLine(
+        time_ns=line.time_ns,
+        service=line.service,
+        instance=line.instance,
+        stream=line.stream,
+        level=line.level,
+        message=line.message,
+        partial=line.partial,
+    )
+
+
+def line_from_message(message: pb.LogLine) -> LogLine:
+    return LogLine(
+        message.time_ns,
+        message.service,
+        message.instance,
+        message.stream,
+        message.level,
+        message.message,
+        message.partial,
+    )
+
+
+def batch_to_message(batch: LogBatch) -> pb.LogBatch:
+    return flat.encode(batch, pb.LogBatch, lines=[line_to_message(line) for line in batch.lines])
+
+
+def batch_from_message(message: pb.LogBatch) -> LogBatch:
+    return flat.decode(message, LogBatch, {"lines": lambda lines: tuple(map(line_from_message, lines))})
+
+
+def query_to_message(query: LogsQuery) -> pb.LogsRequest:
+    return flat.encode(query, pb.LogsRequest)
+
+
+def query_from_message(message: pb.LogsRequest) -> LogsQuery:
+    return flat.decode(message, LogsQuery, {"names": tuple})
+
+
+def line_to_json(message: pb.LogLine, host: str = "") -> dict[str, Any]:
+    """The object of `logs --output json`; its keys and their order are fixed."""
+    return {
+        "time": format_time(message.time_ns),
+        "host": host,
+        "service": message.service,
+        "instance": message.instance,
+        "stream": message.stream,
+        "level": message.level,
+        "message": message.message,
+        "partial": message.partial,
+    }

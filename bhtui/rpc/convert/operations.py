@@ -1,0 +1,168 @@
+"""Operations, plans and requests: messages, core types, and the JSON that `blackhole operations` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from bhtui.core.errors import UsageError
+from bhtui.core.operation import Actor, Operation, OperationState, Plan, Step, StepState
+from bhtui.core.request import ReloadConfigRequest, Request, RestartRequest, StartRequest, StopRequest
+from bhtui.core.units import format_time
+from bhtui.rpc.blackhole.v1 import operations_pb2 as pb
+
+from . import flat
+
+
+def actor_to_message(actor: Actor) -> pb.Actor:
+    return flat.encode(actor, pb.Actor)
+
+
+def actor_from_message(message: pb.Actor) -> Actor:
+    return flat.decode(message, Actor)
+
+
+def step_to_message(step: Step) -> pb.Step:
+    return flat.encode(step, pb.Step)
+
+
+def step_from_message(message: pb.Step) -> Step:
+    return flat.decode(message, Step, {"state": StepState})
+
+
+def operation_to_message(operation: Operation) -> pb.Operation:
+    return flat.encode(
+        operation,
+        pb.Operation,
+        actor=actor_to_message(operation.actor),
+        steps=[step_to_message(step) for step in operation.steps],
+    )
+
+
+def operation_from_message(message: pb.Operation) -> Operation:
+    return flat.decode(
+        message,
+        Operation,
+        {
+            "actor": actor_from_message,
+            "state": OperationState,
+            "targets": tuple,
+            "effects": tuple,
+            "steps": lambda steps: tuple(step_from_message(step) for step in steps),
+        },
+    )
+
+
+def plan_to_message(
+    plan: Plan, conflicts: Iterable[Operation] = (), recent_seconds: Sequence[float] = ()
+) -> pb.OperationPlan:
+    """The plan as a client sees it, with the operations in its way and how long such operations took."""
+    return pb.OperationPlan(
+        kind=plan.kind,
+        targets=plan.targets,
+        steps=[
+            pb.PlanStep(kind=step.kind, target=step.target, title=step.title, after=step.after) for step in plan.steps
+        ],
+        effects=plan.effects,
+        conflicts=[conflict_text(operation) for operation in conflicts],
+        undo_on_failure=plan.undo_on_failure,
+        recent_seconds=recent_seconds,
+    )
+
+
+def conflict_text(operation: Operation) -> str:
+    """`stop storage by ada@desk (1f0c22ab), running`: the operation in the way, for people."""
+    who = operation.actor.name + (f"@{operation.actor.origin}" if operation.actor.origin else "")
+    what = " ".join((operation.kind, *operation.targets))
+    return f"{what} by {who} ({operation.id[:8]}), {operation.state}"
+
+
+def request_to_message(
+    request: Request, operation_id: str = "", actor: Actor | None = None, reason: str = ""
+) -> pb.OperationRequest:
+    message = pb.OperationRequest(id=operation_id, reason=reason)
+    if actor is not None:
+        message.actor.CopyFrom(actor_to_message(actor))
+    match request:
+        case StartRequest():
+            message.start.CopyFrom(flat.encode(request, pb.StartRequest))
+        case StopRequest():
+            message.stop.CopyFrom(flat.encode(request, pb.StopRequest))
+        case RestartRequest():
+            message.restart.CopyFrom(flat.encode(request, pb.RestartRequest))
+        case ReloadConfigRequest():
+            message.reload_config.CopyFrom(flat.encode(request, pb.ReloadConfigRequest))
+    return message
+
+
+def request_from_message(message: pb.OperationRequest) -> Request:
+    """What is asked for. Raises UsageError when the message asks for nothing this agent knows."""
+    services = {"services": tuple}
+    match message.WhichOneof("request"):
+        case "start":
+            return flat.decode(message.start, StartRequest, services)
+        case "stop":
+            return flat.decode(message.stop, StopRequest, services)
+        case "restart":
+            return flat.decode(message.restart, RestartRequest, services)
+        case "reload_config":
+            return flat.decode(message.reload_config, ReloadConfigRequest)
+        case _:
+            raise UsageError(
+                "cannot begin the operation: this agent does not know what is asked for; "
+                "upgrade it with `blackhole agent upgrade`"
+            )
+
+
+def operation_to_json(message: pb.Operation, host: str = "") -> dict[str, Any]:
+    """The object of `operations --output json`; its keys and their order are fixed."""
+    return {
+        "host": host,
+        "id": message.id,
+        "kind": message.kind,
+        "target": list(message.targets),
+        "actor": {"name": message.actor.name, "origin": message.actor.origin},
+        "reason": message.reason,
+        "state": message.state,
+        "steps": [_step_to_json(step) for step in message.steps],
+        "effects": list(message.effects),
+        "error": message.error,
+        "note": message.note,
+        "created": _time(message.created_ns),
+        "started": _time(message.started_ns),
+        "ended": _time(message.ended_ns),
+    }
+
+
+def _step_to_json(step: pb.Step) -> dict[str, Any]:
+    return {
+        "index": step.index,
+        "kind": step.kind,
+        "target": step.target,
+        "title": step.title,
+        "state": step.state,
+        "detail": step.detail,
+        "started": _time(step.started_ns),
+        "ended": _time(step.ended_ns),
+    }
+
+
+def plan_to_json(message: pb.OperationPlan, host: str = "") -> dict[str, Any]:
+    """The object of `--dry-run --output json`."""
+    return {
+        "host": host,
+        "kind": message.kind,
+        "target": list(message.targets),
+        "steps": [
+            {"kind": step.kind, "target": step.target, "title": step.title, "after": list(step.after)}
+            for step in message.steps
+        ],
+        "effects": list(message.effects),
+        "conflicts": list(message.conflicts),
+        "undo_on_failure": message.undo_on_failure,
+        "recent_seconds": list(message.recent_seconds),
+    }
+
+
+def _time(time_ns: int) -> str | None:
+    return format_time(time_ns) if time_ns else None

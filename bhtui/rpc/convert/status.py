@@ -1,0 +1,77 @@
+"""Instances and the host: messages, core types, and the JSON that `blackhole status` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bhtui.core.spec import ProbeKind
+from bhtui.core.states import Goal, Health, Result, State
+from bhtui.core.status import HostStatus, InstanceStatus
+from bhtui.core.units import format_time
+from bhtui.rpc.blackhole.v1 import status_pb2 as pb
+
+from . import flat
+
+_CONVERT: Mapping[str, Callable[[Any], Any]] = {
+    "state": State,
+    "goal": Goal,
+    "health": Health,
+    "probe": ProbeKind,
+    "result": Result,
+    "ports": tuple,
+}
+
+
+def instance_to_message(status: InstanceStatus) -> pb.InstanceStatus:
+    return flat.encode(status, pb.InstanceStatus)
+
+
+def instance_from_message(message: pb.InstanceStatus) -> InstanceStatus:
+    return flat.decode(message, InstanceStatus, _CONVERT)
+
+
+def host_to_message(status: HostStatus) -> pb.HostStatus:
+    return flat.encode(status, pb.HostStatus)
+
+
+def host_from_message(message: pb.HostStatus) -> HostStatus:
+    return flat.decode(message, HostStatus)
+
+
+def instance_to_json(status: InstanceStatus, host: str = "") -> dict[str, Any]:
+    """The object of `status --output json`; its keys and their order are fixed. The client fills in `host`."""
+    return {
+        "host": host,
+        "service": status.service,
+        "instance": status.instance,
+        "state": str(status.state),
+        "goal": str(status.goal),
+        "health": str(status.health),
+        "health_detail": status.health_detail,
+        "probe": str(status.probe),
+        "result": str(status.result),
+        "pid": status.pid,
+        "uptime_seconds": _rounded(status.uptime_seconds, 3),
+        "restarts": status.restarts,
+        "next_start_seconds": _rounded(status.next_start_seconds, 3),
+        "cpu_percent": _rounded(status.cpu_percent, 1),
+        "memory_bytes": status.memory_bytes,
+        "memory_limit_bytes": status.memory_limit_bytes,
+        "limits_held_by": status.limits_held_by,
+        "last_error": status.last_error,
+        "waiting_for": status.waiting_for,
+        "since": format_time(status.since_ns) if status.since_ns else None,
+        "threads": status.threads,
+        "fds": status.fds,
+        "ports": list(status.ports),
+    }
+
+
+def message_to_json(message: pb.InstanceStatus, host: str = "") -> dict[str, Any]:
+    """The same object from what came over gRPC."""
+    return instance_to_json(instance_from_message(message), host)
+
+
+def _rounded(value: float | None, digits: int) -> float | None:
+    return None if value is None else round(value, digits)
