@@ -1,0 +1,113 @@
+"""The children of the keeper: the one wait loop of the process, and starts that do not block it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import time
+
+from bhtui.keeper import spawn
+from bhtui.keeper.loop import Loop, Timer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Exit = dict[str, Any]
+    OnExit = Callable[[Exit], None]
+    OnStart = Callable[[spawn.Started | spawn.SpawnError], None]
+
+START_TIMEOUT_S = 10.0  # exec of a program on a dead network file system must not last for ever
+
+
+class Starting:
+    """A child between fork and exec, and whom to tell."""
+
+    __slots__ = ("child", "spec", "then", "timer")
+
+    def __init__(self, child: spawn.Started, spec: dict[str, Any], then: OnStart, timer: Timer) -> None:
+        self.child, self.spec, self.then, self.timer = child, spec, then, timer
+
+
+class Children:
+    """Starts children and tells when they end. Orphans of services become ours too and are reaped silently."""
+
+    def __init__(self, loop: Loop, launcher: spawn.Launcher) -> None:
+        self.starting: dict[int, Starting] = {}
+        self._loop, self._launcher = loop, launcher
+        self._on_exit: dict[int, OnExit] = {}
+
+    def launch(self, spec: dict[str, Any], then: OnStart) -> None:
+        """Starts a child; `then` is called once, with it or with the reason. Raises SpawnError when it cannot fork."""
+        child = self._launcher.start(spec)
+        timer = self._loop.later(START_TIMEOUT_S, lambda: self._give_up(child.pid))
+        self.starting[child.pid] = Starting(child, spec, then, timer)
+        self._loop.watch(child.status, lambda: self._decide(child.pid))
+
+    def on_exit(self, pid: int, call: OnExit) -> None:
+        """Calls back once when that child has ended."""
+        self._on_exit[pid] = call
+
+    def reap(self) -> None:
+        """Takes every ended child from the kernel."""
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            if pid in self.starting:
+                self._decide(pid)
+            call = self._on_exit.pop(pid, None)
+            if call is not None:
+                call(_exit(status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024))
+
+    def _decide(self, pid: int) -> None:
+        one = self.starting[pid]
+        text = os.read(one.child.status, 4096)
+        self._settle(one, spawn.failure(one.spec["argv"], text) if text else None)
+
+    def _give_up(self, pid: int) -> None:
+        one = self.starting[pid]
+        signal.pidfd_send_signal(one.child.pidfd, signal.SIGKILL)
+        text = f"cannot start {one.spec['argv'][0]}: exec: no answer within {START_TIMEOUT_S:.0f} s"
+        self._settle(one, spawn.SpawnError("exec", errno.ETIMEDOUT, text))
+
+    def _settle(self, one: Starting, error: spawn.SpawnError | None) -> None:
+        del self.starting[one.child.pid]
+        one.timer.cancel()
+        self._loop.unwatch(one.child.status)
+        os.close(one.child.status)
+        if error is not None:
+            for fd in (one.child.out, one.child.err, one.child.pidfd):
+                os.close(fd)
+        one.then(one.child if error is None else error)
+
+
+def _exit(status: int, cpu_s: float, max_rss: int) -> Exit:
+    signalled = os.WIFSIGNALED(status)
+    return {
+        "code": None if signalled else os.WEXITSTATUS(status),
+        "signal": os.WTERMSIG(status) if signalled else None,
+        "unknown": False,
+        "time_ns": time.time_ns(),
+        "ticks": ticks(),
+        "cpu_seconds": cpu_s,
+        "max_rss_bytes": max_rss,
+    }
+
+
+def unknown_exit() -> Exit:
+    """The end of a process that was not our child: how it ended nobody can say any more."""
+    return {
+        "code": None, "signal": None, "unknown": True, "time_ns": time.time_ns(), "ticks": ticks(),
+        "cpu_seconds": None, "max_rss_bytes": None,
+    }  # fmt: skip
+
+
+def ticks() -> int:
+    """Now, in the unit of the start times of processes."""
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK"))

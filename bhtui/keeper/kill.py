@@ -1,0 +1,182 @@
+"""The tree of an instance, and its end.
+
+A tree is what sits in the cgroups of the instance. Where it has none it is found by family: descendants, the session,
+and the marker that spawn put into the environment, so that a daemon that forked twice and has its own session is found.
+
+Killing goes in rounds until nothing is left: `cgroup.kill` on cgroup v2; on v1 freeze, kill all, thaw (a frozen task
+takes no SIGKILL before it is thawed); and in either case each process by a pidfd whose start time was checked.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from bhtui.keeper import proc
+from bhtui.keeper.loop import Loop
+from bhtui.keeper.spawn import KEY_VARIABLE, RUN_VARIABLE
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    Members = dict[int, int]  # pid: start time in ticks since boot
+    Report = dict[str, tuple[int, list[int]]]  # key: how many were killed, which remain
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.001, 0.05
+
+
+class Target:
+    """One instance as the killer sees it. `ended` is when its first process ended, in ticks since boot, or 0."""
+
+    __slots__ = ("cgroups", "ended", "key", "pid", "start")
+
+    def __init__(self, key: str, pid: int, start: int, cgroups: list[str], ended: int = 0) -> None:
+        self.key, self.pid, self.start, self.ended = key, pid, start, ended
+        self.cgroups = cgroups
+
+
+def trees(targets: Iterable[Target], run_dir: str, spared: set[int]) -> dict[str, Members]:
+    """The living processes of each target."""
+    found: dict[str, Members] = {}
+    by_family = []
+    for target in targets:
+        folders = usable_cgroups(target.cgroups, spared)
+        if folders:
+            pids = {pid for folder in folders for pid in cgroup_pids(folder)}
+            found[target.key] = {pid: start for pid in pids if (start := proc.start_of(pid))}
+        else:
+            by_family.append(target)
+            found[target.key] = {}
+        if not target.ended and target.pid not in spared and proc.start_of(target.pid) == target.start:
+            found[target.key][target.pid] = target.start
+    if by_family:
+        found.update(_families(by_family, run_dir, spared))
+    return found
+
+
+def strays(run_dir: str, known: set[str], spared: set[int]) -> dict[str, Members]:
+    """Processes that an earlier keeper of this run directory started and that no entry of the table stands for."""
+    found: dict[str, Members] = {}
+    for one in proc.scan().values():
+        if one.pid in spared or not proc.has_environment(one.pid, [f"{RUN_VARIABLE}={run_dir}".encode()]):
+            continue
+        key = _key_of(one.pid)
+        if key and key not in known:
+            found.setdefault(key, {})[one.pid] = one.start
+    return found
+
+
+def _key_of(pid: int) -> str:
+    prefix = KEY_VARIABLE.encode() + b"="
+    entries = proc.read(f"/proc/{pid}/environ").split(b"\0")
+    return next((os.fsdecode(entry[len(prefix) :]) for entry in entries if entry.startswith(prefix)), "")
+
+
+def _families(targets: list[Target], run_dir: str, spared: set[int]) -> dict[str, Members]:
+    everyone = {pid: one for pid, one in proc.scan().items() if pid not in spared}
+    children: dict[int, list[proc.Stat]] = {}
+    for one in everyone.values():
+        children.setdefault(one.parent, []).append(one)
+    return {target.key: _family(target, everyone, children, run_dir) for target in targets}
+
+
+def _family(
+    target: Target, everyone: dict[int, proc.Stat], children: dict[int, list[proc.Stat]], run_dir: str
+) -> Members:
+    markers = [f"{KEY_VARIABLE}={target.key}".encode(), f"{RUN_VARIABLE}={run_dir}".encode()]
+    waiting = [
+        one
+        for one in everyone.values()
+        if one.start >= target.start and (_is_in_session(one, target) or proc.has_environment(one.pid, markers))
+    ]
+    members: Members = {}
+    while waiting:
+        one = waiting.pop()
+        if one.pid not in members:
+            members[one.pid] = one.start
+            waiting += children.get(one.pid, ())
+    return members
+
+
+def _is_in_session(one: proc.Stat, target: Target) -> bool:
+    """The leader's number may belong to a stranger once it has ended, but not to one that started before that."""
+    return one.session == target.pid and (not target.ended or one.start <= target.ended)
+
+
+def cgroup_pids(folder: str) -> list[int]:
+    """Every process in a cgroup and the ones below it."""
+    pids = []
+    for path, _, _ in os.walk(folder):
+        pids += [int(pid) for pid in proc.read(path + "/cgroup.procs").split()]
+    return pids
+
+
+def usable_cgroups(folders: list[str], spared: set[int]) -> list[str]:
+    """Those that exist and hold none of the spared: a cgroup shared with the keeper says nothing about an instance."""
+    there = [folder for folder in folders if os.path.exists(folder + "/cgroup.procs")]
+    return [folder for folder in there if spared.isdisjoint(cgroup_pids(folder))]
+
+
+class Killer:
+    """Kills trees with SIGKILL in rounds; calls `done` once with the report, at the latest after `timeout` seconds."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        find: Callable[[], dict[str, Members]],
+        cgroups: dict[str, list[str]],
+        timeout: float,
+        done: Callable[[Report], None],
+    ) -> None:
+        self._loop, self._find, self._cgroups, self._done = loop, find, cgroups, done
+        self._deadline = time.monotonic() + timeout
+        self._pause = FIRST_PAUSE_S
+        self._seen: dict[str, set[tuple[int, int]]] = {}
+        self._round()
+
+    def _round(self) -> None:
+        trees = self._find()
+        for key, members in trees.items():
+            self._seen.setdefault(key, set()).update(members.items())
+        if not any(trees.values()) or time.monotonic() > self._deadline:
+            self._loop.later(0, lambda: self._done(self._report(trees)))
+            return
+        for key, members in trees.items():
+            if members:
+                _strike(members, self._cgroups.get(key, []))
+        self._loop.later(self._pause, self._round)
+        self._pause = min(2 * self._pause, LONGEST_PAUSE_S)
+
+    def _report(self, left: dict[str, Members]) -> Report:
+        report = {}
+        for key, seen in self._seen.items():
+            remaining = sorted(left.get(key, {}))
+            report[key] = (len({pid for pid, _ in seen} - set(remaining)), remaining)
+        return report
+
+
+def _strike(members: Members, folders: list[str]) -> None:
+    old = [folder for folder in folders if not _put(folder + "/cgroup.kill", "1")]
+    frozen = [folder for folder in old if _put(folder + "/freezer.state", "FROZEN")]
+    for folder in frozen:  # those that were forked until the freeze
+        members = {**members, **{pid: proc.start_of(pid) for pid in cgroup_pids(folder)}}
+    for pid, start in members.items():
+        proc.send(pid, start, signal.SIGKILL)
+    for folder in frozen:
+        _put(folder + "/freezer.state", "THAWED")
+
+
+def _put(path: str, text: str) -> bool:
+    """Writes a cgroup file; False where this kernel or this hierarchy has none."""
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return os.write(fd, text.encode()) > 0
+    except OSError:
+        return False
+    finally:
+        os.close(fd)

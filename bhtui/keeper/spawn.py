@@ -1,0 +1,194 @@
+"""Starts a process: fork, prepare the child step by step, exec; a step that fails is told through a pipe."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+from functools import partial
+
+from bhtui.keeper import proc
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+KEY_VARIABLE = "BLACKHOLE_INSTANCE"
+RUN_VARIABLE = "BLACKHOLE_RUN"
+IOPRIO_SET = {"x86_64": 251, "aarch64": 30, "riscv64": 30, "ppc64le": 273, "s390x": 282, "i686": 289, "armv7l": 314}
+IOPRIO_WHO_PROCESS, IOPRIO_CLASS_SHIFT = 1, 13
+FAILED = 127
+
+
+class SpawnError(Exception):
+    """A process could not be started: at which stage, and the errno."""
+
+    def __init__(self, stage: str, number: int, text: str) -> None:
+        super().__init__(text)
+        self.stage, self.errno, self.text = stage, number, text
+
+
+class Started:
+    """A child between fork and exec. Its `status` pipe ends silently when exec worked and else carries the failure."""
+
+    __slots__ = ("err", "out", "pid", "pidfd", "start", "status")
+
+    def __init__(self, pid: int, out: int, err: int, status: int) -> None:
+        self.pid, self.out, self.err, self.status = pid, out, err, status
+        self.start = proc.start_of(pid)
+        self.pidfd = os.pidfd_open(pid)
+
+
+class Launcher:
+    """Forks children. `nofile` is the soft limit of open files that the keeper was started with: children get it."""
+
+    def __init__(self, run_dir: str, nofile: int) -> None:
+        self.run_dir, self.nofile = run_dir, nofile
+        every = signal.valid_signals()
+        self._ignored = [number for number in every if signal.getsignal(number) == signal.SIG_IGN]
+
+    def markers(self, key: str) -> dict[str, str]:
+        """The environment entries by which descendants of an instance are found again."""
+        return {KEY_VARIABLE: key, RUN_VARIABLE: self.run_dir}
+
+    def start(self, spec: dict[str, Any]) -> Started:
+        """Forks a child for a spec as the `spawn` request has it. Raises SpawnError when there is no room for one."""
+        if spec.get("ionice"):
+            _load_ioprio()
+        fds: list[int] = []
+        try:
+            for _ in range(3):
+                fds += os.pipe2(os.O_CLOEXEC)
+            pid = self._fork(spec, fds)
+        except OSError as error:
+            for fd in fds:
+                os.close(fd)
+            raise SpawnError("fork", error.errno or 0, f"cannot fork: {error.strerror}") from error
+        out, out_write, err, err_write, status, status_write = fds
+        for fd in (out_write, err_write, status_write):
+            os.close(fd)
+        return Started(pid, out, err, status)
+
+    def _fork(self, spec: dict[str, Any], fds: list[int]) -> int:
+        # Until the child has given up the keeper's handlers, a signal to it would look like one to the keeper.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        try:
+            pid = os.fork()
+            if pid == 0:
+                self._child(spec, fds[1], fds[3], fds[5])
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return pid
+
+    def _child(self, spec: dict[str, Any], out: int, err: int, status: int) -> None:
+        """Never returns."""
+        stage = "setup"
+        try:
+            self._settle(out, err)
+            for name, step in _steps(spec, self.nofile):
+                stage = name
+                step()
+            stage = "exec"
+            env = {**spec.get("env", {}), **spec.get("markers", {})}
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())
+            os.execvpe(spec["argv"][0], spec["argv"], env)  # noqa: S606 - an argv, and no shell, is the point
+        except OSError as error:
+            _tell(status, stage, error.errno or 0, f"{error.strerror}{f': {error.filename}' if error.filename else ''}")
+        except BaseException as error:  # noqa: BLE001 - a child must never return into the keeper's loop
+            _tell(status, stage, 0, f"{type(error).__name__}: {error}")
+        finally:
+            os._exit(FAILED)
+
+    def _settle(self, out: int, err: int) -> None:
+        """A session of its own, standard streams, default signals: Python ignores SIGPIPE, which children inherit."""
+        signal.set_wakeup_fd(-1)
+        os.setsid()
+        null = os.open("/dev/null", os.O_RDONLY)
+        os.dup2(null, 0)
+        os.dup2(out, 1)
+        os.dup2(err, 2)
+        for number in self._ignored:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _tell(status: int, stage: str, number: int, text: str) -> None:
+    os.write(status, json.dumps([stage, number, text]).encode())
+
+
+def failure(argv: list[str], text: bytes) -> SpawnError:
+    """What a child wrote into its status pipe as an error a person can act on."""
+    stage, number, why = json.loads(text)
+    return SpawnError(stage, number, f"cannot start {argv[0]}: {stage}: {why}")
+
+
+def _steps(spec: dict[str, Any], nofile: int) -> list[tuple[str, Callable[[], Any]]]:
+    """What a child does between fork and exec, in this order: what needs the keeper's rights first, the user's last."""
+    steps: list[tuple[str, Callable[[], Any]]] = []
+    add = steps.append
+    for folder in spec.get("cgroups", ()):
+        add(("cgroup", partial(_write, folder + "/cgroup.procs", "0")))
+    if spec.get("oom_score_adj") is not None:
+        add(("oom_score_adj", lambda: _write("/proc/self/oom_score_adj", str(spec["oom_score_adj"]))))
+    add(("rlimits", lambda: _limit(spec.get("rlimits", {}), nofile)))
+    if spec.get("nice") is not None:
+        add(("nice", lambda: os.setpriority(os.PRIO_PROCESS, 0, spec["nice"])))
+    if spec.get("ionice"):
+        add(("ionice", lambda: _set_ioprio(*spec["ionice"])))
+    if spec.get("uid") is not None:
+        add(("user", lambda: _become(spec["uid"], spec["gid"], spec.get("groups"))))
+    add(("umask", lambda: os.umask(spec.get("umask", 0o022))))
+    add(("cwd", lambda: os.chdir(spec.get("cwd") or "/")))
+    return steps
+
+
+def _become(uid: int, gid: int, groups: list[int] | None) -> None:
+    if os.geteuid() == 0 or groups is not None:
+        os.setgroups([gid] if groups is None else groups)
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+
+
+def _write(path: str, text: str) -> None:
+    fd = os.open(path, os.O_WRONLY)
+    try:
+        os.write(fd, text.encode())
+    except OSError as error:
+        error.filename = path
+        raise
+    finally:
+        os.close(fd)
+
+
+def _limit(limits: dict[str, list[int]], nofile: int) -> None:
+    """Sets limits given as {"nofile": [soft, hard]}; -1 is unlimited."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, hard))
+    for name, pair in limits.items():
+        number = getattr(resource, f"RLIMIT_{name.upper()}", None)
+        if number is None:
+            raise ValueError(f"no such limit: {name}")
+        resource.setrlimit(number, (pair[0], pair[1]))
+
+
+_libc: Any = None
+
+
+def _load_ioprio() -> None:
+    """ctypes costs memory, so it is loaded when the first ionice is asked for, and before the fork."""
+    global _libc
+    if _libc is None:
+        import ctypes
+
+        _libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _set_ioprio(kind: int, level: int) -> None:
+    import ctypes
+
+    number = IOPRIO_SET.get(os.uname().machine)
+    if number is None:
+        raise ValueError("ionice is not known for this machine")
+    if _libc.syscall(number, IOPRIO_WHO_PROCESS, 0, kind << IOPRIO_CLASS_SHIFT | level) < 0:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
