@@ -1,0 +1,196 @@
+"""What goes over the wire comes back as it was, for every core type."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bhtui.core import backup as core_backup
+from bhtui.core import errors, event, logs, operation, request, series, status
+from bhtui.rpc.blackhole.v1 import operations_pb2, status_pb2
+from bhtui.rpc.convert import backup as convert_backup
+from bhtui.rpc.convert import config as convert_config
+from bhtui.rpc.convert import events as convert_events
+from bhtui.rpc.convert import logs as convert_logs
+from bhtui.rpc.convert import metrics as convert_metrics
+from bhtui.rpc.convert import operations as convert_operations
+from bhtui.rpc.convert import status as convert_status
+
+text = st.text(st.characters(codec="utf-8"), max_size=20)
+int64 = st.integers(0, 2**63 - 1)
+int32 = st.integers(0, 2**31 - 1)
+finite = st.floats(allow_nan=False, allow_infinity=False)
+names = st.lists(text, max_size=3).map(tuple)
+json_objects = st.dictionaries(text, st.one_of(int32, text, st.booleans(), st.none()), max_size=3)
+actors = st.builds(operation.Actor, text, text)
+
+instances = st.builds(
+    status.InstanceStatus,
+    service=text,
+    instance=text,
+    health_detail=text,
+    pid=st.none() | int32,
+    uptime_seconds=st.none() | finite,
+    restarts=int32,
+    next_start_seconds=st.none() | finite,
+    cpu_percent=st.none() | finite,
+    memory_bytes=st.none() | int64,
+    memory_limit_bytes=st.none() | int64,
+    last_error=text,
+    since_ns=int64,
+    threads=st.none() | int32,
+    fds=st.none() | int32,
+    ports=st.lists(st.integers(1, 65535), max_size=3).map(tuple),
+)
+steps = st.builds(operation.Step, int32, text, text, text, st.sampled_from(operation.StepState), text, int64, int64)
+operations = st.builds(
+    operation.Operation,
+    id=text,
+    kind=text,
+    targets=names,
+    actor=actors,
+    reason=text,
+    state=st.sampled_from(operation.OperationState),
+    steps=st.lists(steps, max_size=3).map(tuple),
+    effects=names,
+    error=text,
+    note=text,
+    created_ns=int64,
+    started_ns=int64,
+    ended_ns=int64,
+)
+requests = st.one_of(
+    st.builds(request.StartRequest, names, text, text, st.booleans(), st.booleans()),
+    st.builds(request.StopRequest, names, st.booleans(), finite, st.booleans()),
+    st.builds(request.RestartRequest, names, st.booleans(), st.booleans()),
+    st.builds(request.ReloadConfigRequest, text, text),
+)
+lines = st.builds(logs.LogLine, int64, text, text, text, text, text, st.booleans())
+snapshots = st.builds(core_backup.BackupSnapshot, text, int64, text, text, names, int64, int64, st.booleans())
+sources = st.builds(core_backup.BackupSource, text, text, int64, int64, text)
+
+ROADS: list[tuple[Any, Any, Any]] = [
+    (instances, convert_status.instance_to_message, convert_status.instance_from_message),
+    (
+        st.builds(
+            status.HostStatus, text, text, finite, finite, st.none() | finite, int32, int64, int64, finite, int64
+        ),
+        convert_status.host_to_message,
+        convert_status.host_from_message,
+    ),
+    (operations, convert_operations.operation_to_message, convert_operations.operation_from_message),
+    (requests, convert_operations.request_to_message, convert_operations.request_from_message),
+    (
+        st.builds(event.Event, int64, int64, text, text, text, json_objects, st.none() | actors),
+        convert_events.event_to_message,
+        convert_events.event_from_message,
+    ),
+    (
+        st.builds(logs.LogBatch, st.lists(lines, max_size=3).map(tuple), int64, int64, st.booleans()),
+        convert_logs.batch_to_message,
+        convert_logs.batch_from_message,
+    ),
+    (
+        st.builds(logs.LogsQuery, names, int64, int64, int32, st.booleans(), text, st.booleans(), st.booleans(), text),
+        convert_logs.query_to_message,
+        convert_logs.query_from_message,
+    ),
+    (
+        st.builds(
+            series.Series,
+            text,
+            text,
+            text,
+            st.lists(int64, max_size=3).map(tuple),
+            st.lists(finite, max_size=3).map(tuple),
+            st.none() | finite,
+        ),
+        convert_metrics.series_to_message,
+        convert_metrics.series_from_message,
+    ),
+    (
+        st.builds(series.SeriesQuery, names, names, int64, int64, finite),
+        convert_metrics.query_to_message,
+        convert_metrics.query_from_message,
+    ),
+    (
+        st.builds(errors.Problem, text, int32, int32, text, text),
+        convert_config.problem_to_message,
+        convert_config.problem_from_message,
+    ),
+    (
+        st.builds(
+            core_backup.Backups,
+            st.lists(snapshots, max_size=2).map(tuple),
+            st.lists(sources, max_size=2).map(tuple),
+            text,
+            text,
+        ),
+        convert_backup.backups_to_message,
+        convert_backup.backups_from_message,
+    ),
+]
+
+
+@pytest.mark.parametrize("road", ROADS, ids=lambda road: road[1].__name__)
+@settings(max_examples=50, deadline=None)
+@given(data=st.data())
+def test_there_and_back(road: tuple[Any, Any, Any], data: st.DataObject) -> None:
+    values, there, back = road
+    value = data.draw(values)
+    message = there(value)
+    again = type(message).FromString(message.SerializeToString())
+    assert back(again) == value
+
+
+def test_every_field_of_a_status_crosses() -> None:
+    """A field added to one side only would be lost in silence."""
+    for core_type, message in (
+        (status.InstanceStatus, status_pb2.InstanceStatus),
+        (status.HostStatus, status_pb2.HostStatus),
+        (operation.Operation, operations_pb2.Operation),
+        (operation.Step, operations_pb2.Step),
+        (operation.PlannedStep, None),
+    ):
+        if message is not None:
+            assert {f.name for f in fields(core_type)} == set(message.DESCRIPTOR.fields_by_name)
+
+
+@settings(max_examples=50, deadline=None)
+@given(instances)
+def test_the_two_roads_of_status_agree(value: status.InstanceStatus) -> None:
+    quick = convert_status.instance_to_json(value)
+    wire = convert_status.instance_to_message(value)
+    assert json.loads(json.dumps(quick)) == convert_status.message_to_json(wire)
+
+
+def test_the_json_of_status_has_the_promised_keys() -> None:
+    promised = (
+        "host service instance state health pid uptime_seconds restarts "
+        "cpu_percent memory_bytes memory_limit_bytes last_error"
+    )
+    value = status.InstanceStatus("a", "a-1", "running", "up", "healthy")  # type: ignore[arg-type]
+    assert set(promised.split()) <= set(convert_status.instance_to_json(value))
+
+
+def test_an_unknown_request_is_refused_with_the_remedy() -> None:
+    with pytest.raises(errors.UsageError, match="upgrade"):
+        convert_operations.request_from_message(operations_pb2.OperationRequest(id="1"))
+
+
+def test_a_conflict_names_who_is_in_the_way() -> None:
+    holder = operation.Operation(
+        "1f0c22ab" + "0" * 24,
+        "stop",
+        ("storage",),
+        operation.Actor("ada", "desk"),
+        "",
+        operation.OperationState.RUNNING,
+        (),
+    )
+    assert convert_operations.conflict_text(holder) == "stop storage by ada@desk (1f0c22ab), running"
