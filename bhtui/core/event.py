@@ -24,6 +24,8 @@ class EventKind(StrEnum):
     OPERATION_CHANGED = "operation.state"
     STEP_CHANGED = "operation.step"
     LOGS_LOST = "logs.lost"
+    EVENTS_LOST = "events.lost"  # what the disk had no room for, counted
+    STORE_DAMAGED = "store.damaged"  # the agent's database was put aside and a new one begun
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """What a room gives the journal: step kinds and their handlers.
 
-A step found running after a crash runs again, so `do` may be repeated. What a step learns and its status are committed
-in one transaction.
+A step found running after a crash runs again, so `do` may be repeated, and so may `undo` and `cleanup`. What a step
+learns and its status are committed in one transaction. A handler may be cancelled at any await; when it ends with Done
+nevertheless, that counts.
 """
 
 from __future__ import annotations
@@ -30,10 +31,12 @@ class RetryAfter:
 
 @dataclass(frozen=True, slots=True)
 class WaitFor:
-    """Call `do` again when something has happened on this host (any event), and at least once a second."""
+    """Call `do` again when something has happened on this host, and at least once a second."""
 
     reason: str
     learned: Mapping[str, Any] = field(default_factory=dict)
+    about: str = ""
+    """Only events with this target count (`api-1`); empty: any event. Many steps that wait for any cost much."""
 
 
 Outcome = Done | RetryAfter | WaitFor
@@ -53,6 +56,8 @@ class Call:
     progress: Callable[[str], None]
     """Sets the step's detail, shown live."""
     actor_name: str = ""
+    before: tuple[Mapping[str, Any], ...] = ()
+    """What the steps that this one comes after have learned, in the order of its `after`."""
 
 
 Handler = Callable[[Call], Awaitable[Outcome]]
@@ -73,6 +78,7 @@ class StepKind:
     do: Handler
     undo: Handler | NoUndo
     cleanup: Handler | None = None
-    """Called when the operation has ended, however it ended, if the step was begun."""
+    """Called when the operation is about to end, however it ends, if the step was begun. At most 10 s; what it
+    returns is not looked at."""
     timeout_reason: str = ""
     """Text of the failure when the planned timeout has passed; the last reason waited for is added."""
