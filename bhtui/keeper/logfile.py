@@ -2,11 +2,12 @@
 
 A line is `RFC3339Nano stdout|stderr F|P text`; times are UTC with nine digits, and never go backwards within a file
 (https://github.com/kubernetes/design-proposals-archive/blob/main/node/kubelet-cri-logging.md). The active file keeps
-its path; a rotated one is named after the time of its first line, `stem.20260102T030405.000000006Z.log`, so no name
-ever changes again and names sort by time.
+its path; a rotated one is named after the time of its first line, `stem.20260102T030405.000000006Z.log`: no name ever
+changes again and names sort by time.
 
-The file only ever holds whole lines. What cannot be written is counted, and one line tells the count once there is room.
-so no name"""
+The file only ever holds whole lines. What cannot be written is counted, and one line tells how many were lost once
+there is room again.
+"""
 
 from __future__ import annotations
 
