@@ -156,6 +156,8 @@ class MetricsSpec:
 
     listen: str = ""
     """`127.0.0.1:9090`, or empty: no endpoint."""
+    history: float = 3600.0
+    """Seconds of one-second samples kept in memory."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,23 @@
+"""`alerts`: rules over the samples, and what they do. The actions' names are checked in checks.py."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from .fields import Duration, Labels, Section, Text
+
+ACTIONS = ("log", "email", "pagerduty", "slack", "webhook", "command", "restart_service", "runbook")
+
+
+class Alert(Section):
+    """One rule."""
+
+    name: Annotated[Text, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
+    condition: Annotated[Text, Field(min_length=1)]
+    duration: Duration = Field(default=0.0, alias="for")
+    severity: Literal["info", "warning", "critical"] = "warning"
+    actions: list[Text] = Field(default_factory=lambda: ["log"])
+    labels: Labels = Field(default_factory=dict)
+    description: Text = ""

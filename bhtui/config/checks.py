@@ -1,0 +1,168 @@
+"""What must be true of the whole configuration: CHECKS, one function for each truth.
+
+They see what could be read, look at nothing but the file, and are all run. What depends on the host (users, programs,
+ports in use) is found out when a service is started.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+
+from bhtui.core.graph import find_cycle
+from bhtui.core.spec import Condition, Restart
+
+from .alerts import ACTIONS
+from .faults import Fault, dotted, suggest
+from .model import Config
+from .restart import BESIDE
+
+Check = Callable[[Config], Iterator[Fault]]
+
+
+def dependencies_exist(config: Config) -> Iterator[Fault]:
+    """A dependency is a declared service."""
+    for name, service in config.services.items():
+        for other in service.depends_on:
+            if other not in config.declared:
+                path = ("services", name, "depends_on", other)
+                others = [known for known in config.declared if known != name]
+                yield Fault(
+                    path, f"services.{name} depends on {other!r}, which is not declared", suggest(other, others)
+                )
+
+
+def dependencies_have_no_cycle(config: Config) -> Iterator[Fault]:
+    """A service does not need itself, nor through others."""
+    needs = {name: list(service.depends_on) for name, service in config.services.items()}
+    while cycle := find_cycle(needs):
+        shown = " -> ".join(cycle)
+        yield Fault(
+            ("services", cycle[0], "depends_on", cycle[1]), f"dependency cycle: {shown}", "take one of them out"
+        )
+        for name, other in pairwise(cycle[-2:]):
+            needs[name].remove(other)
+
+
+def awaited_ends_can_come(config: Config) -> Iterator[Fault]:
+    """What others wait for to complete is not started again when it ends."""
+    for name, service in config.services.items():
+        for other, dependency in service.depends_on.items():
+            awaited = config.services.get(other)
+            if awaited is None or dependency.condition is not Condition.COMPLETED:
+                continue
+            if awaited.restart.policy in (Restart.ALWAYS, Restart.UNLESS_STOPPED):
+                yield Fault(
+                    ("services", name, "depends_on", other),
+                    f"services.{name} waits for {other!r} to complete, which is restarted when it ends",
+                    f"write restart: on-failure in services.{other}",
+                )
+
+
+def healthchecks_have_one_kind(config: Config) -> Iterator[Fault]:
+    """A healthcheck asks in exactly one way."""
+    for name, service in config.services.items():
+        check, path = service.healthcheck, ("services", name, "healthcheck")
+        given = check.model_fields_set
+        if len(check.kinds()) > 1:
+            yield Fault(path, f"{dotted(path)} has {' and '.join(check.kinds())}", "keep one of them")
+        elif given and not check.kinds() and not check.disable:
+            yield Fault(path, f"{dotted(path)} does not say what to ask", "one of tcp, http, grpc, test, log")
+
+
+def ports_are_used_once(config: Config) -> Iterator[Fault]:
+    """No two services listen on the same port, nor does the agent."""
+    holders: dict[int, str] = {}
+    if config.metrics.listen:
+        holders[int(config.metrics.listen.rpartition(":")[2])] = "metrics.listen"
+    for name, service in config.services.items():
+        for index, port in enumerate(service.ports):
+            if port in holders:
+                yield Fault(("services", name, "ports", index), f"port {port} is already that of {holders[port]}")
+            holders.setdefault(port, f"services.{name}")
+
+
+def replicas_share_no_port(config: Config) -> Iterator[Fault]:
+    """Several instances of one service cannot listen on the same port."""
+    for name, service in config.services.items():
+        if service.replicas > 1 and service.ports:
+            yield Fault(
+                ("services", name, "replicas"),
+                f"services.{name}: {service.replicas} instances cannot all listen on port {service.ports[0]}",
+                "declare one service for each port, or leave ports out when they share it (SO_REUSEPORT)",
+            )
+
+
+def restarts_are_said_once(config: Config) -> Iterator[Fault]:
+    """A delay stands in `restart` or beside it, and does not exceed the maximum."""
+    for name, service in config.services.items():
+        inside = service.restart.model_fields_set
+        for key in BESIDE:
+            if key in inside and getattr(service, f"restart_{key}") is not None:
+                yield Fault(
+                    ("services", name, f"restart_{key}"),
+                    f"services.{name}: restart_{key} is also in restart",
+                    "keep one of them",
+                )
+        spec = service.restart_spec()
+        if spec.delay > spec.maximum:
+            yield Fault(
+                ("services", name, "restart"),
+                f"services.{name}: the restart delay {spec.delay:g} s is above its maximum {spec.maximum:g} s",
+            )
+
+
+def variables_are_set_once(config: Config) -> Iterator[Fault]:
+    """A variable is a secret or is written in the file, not both."""
+    for name, service in config.services.items():
+        for variable in sorted(service.secrets.keys() & service.environment.keys()):
+            path = ("services", name, "environment", variable)
+            yield Fault(path, f"services.{name}: {variable} is set in secrets too", "keep the one in secrets")
+
+
+def tuning_is_of_services(config: Config) -> Iterator[Fault]:
+    """`performance` speaks of declared services."""
+    for name in config.performance.performance:
+        if name not in config.declared:
+            yield Fault(("performance", name), f"there is no service {name!r} to tune", suggest(name, config.declared))
+
+
+def alert_names_are_unique(config: Config) -> Iterator[Fault]:
+    """An alert is silenced and acknowledged by its name."""
+    yield from _repeated([alert.name for alert in config.alerts.alerts], ("alerts",), "an alert")
+
+
+def alert_actions_exist(config: Config) -> Iterator[Fault]:
+    """An alert does what exists."""
+    for index, alert in enumerate(config.alerts.alerts):
+        for number, action in enumerate(alert.actions):
+            if action not in ACTIONS:
+                path = ("alerts", index, "actions", number)
+                yield Fault(path, f"alert {alert.name!r}: there is no action {action!r}", suggest(action, ACTIONS))
+
+
+def task_names_are_unique(config: Config) -> Iterator[Fault]:
+    """An automated task is found by its name."""
+    yield from _repeated([task.name for task in config.automation.tasks], ("automation", "tasks"), "a task")
+
+
+def _repeated(names: list[str], path: tuple[str, ...], what: str) -> Iterator[Fault]:
+    for index, name in enumerate(names):
+        if name in names[:index]:
+            yield Fault((*path, index, "name"), f"there is already {what} named {name!r}")
+
+
+CHECKS: tuple[Check, ...] = (
+    dependencies_exist,
+    dependencies_have_no_cycle,
+    awaited_ends_can_come,
+    healthchecks_have_one_kind,
+    ports_are_used_once,
+    replicas_share_no_port,
+    restarts_are_said_once,
+    variables_are_set_once,
+    tuning_is_of_services,
+    alert_names_are_unique,
+    alert_actions_exist,
+    task_names_are_unique,
+)

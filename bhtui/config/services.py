@@ -1,0 +1,232 @@
+"""`services`: each service, in Compose's words wherever Compose has one."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, Field
+
+from bhtui.core.spec import Condition, LimitsSpec, RestartSpec, RotateSpec, ServiceSpec, StopSpec
+
+from .fields import (
+    Command,
+    Count,
+    Duration,
+    Environment,
+    GrpcAddress,
+    Labels,
+    Name,
+    Port,
+    Section,
+    SignalName,
+    Size,
+    Text,
+    Texts,
+    Umask,
+    Url,
+    Wait,
+    environment,
+    name,
+    text,
+)
+from .healthcheck import Healthcheck
+from .logging import Rotate
+from .restart import BESIDE, RestartSection, from_word
+
+RLIMITS = frozenset(key.removeprefix("RLIMIT_").lower() for key in vars(resource) if key.startswith("RLIMIT_"))
+
+
+class Dependency(Section):
+    """What a dependency must have reached."""
+
+    INSTEAD: ClassVar[dict[str, str]] = {"required": "leave it out: every dependency is required"}
+
+    condition: Condition = Condition.STARTED
+
+
+def dependencies(value: Any) -> Any:
+    """Compose's plain list as the mapping it stands for."""
+    if isinstance(value, list):
+        return {name(item): {"condition": Condition.STARTED.value} for item in value}
+    return value
+
+
+def secret_files(value: Any) -> Any:
+    """A mapping of variables to files; Compose's list names secrets that are declared elsewhere. Raises ValueError."""
+    if isinstance(value, list):
+        raise ValueError("write a mapping of variables to the files that hold them: {DB_PASSWORD: /etc/secrets/db}")
+    return environment(value)
+
+
+def io_class(value: Any) -> str:
+    """`idle`, `best-effort:0-7` or `realtime:0-7`. Raises ValueError."""
+    kind, colon, level = text(value).partition(":")
+    if (kind == "idle" and not colon) or (kind in ("best-effort", "realtime") and level in set("01234567")):
+        return text(value)
+    raise ValueError(f"{text(value)!r} is not idle, best-effort:0-7 or realtime:0-7")
+
+
+def port(value: Any) -> Any:
+    """A port alone: nothing is mapped, because the service has the host's own ports. Raises ValueError."""
+    written = text(value)
+    if ":" in written or "/" in written or "-" in written[1:]:
+        raise ValueError(f"{written!r} is not a port; a service has the host's own ports, so write the number alone")
+    return written
+
+
+def rlimits(value: Any) -> dict[str, tuple[int, int]]:
+    """`{nofile: 1024}` or `{nofile: {soft: 1024, hard: 4096}}`; -1 or `unlimited`. Raises ValueError."""
+    if not isinstance(value, Mapping):
+        raise ValueError("this must be a mapping like {nofile: 65536}")
+    if unknown := sorted(set(value) - RLIMITS):
+        raise ValueError(f"there is no resource limit {unknown[0]!r}; known are {', '.join(sorted(RLIMITS))}")
+    return {key: _rlimit(item) for key, item in value.items()}
+
+
+def _rlimit(value: Any) -> tuple[int, int]:
+    if isinstance(value, Mapping):
+        if set(value) != {"soft", "hard"}:
+            raise ValueError("write one number, or {soft: NUMBER, hard: NUMBER}")
+        soft, hard = _bound(value["soft"]), _bound(value["hard"])
+        if hard != -1 and (soft == -1 or soft > hard):
+            raise ValueError("soft is above hard")
+        return soft, hard
+    return _bound(value), _bound(value)
+
+
+def _bound(value: Any) -> int:
+    written = text(value)
+    if written in ("-1", "unlimited"):
+        return -1
+    if not written.isascii() or not written.isdigit() or int(written[:20]) >= 1 << 63:
+        raise ValueError(f"{written!r} is not a number, -1 or unlimited")
+    return int(written)
+
+
+class Limits(Section):
+    """What each instance may use."""
+
+    INSTEAD: ClassVar[dict[str, str]] = {"cpus": "write cpu, in cores", "mem": "write memory"}
+
+    memory: Annotated[Size, Field(ge=1 << 20)] | None = None
+    cpu: Annotated[float, Field(ge=0.01)] | None = None
+    pids: Count | None = None
+    iops: Count | None = None
+    bandwidth: Annotated[Size, Field(ge=1)] | None = None
+    nice: Annotated[int, Field(ge=-20, le=19)] | None = None
+    ionice: Annotated[str, BeforeValidator(io_class)] | None = None
+
+
+class ServiceLogging(Section):
+    """Of one service: when its captured log is rotated."""
+
+    INSTEAD: ClassVar[dict[str, str]] = {
+        "driver": "output is captured into files; write rotate: {max_size: 100MB} here, outputs at the top level",
+        "options": "write rotate: {max_size: 100MB, max_backups: 10}",
+    }
+
+    rotate: Rotate | None = None
+
+
+_CONTAINER = "a service here is a process on the host, not a container; leave it out"
+_OF_CONTAINERS = (
+    "image", "build", "networks", "network_mode", "container_name", "hostname", "links", "cap_add", "cap_drop", "tty",
+    "privileged", "pull_policy", "platform", "dns", "extra_hosts", "tmpfs", "ipc", "pid", "init", "expose",
+)  # fmt: skip
+_LIMITS = "write it below limits: {memory: 64M, cpu: 0.5, pids: 100}"
+
+
+class Service(Section):
+    """One service as written."""
+
+    INSTEAD: ClassVar[dict[str, str]] = {
+        **dict.fromkeys(_OF_CONTAINERS, _CONTAINER),
+        **dict.fromkeys(("mem_limit", "memory", "cpus", "cpu", "pids_limit", "nice", "mem_reservation"), _LIMITS),
+        "volumes": "a service sees the host's own files; write data: [PATH] for what a backup takes",
+        "entrypoint": "write the whole command line as command",
+        "deploy": "write replicas, limits and restart directly in the service",
+        "scale": "write replicas",
+        "extends": "use an anchor and a merge key: <<: *base",
+        "profiles": "start the services you want by name: blackhole start NAME",
+        "rlimits": "write ulimits",
+        "env": "write environment",
+        "cwd": "write working_dir",
+        "stdin_open": "a service has no terminal; leave it out",
+    }  # fmt: skip
+
+    command: Command
+    working_dir: Text | None = None
+    environment: Environment = Field(default_factory=dict)
+    env_file: Texts = ()
+    secrets: Annotated[dict[str, str], BeforeValidator(secret_files)] = Field(default_factory=dict)
+    user: Text = ""
+    umask: Umask | None = None
+    depends_on: Annotated[dict[Name, Dependency], BeforeValidator(dependencies)] = Field(default_factory=dict)
+    healthcheck: Healthcheck = Healthcheck()
+    restart: Annotated[RestartSection, BeforeValidator(from_word)] = RestartSection()
+    restart_delay: Wait | None = None
+    restart_factor: Annotated[float, Field(ge=1, le=100)] | None = None
+    restart_maximum: Wait | None = None
+    restart_jitter: Annotated[float, Field(ge=0, le=1)] | None = None
+    restart_start_limit: Annotated[int, Field(ge=0)] | None = None
+    restart_start_window: Wait | None = None
+    restart_reset_after: Duration | None = None
+    stop_signal: SignalName = "SIGTERM"
+    stop_grace_period: Duration = 10.0
+    stop_command: Command | None = None
+    limits: Limits = Limits()
+    ulimits: Annotated[dict[str, tuple[int, int]], BeforeValidator(rlimits)] = Field(default_factory=dict)
+    replicas: Annotated[int, Field(ge=0, le=1000)] = 1
+    ports: list[Annotated[Port, BeforeValidator(port)]] = Field(default_factory=list)
+    data: Texts = ()
+    metrics: Url | None = None
+    contract: GrpcAddress | None = None
+    reload_signal: SignalName | None = None
+    labels: Labels = Field(default_factory=dict)
+    logging: ServiceLogging = ServiceLogging()
+
+    def restart_spec(self) -> RestartSpec:
+        """The policy with the delays that stand beside it."""
+        beside = {key: getattr(self, f"restart_{key}") for key in BESIDE}
+        return self.restart.model_copy(update={k: v for k, v in beside.items() if v is not None}).spec()
+
+    def spec(
+        self, own_name: str, base: Path, from_files: Mapping[str, str], rotate: RotateSpec, tuning: Mapping[str, str]
+    ) -> ServiceSpec:
+        """As a frozen value; relative paths begin at `base`, the configuration's folder."""
+        return ServiceSpec(
+            name=own_name,
+            command=self.command,
+            working_dir=absolute(self.working_dir, base) if self.working_dir else "",
+            environment={**from_files, **self.environment},
+            secrets={key: absolute(file, base) for key, file in self.secrets.items()},
+            user=self.user,
+            umask=self.umask,
+            depends_on={key: item.condition for key, item in self.depends_on.items()},
+            probe=self.healthcheck.spec(),
+            restart=self.restart_spec(),
+            stop=StopSpec(self.stop_signal, self.stop_grace_period, self.stop_command or ()),
+            limits=LimitsSpec(**dict(self.limits)),
+            rlimits=self.ulimits,
+            replicas=self.replicas,
+            ports=tuple(self.ports),
+            data=tuple(absolute(path, base) for path in self.data),
+            metrics=self.metrics or "",
+            contract=self.contract or "",
+            reload_signal=self.reload_signal or "",
+            rotate=self.logging.rotate.spec() if self.logging.rotate else rotate,
+            labels=self.labels,
+            tuning=tuning,
+        )
+
+
+def absolute(path: str, base: Path) -> str:
+    """The path from the base, with `~` for the home of who reads this and without `..` where that is certain."""
+    try:
+        expanded = Path(path).expanduser()
+    except RuntimeError:  # a `~name` that is nobody's
+        expanded = Path(path)
+    return str(base / expanded)

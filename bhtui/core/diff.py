@@ -1,0 +1,149 @@
+"""What a changed configuration changes, service by service: the plan of `restart --reload-config` is made from it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
+from typing import Any
+
+from .spec import ServiceSpec, Spec
+
+LIVE = frozenset(
+    {
+        "depends_on",
+        "probe",
+        "restart",
+        "stop",
+        "replicas",
+        "data",
+        "metrics",
+        "contract",
+        "reload_signal",
+        "rotate",
+        "labels",
+    }
+)
+"""Fields of a service that take hold without restarting a running instance."""
+ABSENT = "-"
+"""How a value that is not there is shown."""
+MASK = "********"
+_SECRET = re.compile(r"pass|secret|token|key|credential|auth|dsn", re.IGNORECASE)
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*(?=@)")
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One value. Where it may be a secret, both sides are masked: that it changed is still told."""
+
+    name: str
+    """`command`, `limits.memory`, `environment.LOG_LEVEL`."""
+    old: str
+    new: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.old} -> {self.new}"
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceChange:
+    """One service that is in both."""
+
+    service: str
+    fields: tuple[FieldChange, ...]
+
+    @property
+    def needs_restart(self) -> bool:
+        """Whether running instances keep the old values until they are started anew."""
+        return any(change.name.partition(".")[0] not in LIVE for change in self.fields)
+
+
+@dataclass(frozen=True, slots=True)
+class SpecDiff:
+    """Between two configurations; services in the order in which they are declared."""
+
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    changed: tuple[ServiceChange, ...]
+    sections: tuple[str, ...]
+    """Names of the changed parts besides services: `metrics`, `log_level`, `alerts` ..."""
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed or self.sections)
+
+    @property
+    def restarted(self) -> tuple[str, ...]:
+        """The services whose running instances must be restarted."""
+        return tuple(change.service for change in self.changed if change.needs_restart)
+
+
+def diff(old: Spec, new: Spec) -> SpecDiff:
+    """What has to change to get from one to the other. Where they were read from does not count."""
+    both = [name for name in new.services if name in old.services]
+    changes = [ServiceChange(name, service_changes(old.services[name], new.services[name])) for name in both]
+    return SpecDiff(
+        added=tuple(name for name in new.services if name not in old.services),
+        removed=tuple(name for name in old.services if name not in new.services),
+        changed=tuple(change for change in changes if change.fields),
+        sections=_sections(old, new),
+    )
+
+
+def service_changes(old: ServiceSpec, new: ServiceSpec) -> tuple[FieldChange, ...]:
+    """The values that differ, by name; those of mappings and groups one by one."""
+    before, after = _flat(old), _flat(new)
+    names = [*after, *(name for name in before if name not in after)]
+    return tuple(
+        FieldChange(name, _shown(name, before.get(name)), _shown(name, after.get(name)))
+        for name in names
+        if before.get(name) != after.get(name)
+    )
+
+
+def _sections(old: Spec, new: Spec) -> tuple[str, ...]:
+    own = [name for name in ("metrics", "log_level", "log_format") if getattr(old, name) != getattr(new, name)]
+    names = sorted({*old.sections, *new.sections})
+    return (*own, *(name for name in names if old.sections.get(name) != new.sections.get(name)))
+
+
+def _flat(service: ServiceSpec) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for item in fields(service):
+        value = getattr(service, item.name)
+        if isinstance(value, Mapping):
+            found |= {f"{item.name}.{key}": part for key, part in value.items()}
+        elif is_dataclass(value):
+            found |= {f"{item.name}.{part.name}": getattr(value, part.name) for part in fields(value)}
+        else:
+            found[item.name] = value
+    return found
+
+
+def _shown(name: str, value: Any) -> str:
+    if value is None or value in ("", ()):
+        return ABSENT
+    group, _, key = name.partition(".")
+    if group in ("environment", "tuning", "labels") and _SECRET.search(key):
+        return MASK
+    if isinstance(value, tuple):
+        return " ".join(_masked_words([_plain(part) for part in value]))
+    return _CREDENTIALS.sub(MASK, _plain(value))
+
+
+def _masked_words(words: list[str]) -> list[str]:
+    """The words of a command without what follows `--password` or `token=`."""
+    shown: list[str] = []
+    for before, word in zip(["", *words], words, strict=False):
+        option, equals, _ = word.partition("=")
+        if equals and _SECRET.search(option):
+            shown.append(f"{option}={MASK}")
+        elif before.startswith("-") and "=" not in before and _SECRET.search(before):
+            shown.append(MASK)
+        else:
+            shown.append(_CREDENTIALS.sub(MASK, word))
+    return shown
+
+
+def _plain(value: Any) -> str:
+    return str(value.value if isinstance(value, Enum) else value)

@@ -1,0 +1,214 @@
+"""Every problem at once, each at its place and with what may have been meant."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bhtui.config import parse
+from bhtui.config.checks import CHECKS
+from bhtui.config.faults import keys_of
+from bhtui.config.model import SECTIONS
+from bhtui.config.services import Service
+from bhtui.core.errors import ConfigError, Problem
+
+BASE = Path("/etc/blackhole")
+
+
+def problems(text: str) -> list[Problem]:
+    with pytest.raises(ConfigError) as caught:
+        parse(text, "f.yaml", BASE)
+    return list(caught.value.problems)
+
+
+def test_all_faults_of_a_file_at_once() -> None:
+    found = problems(
+        """\
+servces: {}
+services:
+  web:
+    comand: [python3]
+    depends_on: [db, dbb]
+    healthcheck: {tcp: 8080, http: "http://x/", interval: 2x}
+    ports: [80]
+  db:
+    command: x
+    command: y
+    depends_on: {web: {condition: service_health}}
+    ports: [80]
+"""
+    )
+    assert [(p.line, p.column) for p in found] == [
+        (1, 1), (3, 3), (4, 5), (5, 18), (5, 22), (6, 5), (6, 49), (10, 5), (11, 24), (12, 13),
+    ]  # fmt: skip
+    text = "\n".join(map(str, found))
+    assert "f.yaml:4:5: services.web: there is no key 'comand' (did you mean 'command'?)" in text
+    assert "dependency cycle: web -> db -> web" in text
+    assert "depends on 'dbb', which is not declared (did you mean 'db'?)" in text
+    assert "'command' is given twice (first in line 9)" in text
+    assert "port 80 is already that of services.web" in text
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("image: redis", "not a container"),
+        ("mem_limit: 1G", "limits: {memory"),
+        ("volumes: [a:b]", "data: [PATH]"),
+        ("depends_on: [web]", "web -> web"),
+        ("depends_on: {other: {condition: service_completed_successfully}}", "restart: on-failure in services.other"),
+        ("healthcheck: {interval: 1s}", "does not say what to ask"),
+        ("healthcheck: {tcp: 0}", "not between 1 and 65535"),
+        ("healthcheck: {tcp: 99999}", "not between 1 and 65535"),
+        ("healthcheck: {http: 'ftp://x'}", "not a URL"),
+        ("healthcheck: {log: '('}", "not a regular expression"),
+        ("healthcheck: {test: [redis-cli]}", "begins with CMD"),
+        ("healthcheck: {tcp: 1, interval: 0s}", "must be more than 0"),
+        ("restart: sometimes", "'no', 'on-failure', 'always' or 'unless-stopped'"),
+        ("restart: {policy: always, delay: 1s}\nrestart_delay: 2s", "also in restart"),
+        ("restart_delay: 5m", "above its maximum"),
+        ("replicas: 2\nports: [80]", "cannot all listen on port 80"),
+        ("replicas: -1", "at least 0"),
+        ("ports: ['80:80']", "the host's own ports"),
+        ("environment: {A: }", 'write "" for an empty one'),
+        ("environment: {A B: x}", "cannot be the name of a variable"),
+        ("environment: [A]", "write A=VALUE"),
+        ("secrets: [a]", "mapping of variables"),
+        ("environment: {A: x}\nsecrets: {A: f}", "set in secrets too"),
+        ("ulimits: {nofil: 1}", "no resource limit 'nofil'"),
+        ("ulimits: {nofile: {soft: 2, hard: 1}}", "soft is above hard"),
+        ("limits: {memory: 1}", "at least"),
+        ("limits: {ionice: fast}", "best-effort:0-7"),
+        ("stop_signal: SIGFOO", "no signal 'SIGFOO'"),
+        ("umask: 99", "octal"),
+        ("user: [a]", "one value"),
+    ],
+)
+def test_a_fault_in_a_service(body: str, said: str) -> None:
+    lines = "".join(f"    {line}\n" for line in body.splitlines())
+    found = problems(f"services:\n  other: {{command: y, restart: always}}\n  web:\n    command: x\n{lines}")
+    assert len(found) == 1
+    assert said in str(found[0])
+    assert found[0].line >= 3
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("- a", "must be a mapping of sections"),
+        ("hello", "must be a mapping of sections"),
+        ("services: [a]", "mapping of names to services"),
+        ("services: {A b: {command: x}}", "cannot name a service"),
+        ("services: {a: }", "services.a is empty"),
+        ("services: {a: hello}", "must be a mapping of keys"),
+        ("services: {a: {command: []}}", "no program to run"),
+        ("services: {a: {command: \"it's\"}}", "No closing quotation"),
+        ("version: 3", "leave it out"),
+        ("loging: {}", "did you mean 'logging'?"),
+        ("logging: {level: inf}", "did you mean 'info'?"),
+        ("logging: {outputs: [{type: fil}]}", "did you mean 'file'?"),
+        ("logging: {outputs: [{path: x}]}", "'type' is missing"),
+        ("backup: {schedule: {full: '0 25 * * *'}}", "not a cron expression"),
+        ("alerts: [{name: a, condition: x, actions: [emial]}]", "did you mean 'email'?"),
+        ("alerts: [{name: a, condition: x}, {name: a, condition: y}]", "already an alert named 'a'"),
+        ("alerts: {a: 1}", "must be a list"),
+        ("performance: {web: {a: 1}}", "no service 'web' to tune"),
+        ("maintenance: {schedule: {a: {interval: 5s, tasks: [rotate_logs]}}}", "not an interval"),
+        ("maintenance: {schedule: {a: {interval: 1d, tasks: [rotate_log]}}}", "did you mean 'rotate_logs'?"),
+        ("automation: {tasks: [&t {name: a, schedule: '* * * * *', command: x}, *t]}",
+         "already a task named 'a'"),
+        ("metrics: {listen: '0.0.0.0:9090'}", "reached from outside"),
+        ("metrics: {listen: 90}\nservices: {a: {command: x, ports: [90]}}", "already that of metrics.listen"),
+        ("a: !!python/object:os.system x", "has no meaning here"),
+        ("a: [", "not YAML"),
+        ("a: \0", "not YAML"),
+        ("a: 1\n---\nb: 2", "another document"),
+        ("? [a]\n: b", "a key must be a word"),
+        ("services: &a {b: *a}", "contains itself"),
+        ("services: &a {<<: *a}", "merges itself"),
+        ("services: {<<: 1}", "takes a mapping"),
+        ("[" * 100_000, "nested more than"),
+    ],
+)  # fmt: skip
+def test_a_fault_in_the_file(text: str, said: str) -> None:
+    assert said in "\n".join(map(str, problems(text)))
+
+
+@pytest.mark.parametrize("left", ["[", "{<<: ["])
+def test_a_document_that_grows_without_measure_is_refused(left: str) -> None:
+    right = "]" if left == "[" else "]}"
+    first = "a: &a [1, 2]\n" if left == "[" else "a: &a {x: 1}\n"
+    names = "abcdefghij"
+    text = first + "".join(f"{n}: &{n} {left}{', '.join([f'*{b}'] * 10)}{right}\n" for b, n in pairwise(names))
+    assert "100,000 values" in str(problems(text)[-1])
+
+
+def test_two_cycles_are_both_told() -> None:
+    needs = {"a": ["b"], "b": ["a"], "c": ["d"], "d": ["e"], "e": ["c"]}
+    lines = "".join(f"  {name}: {{command: x, depends_on: {other}}}\n" for name, other in needs.items())
+    assert [p.message for p in problems(f"services:\n{lines}")] == [
+        "dependency cycle: a -> b -> a",
+        "dependency cycle: c -> d -> e -> c",
+    ]
+
+
+def test_every_check_says_what_it_is_about() -> None:
+    assert all(check.__doc__ for check in CHECKS)
+    assert len(set(CHECKS)) == len(CHECKS)
+
+
+KEYS = sorted(
+    {"services", "web", "<<", "x-a", *SECTIONS, *keys_of(Service), *(k for m in SECTIONS.values() for k in keys_of(m))}
+)
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=8),
+    st.sampled_from(["10s", "64M", "always", "web", "0 2 * * *", "no", "[CMD, x]", "127.0.0.1:1", "SIGTERM"]),
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.sampled_from(KEYS), inner, max_size=5)),
+    max_leaves=25,
+)
+
+
+def judge(text: str) -> None:
+    lines = text.count("\n") + 1
+    try:
+        parse(text, "f.yaml", BASE)
+    except ConfigError as error:
+        assert error.problems
+        for problem in error.problems:
+            assert problem.message
+            if problem.file == "f.yaml":
+                assert 1 <= problem.line <= lines + 1
+                assert problem.column >= 1
+
+
+@settings(max_examples=150, deadline=None)
+@given(value=st.dictionaries(st.sampled_from(KEYS), VALUES, max_size=5))
+def test_any_value_anywhere_is_read_or_refused(value: object) -> None:
+    import yaml
+
+    judge(yaml.safe_dump(value, allow_unicode=True))
+
+
+@settings(max_examples=150, deadline=None)
+@given(body=st.dictionaries(st.sampled_from(keys_of(Service)), VALUES, max_size=6))
+def test_any_value_in_a_service_is_read_or_refused(body: object) -> None:
+    import yaml
+
+    judge(yaml.safe_dump({"services": {"web": body, "db": {"command": "x"}}}))
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=st.text(alphabet=st.sampled_from(list("ab:-[]{}&*<!|>'\"#\n\t ,?%@0.")), max_size=60))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    judge(text)
