@@ -1,0 +1,23 @@
+"""Captured output of the services."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from bhtui.agent.rooms.logs.room import Logs as LogsRoom
+from bhtui.rpc.blackhole.v1 import logs_pb2 as pb
+from bhtui.rpc.blackhole.v1.logs_pb2_grpc import LogsServicer
+from bhtui.rpc.convert.logs import batch_to_message, query_from_message
+
+from .guard import Context
+
+
+class Logs(LogsServicer):
+    """Hands the room's batches on; a client that does not read slows the room down, and loses nothing."""
+
+    def __init__(self, room: LogsRoom) -> None:
+        self._room = room
+
+    async def Read(self, request: pb.LogsRequest, context: Context) -> AsyncIterator[pb.LogBatch]:
+        async for batch in self._room.read(query_from_message(request)):
+            yield batch_to_message(batch)

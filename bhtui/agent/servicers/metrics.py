@@ -1,0 +1,20 @@
+"""Samples over time."""
+
+from __future__ import annotations
+
+from bhtui.agent.rooms.metrics.room import Metrics as MetricsRoom
+from bhtui.rpc.blackhole.v1 import metrics_pb2 as pb
+from bhtui.rpc.blackhole.v1.metrics_pb2_grpc import MetricsServicer
+from bhtui.rpc.convert.metrics import query_from_message, response_to_message
+
+from .guard import Context
+
+
+class Metrics(MetricsServicer):
+    """Asks the room for series."""
+
+    def __init__(self, room: MetricsRoom) -> None:
+        self._room = room
+
+    async def Read(self, request: pb.SeriesRequest, context: Context) -> pb.SeriesResponse:
+        return response_to_message(self._room.series(query_from_message(request)))

@@ -1,0 +1,192 @@
+"""The survival table: what dies, and what must go on as if nothing had happened."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.live.home import Home, home
+from tests.live.numbered import PROGRAM, markers, numbers
+from tests.waiting import until
+
+SERVICES = ("one", "two", "three")
+CONFIG = "services:\n" + "".join(
+    f"""
+  {name}:
+    command: [{sys.executable}, {PROGRAM}, "2000", "60"]
+    restart: always
+    logging: {{rotate: {{max_size: 1M, max_backups: 100}}}}
+"""
+    for name in SERVICES
+)
+INSTANCES = tuple(f"{name}-1" for name in SERVICES)
+
+
+@pytest.fixture
+def running() -> Iterator[Home]:
+    with home(CONFIG) as made:
+        made.cli("start")
+        yield made
+
+
+def pids(made: Home) -> dict[str, int]:
+    return {name: status["pid"] for name, status in made.status().items()}
+
+
+def end_of(made: Home) -> None:
+    made.cli("stop")
+    until(lambda: all(status["state"] == "stopped" for status in made.status().values()), 20)
+
+
+def kill_agent(made: Home) -> None:
+    """SIGKILL, and wait until another answers."""
+    agent = made.agent()["agent_pid"]
+    os.kill(agent, signal.SIGKILL)
+    until(lambda: made.status() and made.agent()["agent_pid"] != agent, 20, "the agent is back")
+
+
+def assert_lines_whole(made: Home) -> None:
+    for name, instance in zip(SERVICES, INSTANCES, strict=True):
+        found = numbers(made.paths.logs / name, instance)
+        assert found == list(range(1, len(found) + 1)), f"{instance}: lines lost or repeated"
+        assert found
+
+
+def test_agent_killed_fifty_times_under_load(running: Home) -> None:
+    before = pids(running)
+    for _ in range(50):
+        kill_agent(running)
+        assert pids(running) == before
+    end_of(running)
+    assert_lines_whole(running)
+
+
+def test_keeper_replaced_in_place_under_load(running: Home) -> None:
+    before, keeper = pids(running), running.agent()["keeper_pid"]
+    for _ in range(5):
+        agent = running.agent()["agent_pid"]
+        running.cli("agent", "upgrade")
+        until(lambda agent=agent: running.status() and running.agent()["agent_pid"] != agent, 20, "a new agent")
+        assert running.agent()["keeper_pid"] == keeper
+        assert pids(running) == before
+    end_of(running)
+    assert_lines_whole(running)
+
+
+def test_keeper_killed_under_load(running: Home) -> None:
+    before, keeper = pids(running), running.agent()["keeper_pid"]
+    os.kill(keeper, signal.SIGKILL)
+    until(lambda: running.agent()["keeper_pid"] != keeper, 20, "a new keeper")
+    grown = {name: len(numbers(running.paths.logs / name, f"{name}-1")) for name in SERVICES}
+    until(
+        lambda: all(len(numbers(running.paths.logs / n, f"{n}-1")) > grown[n] + 1000 for n in SERVICES),
+        20,
+        "the new keeper captures",
+    )
+    assert pids(running) == before
+    assert all(psutil.Process(pid).is_running() for pid in before.values())
+    assert sorted(p.pid for p in service_processes(running)) == sorted(before.values()), "started twice"
+    end_of(running)
+    for name, instance in zip(SERVICES, INSTANCES, strict=True):
+        found = numbers(running.paths.logs / name, instance)
+        assert found == sorted(set(found)), f"{instance}: lines repeated or out of order"
+        gaps = [after - before - 1 for before, after in itertools.pairwise(found) if after != before + 1]
+        assert len(gaps) <= 1, f"{instance}: more than the chunk in hand is missing: {gaps}"
+        assert any("keeper" in marker for marker in markers(running.paths.logs / name, instance))
+    events = running.cli("events", "--output", "json").stdout
+    assert '"keeper.replaced"' in events
+
+
+def service_processes(made: Home) -> list[psutil.Process]:
+    found = []
+    for pid in made.processes():
+        try:
+            process = psutil.Process(pid)
+            if PROGRAM in process.cmdline():
+                found.append(process)
+        except psutil.NoSuchProcess:
+            continue
+    return found
+
+
+def test_agent_and_keeper_killed_together_start_nothing_twice(running: Home) -> None:
+    """Nobody holds the pipes then: the services end by SIGPIPE or live on unheard, but none runs twice."""
+    agent = running.agent()
+    os.kill(agent["keeper_pid"], signal.SIGSTOP)
+    os.kill(agent["agent_pid"], signal.SIGKILL)
+    os.kill(agent["keeper_pid"], signal.SIGKILL)
+    running.cli("start")
+    for instance in INSTANCES:
+        running.wait_state(instance, "running")
+    until(lambda: len(service_processes(running)) == len(INSTANCES), 20, "one process an instance")
+    assert sorted(p.pid for p in service_processes(running)) == sorted(pids(running).values())
+
+
+DOUBLE_FORK = """
+import os, sys, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.closerange(0, 64)
+        time.sleep(1000)
+    os._exit(0)
+time.sleep(1000)
+"""
+
+
+@pytest.mark.parametrize("how", [["stop"], ["stop", "--force"], ["stop", "--emergency"]])
+def test_double_forked_children_are_gone_after_stop(how: list[str], tmp_path: Path) -> None:
+    program = tmp_path / "forker.py"
+    program.write_text(DOUBLE_FORK)
+    with home(f"services:\n  forker:\n    command: [{sys.executable}, {program}]\n") as made:
+        made.cli("start")
+
+        def family() -> list[int]:
+            return [p for p in made.processes() if str(program) in " ".join(cmdline(p))]
+
+        until(lambda: len(family()) == 2, 20, "the daemon is there")
+        made.cli(*how)
+        until(lambda: not family(), 10, "its double-forked child is gone")
+
+
+def cmdline(pid: int) -> list[str]:
+    try:
+        return psutil.Process(pid).cmdline()
+    except psutil.NoSuchProcess:
+        return []
+
+
+@pytest.mark.timeout(300)
+def test_a_thousand_restarts_leave_no_zombie_no_descriptor_no_growth(tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    config = f"""
+services:
+  brief:
+    command: [sh, -c, "while [ ! -e {broken} ]; do sleep 0.05; done; exit 1"]
+    restart: {{policy: always, delay: 1ms, factor: 1, maximum: 1ms, start_limit: 0}}
+"""
+    with home(config) as made:
+        made.cli("start")
+        broken.touch()
+
+        def restarts() -> int:
+            return int(made.status()["brief-1"]["restarts"])
+
+        keeper, agent = (psutil.Process(made.agent()[key]) for key in ("keeper_pid", "agent_pid"))
+        until(lambda: restarts() > 100, 60)
+        before = {p.pid: (p.num_fds(), p.memory_info().rss) for p in (keeper, agent)}
+        until(lambda: restarts() > 1100, 240, "a thousand restarts")
+        for process in (keeper, agent):
+            fds, memory = before[process.pid]
+            assert process.num_fds() <= fds + 5
+            assert process.memory_info().rss < memory * 1.25 + (4 << 20)
+        made.cli("stop", "brief")
+        zombies = [c for c in keeper.children() + agent.children() if c.status() == psutil.STATUS_ZOMBIE]
+        assert not zombies
