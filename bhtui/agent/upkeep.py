@@ -44,8 +44,8 @@ async def upkeep(store: Store, events: EventLog, retention: Retention = Retentio
 async def prune(store: Store, retention: Retention) -> None:
     """Removes what is over the bounds, in small batches with room for others between them."""
     try:
-        while prune_events(store, retention) or prune_operations(store, retention):
-            await asyncio.sleep(0)  # noqa: ASYNC110 gives way between batches, waits for nothing
+        while prune_events(store, retention) or prune_operations(store, retention):  # noqa: ASYNC110 gives way only
+            await asyncio.sleep(0)
     except StoreError as error:
         log.warning("old history is kept for now: %s", error)
 
