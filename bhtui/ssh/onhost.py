@@ -1,0 +1,207 @@
+"""What is done on a host itself: check and unpack a bundle, start the keeper, tidy up. Standard library only.
+
+Sent as text to the host's Python before anything of ours is there, and imported on this machine to start the local
+agent. As a program: one JSON object as its argument, one line `BLACKHOLE-ONHOST-1 {"ok": ...}` as its answer, or
+`{"error": ..., "kind": ...}`.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tarfile
+import time
+from pathlib import Path
+from typing import Any
+
+MARK = "BLACKHOLE-ONHOST-1 "
+
+
+class Fault(Exception):
+    """Something cannot be done here. `kind` is for programs: no-space, no-permission, damaged, start, failed."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+
+
+def answers(path: str) -> bool:
+    """Whether anybody accepts connections at a Unix socket."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(2)
+        try:
+            sock.connect(path)
+        except OSError:
+            return False
+    return True
+
+
+def unpack(part: str, digest: str, folder: str) -> None:
+    """Checks an uploaded archive against its SHA-256 and unpacks it whole as `folder`; the archive is removed.
+
+    Nothing of the archive is used before the check. Raises Fault.
+    """
+    actual = hashlib.sha256()
+    with open(part, "rb") as file:
+        while chunk := file.read(1 << 20):
+            actual.update(chunk)
+    if actual.hexdigest() != digest:
+        Path(part).unlink()
+        raise Fault("damaged", "the archive arrived damaged: its SHA-256 is not the one that was sent")
+    half = Path(f"{folder}.{os.getpid()}.part")
+    try:
+        half.mkdir(mode=0o700)
+        with tarfile.open(part) as archive:
+            if hasattr(tarfile, "data_filter"):
+                archive.extractall(half, filter="data")
+            else:  # Python 3.11.0 to 3.11.3; the content was checked by its hash
+                archive.extractall(half)  # noqa: S202
+        os.chmod(half, 0o700)  # noqa: PTH101
+        if not Path(folder).is_dir():
+            half.rename(folder)
+    finally:
+        shutil.rmtree(half, ignore_errors=True)
+        Path(part).unlink(missing_ok=True)
+
+
+def tidy(bundles: str, keep: list[str], newest: int = 2) -> list[str]:
+    """Removes placed bundles except `keep`, those of running processes and the newest; returns what was removed."""
+    root = Path(bundles)
+    if not root.is_dir():
+        return []
+    folders = sorted((p for p in root.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime_ns, reverse=True)
+    whole = [folder for folder in folders if not folder.name.endswith(".part")]
+    spared = {*keep, *(folder.name for folder in whole[:newest]), *_in_use(root)}
+    gone = [folder for folder in whole if folder.name not in spared]
+    for folder in gone:
+        shutil.rmtree(folder, ignore_errors=True)
+    return [folder.name for folder in gone]
+
+
+def _in_use(root: Path) -> set[str]:
+    """Names of the bundles that processes of this user were started from (PYTHONPATH) or have mapped."""
+    names: set[str] = set()
+    prefix = f"{root}/"
+    for proc in Path("/proc").iterdir():
+        if not proc.name.isdigit():
+            continue
+        for file in ("environ", "maps"):
+            try:
+                text = (proc / file).read_bytes().decode(errors="replace")
+            except OSError:
+                continue
+            names |= {rest.split("/", 1)[0].split("\0", 1)[0].split(":", 1)[0] for rest in text.split(prefix)[1:]}
+    return {name.strip() for name in names}
+
+
+def start(python: str, library: str, run: str, logs: str, environ: dict[str, str], timeout: float = 20.0) -> None:
+    """Starts keeper and agent, detached from this session, and waits until the agent answers. Raises Fault.
+
+    `library` goes first on the module path; empty: the interpreter finds bhtui itself.
+    """
+    agent, keeper = str(Path(run) / "agent.sock"), str(Path(run) / "keeper.sock")
+    if answers(agent):
+        return
+    for folder in (run, logs):
+        Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+    deadline = time.monotonic() + timeout
+    said = Path(logs) / "start.log"
+    if not answers(keeper):  # with a keeper there, the agent is only on its way back
+        code = _launch(python, library, run, logs, environ, said)
+        if code and not answers(keeper):
+            raise Fault("start", f"the keeper ended with code {code}: {_last_words(said) or 'it said nothing'}")
+    while not answers(agent):
+        if time.monotonic() > deadline:
+            words = _last_words(Path(logs) / "agent.log", Path(logs) / "keeper.err", said) or "it said nothing"
+            raise Fault("start", f"the agent gave no answer in {timeout:.0f} s: {words}")
+        time.sleep(0.01)
+
+
+def _launch(python: str, library: str, run: str, logs: str, environ: dict[str, str], said: Path) -> int:
+    """Runs the keeper's command, which comes back when the keeper is in the background; its exit code."""
+    argv = [python, "-m", "bhtui.keeper", "--run", run, "--log-dir", logs, "--detach", "--"]
+    argv += [python, "-m", "bhtui.agent"]
+    env = {**os.environ, **environ, **({"PYTHONPATH": library} if library else {})}
+    # A pipe would be held open by what stays behind, and an SSH channel would wait for it.
+    with open(said, "wb") as log:
+        done = subprocess.run(
+            argv, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/",
+            timeout=15, check=False,
+        )  # fmt: skip
+    return done.returncode
+
+
+def _last_words(*files: Path) -> str:
+    """The last three lines of the first file that has any."""
+    for file in files:
+        try:
+            lines = file.read_bytes()[-4096:].decode(errors="replace").strip().splitlines()
+        except OSError:
+            continue
+        if lines:
+            return " | ".join(line.strip() for line in lines[-3:])
+    return ""
+
+
+def await_end(socket_path: str, timeout: float = 30.0) -> None:
+    """Waits until nobody answers at a keeper's socket any more. Raises Fault."""
+    deadline = time.monotonic() + timeout
+    while answers(socket_path):
+        if time.monotonic() > deadline:
+            raise Fault("failed", f"the keeper still runs after {timeout:.0f} s")
+        time.sleep(0.02)
+
+
+def remove(folders: list[str]) -> list[str]:
+    """Removes whole folders; returns those that were there."""
+    there = [folder for folder in folders if Path(folder).is_dir()]
+    for folder in there:
+        shutil.rmtree(folder)
+    return there
+
+
+def work(request: dict[str, Any]) -> dict[str, Any]:
+    """Does what the request asks for, in this order: unpack, start, tidy, ended, remove. Raises Fault, OSError."""
+    os.umask(0o077)
+    answer: dict[str, Any] = {}
+    for archive in request.get("unpack", ()):
+        unpack(archive["part"], archive["sha256"], archive["folder"])
+    if "start" in request:
+        start(**request["start"])
+    if "tidy" in request:
+        answer["tidied"] = tidy(**request["tidy"])
+    if "ended" in request:
+        await_end(request["ended"])
+    if "remove" in request:
+        answer["removed"] = remove(request["remove"])
+    return answer
+
+
+def fault_kind(error: OSError) -> str:
+    """The kind of an error of the system."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "no-space"
+    return "no-permission" if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) else "failed"
+
+
+def main(argument: str) -> str:
+    """The line to print."""
+    try:
+        answer: dict[str, Any] = {"ok": work(json.loads(argument))}
+    except Fault as error:
+        answer = {"error": str(error), "kind": error.kind}
+    except OSError as error:
+        answer = {"error": f"{error.strerror}: {error.filename}", "kind": fault_kind(error)}
+    except (tarfile.TarError, EOFError) as error:
+        answer = {"error": f"cannot unpack: {error}", "kind": "damaged"}
+    return MARK + json.dumps(answer)
+
+
+if __name__ == "__main__":
+    print(main(sys.argv[1]))
