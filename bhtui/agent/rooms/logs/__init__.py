@@ -1,0 +1,1 @@
+"""Captured output of the services: read, searched, followed."""

@@ -1,0 +1,177 @@
+"""Lines as they are written, each exactly once, whatever happens to the files.
+
+The file being read is held open, so what is written to it after it was renamed or removed is still read. Only when it
+is at its end and another file has its path does reading go on there, first through those rotated meanwhile. Which
+rotated files are new is known by their names, which never change, and not by their times, which a clock set back would
+mix up.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Sequence
+from operator import attrgetter
+from pathlib import Path
+
+from . import files
+from .files import BLOCK, LogFile, Survey
+from .model import LogLine
+from .query import Matcher
+from .scan import Scanner
+
+BLOCKS_A_TURN = 4
+REORDER_NS = 5_000_000
+"""The time between a line's stamp and the moment it can be read, at most, as a rule."""
+MAX_HELD = 20_000
+_by_time = attrgetter("time_ns")
+
+
+class Follower:
+    """Reads one instance from a survey's end onwards. Takes over the descriptor of the survey's active file."""
+
+    def __init__(self, service: str, instance: str, path: Path, matcher: Matcher, seen: Survey | None = None) -> None:
+        self.scanner = Scanner(service, instance, matcher)
+        self.lost = 0
+        """How often files were removed that may have had unread lines."""
+        self._path = path
+        self._fd = -1
+        self._offset = 0
+        self._waiting: deque[LogFile] = deque()
+        self._known: set[str] = set()
+        self._was_moved = False
+        if seen is not None:
+            self._known = {file.path for file in seen.rotated}
+            if seen.active is not None and seen.active.fd is not None:
+                self._fd = seen.active.fd
+                self._offset = seen.active.end
+
+    def close(self) -> None:
+        """Closes what it holds open."""
+        for file in self._waiting:
+            if file.fd is not None:
+                os.close(file.fd)
+        self._waiting.clear()
+        self._switch(-1)
+
+    def poll(self) -> tuple[list[LogLine], bool]:
+        """What came since the last time, and whether there is more to be read at once."""
+        lines: list[LogLine] = []
+        for _ in range(BLOCKS_A_TURN):
+            if block := self._next_block():
+                lines += self.scanner.feed(block)
+            elif not self._go_on():
+                return lines, False
+        return lines, True
+
+    def _next_block(self) -> bytes:
+        """Whole lines at the offset; empty when there are none yet."""
+        if self._fd < 0:
+            return b""
+        size, before = BLOCK, min(self._offset, 1)
+        while True:
+            data = files.read(self._fd, self._offset - before, self._offset + size)
+            if before and data and data[:1] != b"\n":  # emptied and filled again by somebody since the last read
+                self._offset = before = 0
+                continue
+            cut = data.rfind(b"\n") + 1 - before
+            if cut > 0 or len(data) < size:
+                self._offset += max(0, cut)
+                return data[before : before + cut] if cut > 0 else b""
+            size *= 2
+
+    def _go_on(self) -> bool:
+        """At the end of the file: whether there is now something to read."""
+        if self._waiting:
+            return self._open_next()
+        try:
+            there = self._path.stat(follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        if self._fd >= 0 and os.path.samestat(os.fstat(self._fd), there):
+            return self._was_truncated(there.st_size)
+        if self._fd >= 0 and not self._was_moved:
+            self._was_moved = True  # what was written between the last read and the rename is read before going on
+            return True
+        return self._look_further()
+
+    def _was_truncated(self, size: int) -> bool:
+        if size >= self._offset:
+            return False
+        self._offset = 0
+        return size > 0
+
+    def _look_further(self) -> bool:
+        """The path has another file: puts in line what was rotated meanwhile, then the new active one."""
+        seen = files.survey(self._path)
+        fresh = [file for file in seen.rotated if file.path not in self._known]
+        others = [file for file in fresh if not self._is_current(file)]
+        if self._fd >= 0 and others and not any(map(self._is_current, seen.rotated)):
+            self.lost += 1
+        self._known = {file.path for file in seen.rotated}
+        self._waiting.extend(others)
+        if seen.active is not None:
+            self._waiting.append(seen.active)
+        return self._open_next()
+
+    def _is_current(self, file: LogFile) -> bool:
+        try:
+            return self._fd >= 0 and os.path.samestat(os.fstat(self._fd), Path(file.path).stat(follow_symlinks=False))
+        except FileNotFoundError:
+            return False
+
+    def _open_next(self) -> bool:
+        while self._waiting:
+            file = self._waiting.popleft()
+            try:
+                self._switch(file.fd if file.fd is not None else os.open(file.path, os.O_RDONLY | os.O_CLOEXEC))
+            except FileNotFoundError:
+                self.lost += 1
+                continue
+            return True
+        return False
+
+    def _switch(self, fd: int) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd, self._offset, self._was_moved = fd, 0, False
+
+
+class Merger:
+    """Brings what several followers read into time order.
+
+    While none lags, a line is held for at most one round: until everything stamped before it can have been read.
+    While one lags, the lines of the others wait for it, up to a bound.
+    """
+
+    def __init__(self, clock: Callable[[], int]) -> None:
+        self._clock = clock
+        self._held: list[LogLine] = []
+
+    @property
+    def is_holding(self) -> bool:
+        """Whether lines wait for the next round."""
+        return bool(self._held)
+
+    def round(self, followers: Sequence[Follower]) -> tuple[list[LogLine], bool]:
+        """The next lines in time order, and whether there is more to be read at once."""
+        bound = self._clock() - REORDER_NS
+        lagging = []
+        fresh: list[LogLine] = []
+        for follower in followers:
+            lines, is_busy = follower.poll()
+            fresh += lines
+            if is_busy:
+                lagging.append(follower.scanner.last_ns)
+        return self._release(fresh, min([bound, *lagging]), is_lagging=bool(lagging)), bool(lagging)
+
+    def _release(self, fresh: list[LogLine], bound: int, *, is_lagging: bool) -> list[LogLine]:
+        lines = self._held + fresh
+        if is_lagging:
+            out = [line for line in lines if line.time_ns <= bound] if len(lines) <= MAX_HELD else lines
+            self._held = [line for line in lines if line.time_ns > bound] if len(lines) <= MAX_HELD else []
+        else:
+            out = self._held + [line for line in fresh if line.time_ns <= bound]
+            self._held = [line for line in fresh if line.time_ns > bound]
+        out.sort(key=_by_time)
+        return out

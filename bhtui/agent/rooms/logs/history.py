@@ -1,0 +1,166 @@
+"""Lines that are there already, of many files, merged by time without reading more than is asked for.
+
+Every file is a run in time order. Going forward, the file that is furthest behind is always the one read next, and
+what no file can precede any more is given out: so at most one block of each file is held. The newest lines are found
+the same way from the other end. Files of one instance need not follow each other: after the clock was set back they
+overlap.
+"""
+
+from __future__ import annotations
+
+import sys
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from operator import attrgetter
+
+from . import cri, files
+from .files import BLOCK, LogFile
+from .model import LogLine
+from .query import Matcher
+from .scan import Scanner
+
+_NEVER = sys.maxsize
+_FIRST_STEP = 32 << 10
+_by_time = attrgetter("time_ns")
+
+
+class Run:
+    """The part of one file that lies between two times (0: no bound)."""
+
+    def __init__(
+        self, service: str, instance: str, file: LogFile, matcher: Matcher, since_ns: int, until_ns: int
+    ) -> None:
+        self.service, self.instance, self.file, self.matcher = service, instance, file, matcher
+        self.start = self.end = 0
+        self.ends_file = not until_ns
+        self.first_ns = self.last_ns = 0
+        self.is_missing = False
+        try:
+            with file.opened() as fd:
+                self._find_ends(fd, since_ns, until_ns)
+        except FileNotFoundError:
+            self.is_missing = True
+
+    def _find_ends(self, fd: int, since_ns: int, until_ns: int) -> None:
+        self.end = self.file.end if self.file.end >= 0 else files.lines_end(fd)
+        if until_ns:
+            self.end = files.find_time(fd, self.end, until_ns)
+        if since_ns:
+            self.start = files.clean_start(fd, files.find_time(fd, self.end, since_ns), 0)
+        if self.start < self.end:
+            self.first_ns = max(0, cri.time_of(files.read(fd, self.start, self.start + cri.TEXT_AT)))
+            self.last_ns = self._last_time(fd)
+
+    def _last_time(self, fd: int) -> int:
+        tail = files.read(fd, max(self.start, self.end - _FIRST_STEP), self.end)
+        last = cri.time_of(tail[tail.rfind(b"\n", 0, -1) + 1 :][: cri.TEXT_AT])
+        return last if last >= 0 else _NEVER
+
+    def read(self, start: int, end: int) -> bytes:
+        """Bytes of the file; none when rotation has removed it."""
+        try:
+            with self.file.opened() as fd:
+                return files.read(fd, start, end)
+        except FileNotFoundError:
+            self.is_missing = True
+            return b""
+
+
+class Forward:
+    """Reads a run from its start. Every line before `upto` is in `lines` or was there."""
+
+    def __init__(self, run: Run) -> None:
+        self.lines: list[LogLine] = []
+        self.upto = run.first_ns if run.start < run.end else _NEVER
+        self._run, self._at = run, run.start
+        self._rest = b""
+        self.scanner = Scanner(run.service, run.instance, run.matcher)
+
+    def advance(self) -> None:
+        """Reads one block more."""
+        data = self._run.read(self._at, min(self._at + BLOCK, self._run.end))
+        self._at += len(data)
+        if not data or self._at >= self._run.end:
+            self.lines += self.scanner.feed(self._rest + data) if data else []
+            self.lines += self.scanner.flush() if self._run.ends_file else []
+            self.upto = _NEVER
+        else:
+            cut = data.rfind(b"\n") + 1
+            self.lines += self.scanner.feed(self._rest + data[:cut]) if cut else []
+            self._rest = data[cut:] if cut else self._rest + data
+            self.upto = max(self.upto, self.scanner.last_ns)
+
+    def take(self, upto: int) -> list[LogLine]:
+        """The lines at or before a time, once."""
+        cut = bisect_right(self.lines, upto, key=_by_time)
+        taken, self.lines = self.lines[:cut], self.lines[cut:]
+        return taken
+
+
+def forward(runs: Sequence[Run]) -> Iterator[tuple[list[LogLine], int]]:
+    """Lines in time order, with how many were looked at; often none, so that a long search can be seen and stopped."""
+    sources = [Forward(run) for run in runs if run.start < run.end]
+    while sources:
+        behind = min(sources, key=attrgetter("upto"))
+        before = behind.scanner.scanned
+        behind.advance()
+        upto = min(source.upto for source in sources)
+        ready = [line for source in sources for line in source.take(upto)]
+        ready.sort(key=_by_time)
+        sources = [source for source in sources if source.upto != _NEVER]
+        yield ready, behind.scanner.scanned - before
+
+
+class Backward:
+    """Reads a run from its end. Every line at or after `downto` is in `lines`."""
+
+    def __init__(self, run: Run) -> None:
+        self.lines: list[LogLine] = []
+        self.downto = run.last_ns
+        self.scanned = 0
+        self._run, self._at, self._step = run, run.end, _FIRST_STEP
+
+    def retreat(self) -> None:
+        """Reads one block more."""
+        start = self._block_start()
+        scanner = Scanner(self._run.service, self._run.instance, self._run.matcher)
+        data = self._run.read(start, self._at)
+        lines = scanner.feed(data)
+        if self._at == self._run.end and self._run.ends_file:
+            lines += scanner.flush()
+        self.lines[:0] = lines
+        self.scanned += scanner.scanned
+        self._at, self._step = start, BLOCK
+        first = cri.time_of(data[: cri.TEXT_AT])
+        self.downto = first if first >= 0 else self.downto
+        if start <= self._run.start or not data:
+            self.downto = -1
+
+    def _block_start(self) -> int:
+        floor, step = self._run.start, self._step
+        try:
+            with self._run.file.opened() as fd:
+                while (start := self._at - step) > floor:
+                    start = files.next_line(fd, start, self._at)
+                    if start < self._at:
+                        return files.clean_start(fd, start, floor)
+                    step *= 4
+        except FileNotFoundError:
+            self._run.is_missing = True
+        return floor
+
+
+def newest(runs: Sequence[Run], count: int) -> Iterator[tuple[list[LogLine], int]]:
+    """The last so many lines in time order, once, at the end; before it empty lists, as `forward` gives them."""
+    sources = [Backward(run) for run in runs if run.start < run.end]
+    while unread := [source for source in sources if source.downto >= 0]:
+        downto = max(source.downto for source in unread)
+        if sum(len(source.lines) - bisect_left(source.lines, downto, key=_by_time) for source in sources) >= count:
+            break
+        ahead = max(unread, key=attrgetter("downto"))
+        before = ahead.scanned
+        ahead.retreat()
+        yield [], ahead.scanned - before
+    found = [line for source in sources for line in source.lines[-count:]]
+    found.sort(key=_by_time)
+    yield found[-count:], 0

@@ -1,0 +1,61 @@
+"""What is asked of the logs and what is answered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+LEVELS = ("trace", "debug", "info", "warning", "error", "fatal")
+"""From the least to the most serious."""
+
+
+@dataclass(slots=True)
+class LogLine:
+    """One line of one instance. Never changed once made; it is not frozen because that doubles the time to make one."""
+
+    time_ns: int
+    """When it was complete, Unix nanoseconds."""
+    service: str
+    instance: str
+    stream: str
+    """`stdout` or `stderr`."""
+    level: str
+    """One of LEVELS, or empty where none is recognised."""
+    message: str
+    """Without the newline; bytes that are not UTF-8 are written as \\xNN."""
+    partial: bool = False
+    """It was cut here and goes on in the next line of this instance and stream."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogsQuery:
+    """Which lines to read. All conditions must hold."""
+
+    names: tuple[str, ...] = ()
+    """Services or instances; none: every service. `agent` is the agent's own log."""
+    since_ns: int = 0
+    """Lines at or after this time; 0: no bound."""
+    until_ns: int = 0
+    """Lines before this time; 0: no bound."""
+    tail: int = 0
+    """Only the newest so many that match; 0: all."""
+    follow: bool = False
+    grep: str = ""
+    """Python regular expression searched in the message. Only `.` and its like match a byte that is not UTF-8."""
+    ignore_case: bool = False
+    invert: bool = False
+    """Only lines in which grep is not found."""
+    level: str = ""
+    """The lowest level shown; lines without a level are then left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some lines in time order."""
+
+    lines: tuple[LogLine, ...]
+    scanned: int
+    """Lines looked at so far by this read, matched or not."""
+    dropped: int = 0
+    """At least so many lines were removed by rotation before this read reached them."""
+    caught_up: bool = False
+    """Everything that was there when the read began has been given; what comes after this batch is new."""

@@ -1,0 +1,141 @@
+"""Decides which lines a query wants, as fast as their bytes allow.
+
+Lines are found in a whole block at once where that is sound: by a literal that every match must contain, or by the
+regular expression itself where the block is ASCII (so that bytes and characters are the same). Only what is found that
+way is looked at alone. Ignoring case is done on a lowered copy of the block, many times faster than a regular
+expression that ignores case.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from bhtui.core.errors import UsageError
+
+from . import levels
+from .model import LEVELS, LogsQuery
+
+MAX_TAIL = 100_000
+_SHORTEST_LITERAL = 2
+_HARD = re.compile(r"[|(]|\\[xuUN0-9]")
+_COMPOUND = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{[^}]*\}", re.DOTALL)
+_NOT_IN_BLOCK = re.compile(r"\^|\\[AZnrfv0-7xuN]|\(\?(?!:)|[*+?}]\+|\[\^|\\[WDSs]")
+"""What may mean something else in a block than in a line: anchors, newlines, look-around, atomic groups, flags."""
+
+
+def check(query: LogsQuery) -> None:
+    """Raises UsageError when the query contradicts itself."""
+    if query.level and query.level not in LEVELS:
+        raise UsageError(
+            f"cannot show level {query.level!r}: there is no such level; choose one of {', '.join(LEVELS)}"
+        )
+    if query.tail > MAX_TAIL:
+        raise UsageError(f"cannot show the last {query.tail} lines: at most {MAX_TAIL}; use since to read more")
+    if min(query.tail, query.since_ns, query.until_ns) < 0:
+        raise UsageError("cannot read the logs: tail, since and until are zero or more")
+    if query.follow and query.until_ns:
+        raise UsageError("cannot follow until a time: leave out either follow or until")
+
+
+def literals(pattern: str) -> list[str]:
+    """Texts that every match of the pattern contains; none where that is not easily said."""
+    if _HARD.search(pattern):
+        return []
+    runs, run, at = [], "", 0
+    while at < len(pattern):
+        char, at = _element(pattern, at)
+        is_optional = pattern[at : at + 1] in ("*", "?", "{")
+        if char and not is_optional:
+            run += char
+        if not char or is_optional or pattern[at : at + 1] == "+":
+            runs.append(run)
+            run = ""
+    return [found for found in [*runs, run] if found]
+
+
+def _element(pattern: str, at: int) -> tuple[str, int]:
+    """The one character the element of a pattern stands for, or empty; and where the next element begins."""
+    if (match := _COMPOUND.match(pattern, at)) is not None:
+        escaped = match[0][1:] if match[0][0] == "\\" else ""
+        return ("" if escaped.isalnum() else escaped), match.end()
+    char = pattern[at]
+    return ("" if char in ".^$*+?{[" else char), at + 1
+
+
+class Matcher:
+    """The compiled conditions of one query. Raises UsageError for a faulty regular expression."""
+
+    def __init__(self, query: LogsQuery) -> None:
+        check(query)
+        self.since_ns = query.since_ns
+        self._rank = levels.rank(query.level)
+        self._invert = query.invert
+        self._lower = query.ignore_case
+        self._pattern: re.Pattern[str] | None = None
+        self._bytes: re.Pattern[bytes] | None = None
+        self._block: re.Pattern[bytes] | None = None
+        self._literal = b""
+        if query.grep:
+            self._compile(query.grep, re.IGNORECASE if query.ignore_case else re.NOFLAG)
+
+    def _compile(self, grep: str, flags: re.RegexFlag) -> None:
+        try:
+            self._pattern = re.compile(grep, flags)
+        except (re.error, OverflowError, RecursionError) as error:
+            raise UsageError(
+                f"cannot search for {grep!r}: {error}; a regular expression of Python is expected"
+            ) from error
+        if not grep.isascii():
+            if not self._lower:
+                self._literal = max(literals(grep), key=len, default="").encode()
+            return
+        try:
+            self._bytes = re.compile(grep.encode(), flags)
+            if _NOT_IN_BLOCK.search(grep) is None:
+                self._block = re.compile(grep.encode(), flags | re.MULTILINE)
+        except re.error:
+            return  # flags for characters only, as (?u): every line is searched as text
+        literal = max(literals(grep), key=len, default="")
+        self._literal = (literal.lower() if self._lower else literal).encode()
+
+    def lines(self, block: bytes) -> Iterator[bytes]:
+        """The lines of a block (whole lines) that may be wanted, without newlines; all wanted ones are among them."""
+        if self._pattern is None or self._invert:
+            return iter(block.split(b"\n")[:-1])
+        if len(self._literal) >= _SHORTEST_LITERAL:
+            return self._with_literal(block)
+        if self._block is not None and block.isascii():
+            return self._with_match(block, self._block)
+        return iter(block.split(b"\n")[:-1])
+
+    def _with_literal(self, block: bytes) -> Iterator[bytes]:
+        searched = block.lower() if self._lower else block
+        literal, at = self._literal, 0
+        while (hit := searched.find(literal, at)) >= 0:
+            start = block.rfind(b"\n", at, hit) + 1 or at
+            at = block.index(b"\n", hit) + 1
+            yield block[start : at - 1]
+
+    def _with_match(self, block: bytes, pattern: re.Pattern[bytes]) -> Iterator[bytes]:
+        # A match may begin in the head of a line, or reach over its end, and so be none: then the search goes on at
+        # the next line, never after the match.
+        at = 0
+        while at < len(block) and (match := pattern.search(block, at)) is not None and match.start() < len(block):
+            start = block.rfind(b"\n", at, match.start()) + 1 or at
+            at = block.index(b"\n", match.start()) + 1
+            yield block[start : at - 1]
+
+    def finds(self, text: bytes) -> bool:
+        """Whether grep, if there is one, wants this text."""
+        return self._pattern is None or self._is_found(text) != self._invert
+
+    def shows(self, level: str) -> bool:
+        """Whether the level is serious enough."""
+        return levels.rank(level) >= self._rank
+
+    def _is_found(self, text: bytes) -> bool:
+        if self._bytes is not None and text.isascii():
+            return self._bytes.search(text) is not None
+        assert self._pattern is not None
+        return self._pattern.search(text.decode("utf-8", "surrogateescape")) is not None

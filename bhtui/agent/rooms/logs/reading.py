@@ -1,0 +1,127 @@
+"""One read from its first line to its end, in steps short enough that it can be stopped at any time.
+
+Nothing runs between the steps: who does not ask for the next one leaves the lines in the files, and loses none.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from . import files, history
+from .follow import Follower, Merger
+from .history import Run
+from .model import Batch, LogLine, LogsQuery
+from .query import Matcher
+
+BATCH_LINES = 500
+BATCH_CHARACTERS = 256 << 10
+STEP_SECONDS = 0.03
+LOOK_FOR_NEW_SECONDS = 1.0
+
+
+class Source(NamedTuple):
+    """An instance that has, or may have, a log."""
+
+    service: str
+    instance: str
+    path: Path
+
+
+class Reading:
+    """Steps through what a query asks for. Safe to be closed while a step runs in another thread."""
+
+    def __init__(self, query: LogsQuery, sources: Callable[[], Sequence[Source]], clock: Callable[[], int]) -> None:
+        self.is_ended = False
+        self._query, self._sources, self._clock = query, sources, clock
+        self._matcher = Matcher(query)
+        self._followers: dict[Path, Follower] = {}
+        self._lines = self._run()
+        self._ready: deque[LogLine] = deque()
+        self._scanned = self._lost = 0
+        self._is_caught_up = self._was_told = self._is_idle = False
+        self._lock = threading.Lock()
+
+    def next(self) -> Batch | None:
+        """The next batch; None when nothing new has come: ask again after a while. Raises OSError."""
+        with self._lock:
+            deadline = time.monotonic() + STEP_SECONDS
+            self._is_idle = False
+            while len(self._ready) < BATCH_LINES and not self._must_tell() and not self._is_idle:
+                lines = next(self._lines, None)
+                if lines is None:
+                    break
+                self._ready.extend(lines)
+                if time.monotonic() >= deadline:
+                    break
+            return self._batch()
+
+    def _must_tell(self) -> bool:
+        return self._is_caught_up and not self._was_told
+
+    def _batch(self) -> Batch | None:
+        lines: list[LogLine] = []
+        size = 0
+        while self._ready and len(lines) < BATCH_LINES and size < BATCH_CHARACTERS:
+            line = self._ready.popleft()
+            size += len(line.message)
+            lines.append(line)
+        tell = self._must_tell() and not self._ready
+        self._was_told = self._was_told or tell
+        self.is_ended = self._was_told and not self._query.follow
+        lost, self._lost = self._lost, 0
+        if self._is_idle and not (lines or lost or tell):
+            return None
+        return Batch(tuple(lines), self._scanned, lost, tell)
+
+    def close(self) -> None:
+        """Closes every file."""
+        with self._lock:
+            self.is_ended = True
+            self._lines.close()
+
+    def _run(self) -> Generator[list[LogLine], None, None]:
+        try:
+            yield from self._history()
+            self._is_caught_up = True
+            yield []
+            if self._query.follow:
+                yield from self._follow()
+        finally:
+            for follower in self._followers.values():
+                follower.close()
+
+    def _history(self) -> Generator[list[LogLine], None, None]:
+        query, runs = self._query, []
+        for source in self._sources():
+            seen = files.survey(source.path)
+            self._followers[source.path] = Follower(*source, self._matcher, seen)
+            found = [*seen.rotated, seen.active] if seen.active is not None else seen.rotated
+            runs += [Run(*source[:2], file, self._matcher, query.since_ns, query.until_ns) for file in found]
+        for lines, scanned in history.newest(runs, query.tail) if query.tail else history.forward(runs):
+            self._scanned += scanned
+            yield lines
+        self._lost += sum(run.is_missing for run in runs)
+
+    def _follow(self) -> Generator[list[LogLine], None, None]:
+        merger, before, looked = Merger(self._clock), self._scanned, time.monotonic()
+        while True:
+            if time.monotonic() - looked >= LOOK_FOR_NEW_SECONDS:
+                looked = time.monotonic()
+                self._look_for_new()
+            followers = tuple(self._followers.values())
+            told = sum(follower.lost for follower in followers)
+            lines, is_lagging = merger.round(followers)
+            self._lost += sum(follower.lost for follower in followers) - told
+            self._scanned = before + sum(follower.scanner.scanned for follower in followers)
+            self._is_idle = not is_lagging
+            yield lines
+
+    def _look_for_new(self) -> None:
+        for source in self._sources():
+            if source.path not in self._followers:
+                self._followers[source.path] = Follower(*source, self._matcher)

@@ -1,0 +1,70 @@
+"""Turns blocks of a file into the lines a query wants; parts of long lines are put together on the way."""
+
+from __future__ import annotations
+
+from . import cri, levels
+from .files import JOIN_LIMIT
+from .model import LogLine
+from .query import Matcher
+
+_MAY_HAVE_PARTS = (b" stdout P ", b" stderr P ")
+
+
+class Scanner:
+    """Reads the blocks of one instance in their order. A line put together has the time of its last part."""
+
+    def __init__(self, service: str, instance: str, matcher: Matcher) -> None:
+        self.scanned = 0
+        """Lines looked at."""
+        self.last_ns = 0
+        """The time of the last line looked at."""
+        self._service, self._instance, self._matcher = service, instance, matcher
+        self._parts: dict[str, list[bytes]] = {}
+
+    def feed(self, block: bytes) -> list[LogLine]:
+        """The wanted lines of a block of whole lines."""
+        if not block:
+            return []
+        self.scanned += block.count(b"\n")
+        # A line that only contains such bytes takes the slow way too, and comes out the same.
+        if self._parts or any(mark in block for mark in _MAY_HAVE_PARTS):
+            found = [line for raw in block.split(b"\n")[:-1] if (line := self._join(raw)) is not None]
+        else:
+            found = [line for raw in self._matcher.lines(block) if (line := self._line(raw)) is not None]
+        last = cri.time_of(block[block.rfind(b"\n", 0, -1) + 1 :][: cri.TEXT_AT])
+        self.last_ns = max(last, self.last_ns)
+        return found
+
+    def _line(self, raw: bytes) -> LogLine | None:
+        record = cri.parse(raw)
+        if record is None:
+            return self._make(self.last_ns, "stdout", raw, partial=False)
+        self.last_ns = record.time_ns
+        return self._make(record.time_ns, record.stream, record.text, partial=record.partial)
+
+    def _join(self, raw: bytes) -> LogLine | None:
+        record = cri.parse(raw)
+        if record is None:
+            return self._make(self.last_ns, "stdout", raw, partial=False)
+        self.last_ns = record.time_ns
+        parts = self._parts.pop(record.stream, [])
+        parts.append(record.text)
+        if record.partial and sum(map(len, parts)) < JOIN_LIMIT:
+            self._parts[record.stream] = parts
+            return None
+        return self._make(record.time_ns, record.stream, b"".join(parts), partial=record.partial)
+
+    def flush(self) -> list[LogLine]:
+        """The lines of which only parts have come, as partial ones."""
+        parts, self._parts = self._parts, {}
+        found = [self._make(self.last_ns, stream, b"".join(texts), partial=True) for stream, texts in parts.items()]
+        return [line for line in found if line is not None]
+
+    def _make(self, time_ns: int, stream: str, text: bytes, *, partial: bool) -> LogLine | None:
+        if time_ns < self._matcher.since_ns or not self._matcher.finds(text):
+            return None
+        level = levels.detect(text)
+        if not self._matcher.shows(level):
+            return None
+        message = text.decode("utf-8", "backslashreplace")
+        return LogLine(time_ns, self._service, self._instance, stream, level, message, partial)
