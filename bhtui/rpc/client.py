@@ -63,12 +63,14 @@ class AgentClient:
     """Calls to one agent through its Unix socket, its own or one that SSH forwards. Owned by one event loop.
 
     All methods raise the errors of core: NoConnection when the agent cannot be reached, NotFound, Refused, UsageError.
-    Streams are async iterators; closing one (or cancelling its reader) ends the call.
+    Streams are async iterators; closing one (or cancelling its reader) ends the call. With `read_only` the agent itself
+    refuses what would change anything.
     """
 
-    def __init__(self, socket_path: Path | str, timeout: float = TIMEOUT) -> None:
+    def __init__(self, socket_path: Path | str, timeout: float = TIMEOUT, read_only: bool = False) -> None:
         self.socket_path = str(socket_path)
         self._timeout = timeout
+        self._metadata = (("blackhole-role", "read"),) if read_only else ()
         self._channel = grpc.aio.insecure_channel(f"unix:{self.socket_path}", options=options.CLIENT)
         self._agent = agent_pb2_grpc.AgentStub(self._channel)
         self._backup = backup_pb2_grpc.BackupStub(self._channel)
@@ -174,7 +176,7 @@ class AgentClient:
 
     async def _ask(self, method: Callable[..., Awaitable[T]], request: Message, timeout: float | None = None) -> T:
         try:
-            return await method(request, timeout=timeout or self._timeout)
+            return await method(request, timeout=timeout or self._timeout, metadata=self._metadata)
         except grpc.aio.AioRpcError as error:
             raise errors.from_rpc(error) from None
         except grpc.aio.UsageError:
@@ -184,10 +186,13 @@ class AgentClient:
             raise
 
     async def _stream(
-        self, method: Callable[[Any], grpc.aio.UnaryStreamCall[Any, T]], request: Message, silence: float | None = None
+        self,
+        method: Callable[..., grpc.aio.UnaryStreamCall[Any, T]],
+        request: Message,
+        silence: float | None = None,
     ) -> AsyncIterator[T]:
         """Messages of a stream; `silence` is the longest wait for one, in seconds."""
-        call = method(request)
+        call = method(request, metadata=self._metadata)
         try:
             while (message := await asyncio.wait_for(call.read(), silence)) is not grpc.aio.EOF:
                 yield cast("T", message)

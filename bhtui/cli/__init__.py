@@ -1,0 +1,1 @@
+"""`blackhole`: the whole power of the console as a command line."""

@@ -1,0 +1,179 @@
+"""The command line proper: verbs, each imported only when it runs, and the one place where errors become text."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from bhtui import __version__
+from bhtui.core.errors import BlackholeError
+
+from .present import flush
+from .settings import Settings, global_options
+
+INTERRUPTED = 130
+
+VERBS = {
+    "See": {
+        "status": "How every service is.",
+        "logs": "What the services wrote.",
+        "events": "What happened, in order.",
+        "operations": "What was done, by whom, how far; watch or cancel it.",
+        "health": "Ask every probe now.",
+        "hosts": "Which hosts are known.",
+    },
+    "Change": {
+        "start": "Start services in the order of their needs.",
+        "stop": "Stop services in the reverse order.",
+        "restart": "Restart services, all at once or rolling.",
+    },
+    "Set up": {
+        "config": "Check or show the configuration.",
+        "service": "Run one service in the foreground of this terminal.",
+        "agent": "The agent itself: status, start, stop, install, upgrade.",
+        "demo": "A platform of five services to try things on.",
+    },
+}
+"""Heading of the help: verb: one line. Each verb is `command` in its module of bhtui.cli.verbs."""
+
+EXIT_CODES = (
+    "Exit codes: 0 done, 1 failed or unhealthy, 2 usage or configuration, 3 not found, 4 no connection, 5 refused."
+)
+
+
+class Verb(click.Command):
+    """A command that also takes the global options after its name."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.params += global_options()
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        own = [each for each in self.get_params(ctx) if not (each.name or "").startswith("global_")]
+        records = [record for each in own if (record := each.get_help_record(ctx))]
+        with formatter.section("Options"):
+            formatter.write_dl(records)
+        formatter.write_paragraph()
+        formatter.write_text("The options of `blackhole --help` may stand here too.")
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        _write_examples(self.epilog, formatter)
+
+
+class Verbs(click.Group):
+    """A verb of several words, as `config validate`."""
+
+    command_class = Verb
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.params += global_options()
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        self.format_commands(ctx, formatter)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        _write_examples(self.epilog, formatter)
+
+
+def _write_examples(text: str | None, formatter: click.HelpFormatter) -> None:
+    if text:
+        with formatter.section("Examples"):
+            for line in text.strip().splitlines():
+                formatter.write(f"{'':{formatter.current_indent}}{line.strip()}\n")
+
+
+class App(click.Group):
+    """`blackhole` itself."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return [name for verbs in VERBS.values() for name in verbs]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in self.list_commands(ctx):
+            return None
+        command = importlib.import_module(f"bhtui.cli.verbs.{name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        # From the table, so that help imports no verb.
+        for heading, verbs in VERBS.items():
+            with formatter.section(heading):
+                formatter.write_dl(list(verbs.items()))
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        formatter.write_paragraph()
+        formatter.write_text("Without --host and --group: on this machine, whose agent is started when needed.")
+        formatter.write_text(EXIT_CODES)
+
+
+app = App(
+    "blackhole",
+    params=list(global_options()),
+    help="Runs services on Linux hosts: start, watch, repair. `bhtui` is the same as a console.",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    no_args_is_help=True,
+)
+app.params.append(
+    click.Option(
+        ["--version"],
+        is_flag=True,
+        expose_value=False,
+        is_eager=True,
+        help="Print the version.",
+        callback=lambda ctx, _param, value: _version(ctx) if value else None,
+    )
+)
+
+
+def _version(context: click.Context) -> None:
+    click.echo(f"blackhole {__version__}")
+    context.exit()
+
+
+def run(words: Sequence[str]) -> int:
+    """Runs a command line; the exit code. Every error is told in one place, without a traceback."""
+    try:
+        code = app.main(list(words), prog_name="blackhole", standalone_mode=False, obj=Settings())
+        flush()
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except BlackholeError as error:
+        return fail(error)
+    except (KeyboardInterrupt, asyncio.CancelledError, click.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001 - a fault of ours: kept in a file, named in one line
+        return _unexpected(error)
+    return code if isinstance(code, int) else 0
+
+
+def fail(error: BlackholeError) -> int:
+    """Tells an error; its exit code."""
+    if os.environ.get("BLACKHOLE_TRACEBACK"):
+        traceback.print_exception(error)
+    click.echo(str(error), err=True)
+    return error.exit_code
+
+
+def _unexpected(error: Exception) -> int:
+    if os.environ.get("BLACKHOLE_TRACEBACK"):
+        traceback.print_exception(error)
+        return 1
+    with tempfile.NamedTemporaryFile("w", prefix="blackhole-error-", suffix=".txt", delete=False) as file:
+        traceback.print_exception(error, file=file)
+    what = " ".join([type(error).__name__, *str(error).splitlines()[:1]])
+    click.echo(f"cannot go on: an unexpected {what}; please report it, the details are in {file.name}", err=True)
+    return 1

@@ -1,0 +1,169 @@
+"""Carrying out an operation: the plan, the question before it, its beginning, its progress, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import uuid
+
+import click
+
+from bhtui.core.errors import NoConnection, Refused
+from bhtui.core.operation import OPERATION_ENDED
+from bhtui.core.request import Request
+from bhtui.rpc.blackhole.v1.operations_pb2 import Operation, OperationPlan, OperationRequest
+from bhtui.rpc.client import this_actor
+from bhtui.rpc.convert.operations import operation_to_json, plan_to_json, request_to_message
+
+from .output import write_record
+from .present import printable
+from .progress import Progress
+from .settings import Settings
+from .targets import Target, everywhere, opened
+
+BEGIN_ATTEMPTS = 5
+"""The id is ours, so asking again can never begin it twice."""
+
+EMERGENCY_PATIENCE = 3.0
+"""Seconds for an agent to begin an emergency stop, before the keeper is asked instead."""
+
+
+def carry_out(settings: Settings, request: Request, *, dry_run: bool = False, dangerous: bool = False) -> int:
+    """Carries the request out on every target at once, or prints what it would do. The worst exit code."""
+    return asyncio.run(_carry_out(settings, request, dry_run, dangerous))
+
+
+async def _carry_out(settings: Settings, request: Request, dry_run: bool, dangerous: bool) -> int:
+    async with opened(settings) as targets:
+        message = request_to_message(request, reason=settings.reason)
+        message.actor.CopyFrom(this_actor())
+        if dry_run:
+            plans = await everywhere(settings, targets, lambda target: _plan(target, message))
+            for target, plan in plans.good:
+                _show_plan(settings, target, plan)
+            return plans.report()
+        if dangerous and not settings.yes:
+            await _confirm(settings, [each for each in targets if each.production], message)
+        many = len(targets) > 1
+        codes = await everywhere(settings, targets, lambda target: _run(settings, target, message, many))
+        return max([codes.report(), *(code for _, code in codes.good)])
+
+
+async def _plan(target: Target, message: OperationRequest) -> OperationPlan:
+    return await (await target.client()).plan(message)
+
+
+def _show_plan(settings: Settings, target: Target, plan: OperationPlan) -> None:
+    if settings.plain:
+        click.echo(plan_text(plan, target.name if settings.remote else ""), nl=False)
+    else:
+        write_record(plan_to_json(plan, target.name), settings.output)
+
+
+def plan_text(plan: OperationPlan, host: str = "") -> str:
+    """A plan for people."""
+    lines = [f"{host}: {plan.kind}" if host else plan.kind]
+    if not plan.steps:
+        lines.append("  nothing to do")
+    for number, step in enumerate(plan.steps, 1):
+        after = f"  after {', '.join(str(index + 1) for index in step.after)}" if step.after else ""
+        lines.append(f"  {number}. {printable(step.title)}{after}")
+    lines += [f"  effect: {printable(each)}" for each in plan.effects]
+    lines += [f"  in the way: {printable(each)}" for each in plan.conflicts]
+    if plan.undo_on_failure:
+        lines.append("  when a step fails, what was done is undone")
+    if plan.recent_seconds:
+        lines.append(f"  took lately: {', '.join(f'{each:.1f} s' for each in plan.recent_seconds)}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+async def _confirm(settings: Settings, production: list[Target], message: OperationRequest) -> None:
+    """Shows the plans and has each production host's name typed. Raises Refused."""
+    if not production:
+        return
+    names = ", ".join(target.name for target in production)
+    if not sys.stdin.isatty():
+        raise Refused(
+            f"cannot do this on production ({names}) without being asked to: add --yes, or run it on a terminal"
+        )
+    plans = await everywhere(settings, production, lambda target: _plan(target, message))
+    for target, plan in plans.good:
+        click.echo(plan_text(plan, target.name), nl=False, err=True)
+        typed = click.prompt(f"production: type {target.name} to do this", default="", show_default=False, err=True)
+        if typed.strip() != target.name:
+            raise Refused(f"cannot do this on {target.name}: its name was not typed; nothing was changed")
+
+
+async def _run(settings: Settings, target: Target, message: OperationRequest, many: bool) -> int:
+    if target.read_only:
+        raise Refused(f"cannot change anything on {target.name}: it is read-only (--read-only, or hosts.yaml)")
+    own = OperationRequest()
+    own.CopyFrom(message)
+    own.id = uuid.uuid4().hex
+    progress = Progress(target.name if many else "")
+    operation = await _begin(target, own)
+    operation = await follow(settings, target, operation, progress)
+    return conclude(settings, target, operation)
+
+
+async def _begin(target: Target, request: OperationRequest) -> Operation:
+    client = await target.client()
+    attempts = 1 if request.stop.emergency else BEGIN_ATTEMPTS
+    for attempt in range(1, attempts + 1):
+        try:
+            async with asyncio.timeout(EMERGENCY_PATIENCE if request.stop.emergency else None):
+                return await client.begin(request)
+        except TimeoutError:
+            raise NoConnection(f"cannot reach the agent of {target.name}: it does not answer") from None
+        except NoConnection:
+            if attempt == attempts:
+                raise
+            client = await target.again()
+    raise AssertionError("the last attempt returns or raises")
+
+
+async def follow(settings: Settings, target: Target, operation: Operation, progress: Progress) -> Operation:
+    """Shows an operation until it has ended, across lost connections; Ctrl-C leaves it alone and says how to return."""
+    host = f" --host {target.name}" if settings.remote else ""
+    try:
+        return await _watch(target, operation, progress)
+    except asyncio.CancelledError:
+        short = operation.id[:8]
+        progress.note(
+            f"\nthe operation goes on; watch it with `blackhole operations {short} --watch{host}`, "
+            f"cancel it with `blackhole operations cancel {short}{host}`"
+        )
+        raise
+
+
+async def _watch(target: Target, operation: Operation, progress: Progress) -> Operation:
+    client = await target.client()
+    while operation.state not in OPERATION_ENDED:
+        try:
+            async for seen in client.watch_operation(operation.id):
+                operation = seen
+                progress.show(operation)
+        except NoConnection:
+            progress.note("the connection was lost; the operation goes on, connecting again")
+            client = await target.again()
+    progress.show(operation)
+    return operation
+
+
+def conclude(settings: Settings, target: Target, operation: Operation) -> int:
+    """Tells how it ended; its exit code."""
+    if not settings.plain:
+        write_record(operation_to_json(operation, target.name), settings.output)
+    host = f"{target.name}: " if settings.remote else ""
+    took = f" in {(operation.ended_ns - operation.started_ns) / 1e9:.1f} s" if operation.started_ns else ""
+    if operation.state == "done":
+        if settings.plain:
+            click.echo(f"{host}{operation.kind} {' '.join(operation.targets)} done{took}")
+        return 0
+    error = operation.error or f"{operation.kind} was {operation.state}"
+    lines = [printable(line) for line in error.splitlines()]
+    click.echo("\n".join([f"{host}{lines[0]}", *lines[1:]]), err=True)
+    undone = [step.target for step in operation.steps if step.state == "undone"]
+    if undone:
+        click.echo(f"{host}what had been begun was undone: {' '.join(undone)}", err=True)
+    return 1

@@ -1,0 +1,200 @@
+"""Plain tables: aligned, coloured only on a terminal, the state always said by a word and a shape too.
+
+Imported by the quick `status`, so it imports nothing that costs time.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any, TextIO
+
+RED, GREEN, YELLOW, BLUE, GREY, BOLD = "31", "32", "33", "34", "90", "1"
+
+STATES = {
+    "running": ("●", "*", GREEN),
+    "starting": ("◐", "+", BLUE),
+    "stopping": ("◑", "-", BLUE),
+    "waiting": ("◌", ".", BLUE),
+    "backoff": ("↻", "~", YELLOW),
+    "stopped": ("○", "o", GREY),
+    "failed": ("✗", "x", RED),
+    # of operations and their steps
+    "done": ("✓", "v", GREEN),
+    "pending": ("·", ".", GREY),
+    "cancelling": ("◑", "-", YELLOW),
+    "cancelled": ("⊘", "/", YELLOW),
+    "skipped": ("⊘", "/", GREY),
+    "rolling-back": ("↶", "<", YELLOW),
+    "undoing": ("↶", "<", YELLOW),
+    "undone": ("↶", "<", YELLOW),
+    "undo-failed": ("✗", "x", RED),
+}
+"""State: its shape, its shape where only ASCII can be shown, its colour."""
+
+HEALTH = {"healthy": GREEN, "degraded": YELLOW, "unhealthy": RED, "unknown": GREY}
+
+RIGHT = frozenset({"PID", "UPTIME", "RESTARTS", "CPU", "MEMORY", "LIMIT", "THREADS", "FDS", "SEQ"})
+"""Columns of numbers."""
+
+
+def colourful(stream: TextIO | None = None) -> bool:
+    """Whether the stream, by default standard output, is a terminal that wants colour (https://no-color.org)."""
+    wanted = not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return wanted and (stream or sys.stdout).isatty()
+
+
+def shapely() -> bool:
+    """Whether standard output can show more than ASCII."""
+    return (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+
+
+def paint(text: str, colour: str, wanted: bool) -> str:
+    return f"\x1b[{colour}m{text}\x1b[0m" if wanted and colour else text
+
+
+def printable(text: str) -> str:
+    """Without control characters: what a service wrote must not drive the terminal."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() or each == "\t" else f"\\x{ord(each):02x}" for each in text)
+
+
+def state_cell(state: str) -> tuple[str, str]:
+    """The text and colour of a state."""
+    shape, plain, colour = STATES.get(state, ("?", "?", ""))
+    return f"{shape if shapely() else plain} {state}", colour
+
+
+def flush() -> None:
+    """Writes out what was printed; a reader that has gone away (`| head`) is no error."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def table(
+    heads: Sequence[str], rows: Iterable[Sequence[tuple[str, str]]], below: Mapping[int, Sequence[str]] | None = None
+) -> str:
+    """Lines of a table of (text, colour) cells; `below` are lines under a row, by its number."""
+    cells = [list(row) for row in rows]
+    widths = [max([len(head), *(len(row[at][0]) for row in cells)]) for at, head in enumerate(heads)]
+    colours = colourful()
+    lines = [_line([(head, BOLD) for head in heads], heads, widths, colours)]
+    for number, row in enumerate(cells):
+        lines.append(_line(row, heads, widths, colours))
+        lines += [paint(f"    {printable(text)}", RED, colours) for text in (below or {}).get(number, ())]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _line(row: Sequence[tuple[str, str]], heads: Sequence[str], widths: Sequence[int], colours: bool) -> str:
+    parts = []
+    for (text, colour), head, width in zip(row, heads, widths, strict=True):
+        space = " " * (width - len(text))
+        shown = paint(text, colour, colours)
+        parts.append(space + shown if head in RIGHT else shown + space)
+    return "  ".join(parts).rstrip()
+
+
+def size(count: float | None) -> str:
+    """As core.units.format_size, which is not imported for its regular expressions; a test holds them equal."""
+    if count is None:
+        return "-"
+    value = float(count)
+    for unit in ("B", "K", "M", "G"):
+        if abs(value) < 1023.5:
+            return f"{value:.0f} {unit}" if unit == "B" or abs(value) >= 9.95 else f"{value:.1f} {unit}"
+        value /= 1024
+    return f"{value:.0f} T" if abs(value) >= 9.95 else f"{value:.1f} T"
+
+
+def age(seconds: float | None) -> str:
+    """As core.units.format_age; a test holds them equal."""
+    if seconds is None:
+        return "-"
+    whole = max(0, int(seconds))
+    for length, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if whole >= length:
+            return f"{whole // length} {unit}"
+    return f"{whole} s"
+
+
+def unwell(instance: Mapping[str, Any]) -> bool:
+    """Whether this instance makes the exit code of `status` 1."""
+    return bool(instance["state"] == "failed" or instance["health"] == "unhealthy")
+
+
+def status_json(instances: Sequence[Mapping[str, Any]]) -> str:
+    """A list, one object a line."""
+    import json
+
+    if not instances:
+        return "[]\n"
+    return "[\n" + ",\n".join(json.dumps(each, ensure_ascii=False) for each in instances) + "\n]\n"
+
+
+def status_table(instances: Sequence[Mapping[str, Any]], *, detailed: bool = False, hosts: bool = False) -> str:
+    """What `status` prints: a row for each instance, below it why it is not well."""
+    if not instances:
+        return "no services are declared here; declare some in blackhole.yaml and run `blackhole start`\n"
+    heads = ["INSTANCE", "STATE", "HEALTH", "PID", "UPTIME", "RESTARTS", "CPU", "MEMORY", "LIMIT"]
+    if detailed:
+        heads += ["THREADS", "FDS", "HELD BY", "PROBE", "LAST RUN", "PORTS", "SINCE"]
+    if hosts:
+        heads.insert(0, "HOST")
+    rows = [_status_row(each, detailed, hosts) for each in instances]
+    return table(heads, rows, {number: _reasons(each, detailed) for number, each in enumerate(instances)})
+
+
+def _status_row(each: Mapping[str, Any], detailed: bool, hosts: bool) -> list[tuple[str, str]]:
+    alive = each["state"] in ("running", "starting", "stopping")
+    row = [
+        (each["instance"], ""),
+        state_cell(each["state"]),
+        (each["health"], HEALTH.get(each["health"], "")) if alive else ("-", GREY),
+        (_number(each["pid"]), ""),
+        (age(each["uptime_seconds"]), ""),
+        (_number(each["restarts"]), YELLOW if each["restarts"] else ""),
+        ("-" if each["cpu_percent"] is None else f"{each['cpu_percent']:.1f} %", ""),
+        (size(each["memory_bytes"]), _near_limit(each)),
+        (size(each["memory_limit_bytes"]), ""),
+    ]
+    if detailed:
+        row += [
+            (_number(each["threads"]), ""),
+            (_number(each["fds"]), ""),
+            (each["limits_held_by"] or "-", ""),
+            (each["probe"], ""),
+            (each["result"], ""),
+            (" ".join(map(str, each["ports"])) or "-", ""),
+            ((each["since"] or "-")[:19], ""),
+        ]
+    return [(each["host"], ""), *row] if hosts else row
+
+
+def _number(value: int | None) -> str:
+    return "-" if value is None else str(value)
+
+
+def _near_limit(each: Mapping[str, Any]) -> str:
+    used, limit = each["memory_bytes"], each["memory_limit_bytes"]
+    return YELLOW if used is not None and limit and used >= 0.9 * limit else ""
+
+
+def _reasons(each: Mapping[str, Any], detailed: bool) -> list[str]:
+    """Why an instance is not as it should be, at most a few lines unless details are asked for."""
+    lines: list[str] = []
+    if each["state"] == "waiting" and each["waiting_for"]:
+        lines.append(f"waits for {each['waiting_for']}")
+    if each["state"] in ("failed", "backoff"):
+        lines += each["last_error"].splitlines()
+    if each["state"] == "backoff" and each["next_start_seconds"] is not None:
+        lines.append(f"starts again in {each['next_start_seconds']:.1f} s")
+    if each["health"] in ("unhealthy", "degraded") and each["health_detail"]:
+        lines += each["health_detail"].splitlines()
+    return lines if detailed or len(lines) <= 6 else [*lines[:1], "...", *lines[-4:]]

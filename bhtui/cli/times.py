@@ -1,0 +1,39 @@
+"""Moments as people write them on a command line."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+
+from bhtui.core.errors import UsageError
+from bhtui.core.units import parse_duration
+
+
+def moment_ns(text: str, option: str, now: datetime) -> int:
+    """Unix nanoseconds of `1h` or `90s` (so long before now), `14:30` or `14:30:05` (the last such time of day), an
+    ISO 8601 date or time (local unless it says otherwise), or a number of Unix seconds; `now` has a time zone.
+
+    Raises UsageError.
+    """
+    try:
+        when = _moment(text.strip(), now)
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"cannot read {option} {text!r} as a time; write for example 15m, 14:30, 2026-03-01 or 2026-03-01T14:30:00Z"
+        ) from None
+    return round(when.timestamp() * 1_000_000) * 1000
+
+
+def _moment(text: str, now: datetime) -> datetime:
+    if text == "now":
+        return now
+    if re.fullmatch(r"\d{9,11}(\.\d+)?", text):
+        return datetime.fromtimestamp(float(text), now.tzinfo)
+    if match := re.fullmatch(r"(\d{1,2}):(\d{2})(?::(\d{2}))?", text):
+        hour, minute, second = (int(part or 0) for part in match.groups())
+        when = now.replace(hour=hour, minute=minute, second=second, microsecond=0)
+        return when if when <= now else when - timedelta(days=1)
+    if re.match(r"\d{4}-\d{2}", text):
+        when = datetime.fromisoformat(text)
+        return when if when.tzinfo else when.replace(tzinfo=now.tzinfo)
+    return now - timedelta(seconds=parse_duration(text))

@@ -1,0 +1,160 @@
+"""`blackhole logs`: what the services wrote, of all hosts in the order of time."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import re
+import sys
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+import click
+
+from bhtui.cli.app import Verb
+from bhtui.cli.loglines import Line, LogReader, newest
+from bhtui.cli.merge import merged, together
+from bhtui.cli.output import write_record
+from bhtui.cli.present import BLUE, GREY, RED, YELLOW, colourful, paint, printable
+from bhtui.cli.settings import Settings
+from bhtui.cli.targets import Answers, everywhere, opened
+from bhtui.cli.times import moment_ns
+from bhtui.core.errors import UsageError
+from bhtui.core.logs import LEVELS
+from bhtui.core.units import format_time
+from bhtui.rpc.blackhole.v1.logs_pb2 import LogsRequest
+from bhtui.rpc.client import AgentClient
+from bhtui.rpc.convert.logs import line_to_json
+
+TERMINAL_TAIL = 200
+"""Lines that a terminal is shown when nothing says how many."""
+
+LEVEL_COLOURS = {"trace": GREY, "debug": GREY, "warning": YELLOW, "error": RED, "fatal": RED}
+COLUMNS = ("time", "host", "service", "instance", "stream", "level", "message", "partial")
+
+Write = Callable[[Line], None]
+
+
+@click.command(
+    cls=Verb,
+    help=f"Shows what services wrote (all, or those named; `agent` is the agent itself), all of it, or on a terminal "
+    f"the newest {TERMINAL_TAIL} lines unless something else is asked for.",
+    epilog="""
+    blackhole logs identity --tail 100
+    blackhole logs --grep error --since 1h
+    blackhole logs storage api --follow --level warning
+    blackhole logs --export --format json > logs.json
+    """,
+)
+@click.argument("services", nargs=-1)
+@click.option("--tail", "-n", type=click.IntRange(0), help="Only the newest so many lines that match.")
+@click.option("--follow", "-f", is_flag=True, help="Go on with what is written, until Ctrl-C.")
+@click.option("--since", metavar="TIME", help="From then on: 15m ago, 14:30, 2026-03-01T14:30:00Z.")
+@click.option("--until", metavar="TIME", help="Up to then.")
+@click.option("--grep", metavar="PATTERN", help="Only lines in which this regular expression (Python's) is found.")
+@click.option("--ignore-case", "-i", is_flag=True, help="--grep takes capitals and small letters alike.")
+@click.option("--invert", is_flag=True, help="Only lines in which --grep is not found.")
+@click.option("--level", type=click.Choice(LEVELS), help="Only lines of this level and above.")
+@click.option("--export", is_flag=True, help="All lines, with full times and without colours, for a file.")
+@click.option("--format", "form", type=click.Choice(("text", "json", "csv")), help="How lines are written.")
+@click.pass_obj
+def command(
+    settings: Settings,
+    services: tuple[str, ...],
+    tail: int | None,
+    follow: bool,
+    since: str | None,
+    until: str | None,
+    grep: str | None,
+    ignore_case: bool,
+    invert: bool,
+    level: str | None,
+    export: bool,
+    form: str | None,
+) -> int:
+    now = datetime.now().astimezone()
+    request = LogsRequest(
+        names=services,
+        since_ns=moment_ns(since, "--since", now) if since else 0,
+        until_ns=moment_ns(until, "--until", now) if until else 0,
+        tail=tail or 0,
+        follow=follow,
+        grep=_pattern(grep),
+        ignore_case=ignore_case,
+        invert=invert,
+        level=level or "",
+    )
+    if tail is None and not (export or since or until or grep or level) and sys.stdout.isatty():
+        request.tail = TERMINAL_TAIL
+    form = form or {"table": "text"}.get(settings.output, settings.output)
+    if tail == 0 and not follow:
+        return 0
+    if tail == 0:
+        request.since_ns = time.time_ns()
+    return asyncio.run(_read(settings, request, writer(form, settings.remote, export)))
+
+
+def _pattern(text: str | None) -> str:
+    try:
+        re.compile(text or "")
+    except re.error as error:
+        raise UsageError(f"cannot read --grep {text!r}: {error}; escape signs that are meant as they are") from None
+    return text or ""
+
+
+async def _read(settings: Settings, request: LogsRequest, write: Write) -> int:
+    async with opened(settings) as targets:
+        reached: Answers[AgentClient] = await everywhere(settings, targets, lambda target: target.client())
+        readers = [LogReader(target, request) for target, _ in reached.good]
+        await _past(readers, request, write)
+        sys.stdout.flush()
+        if request.follow:
+            async for line in together([reader.new() for reader in readers]):
+                write(line)
+                sys.stdout.flush()
+        return reached.report()
+
+
+async def _past(readers: list[LogReader], request: LogsRequest, write: Write) -> None:
+    lines = merged([reader.past() for reader in readers], lambda line: line[1].time_ns)
+    if request.tail and len(readers) > 1:
+        for line in await newest(lines, request.tail):
+            write(line)
+        return
+    async for line in lines:
+        write(line)
+
+
+def writer(form: str, hosts: bool, export: bool) -> Write:
+    """What writes one line in this form."""
+    if form == "csv":
+        out = csv.writer(sys.stdout, lineterminator="\n")
+        out.writerow(COLUMNS)
+        return lambda line: out.writerow([_object(line)[name] for name in COLUMNS])
+    if form != "text":
+        return lambda line: write_record(_object(line), form)
+    if export:
+        return lambda line: _write_plain(line, hosts)
+    colours = colourful()
+    return lambda line: _write_text(line, hosts, colours)
+
+
+def _object(line: Line) -> dict[str, object]:
+    return line_to_json(line[1], line[0].name)
+
+
+def _write_plain(line: Line, hosts: bool) -> None:
+    target, message = line
+    host = f"{target.name} " if hosts else ""
+    place = f"{host}{message.instance} {message.stream} {message.level or '-'}"
+    sys.stdout.write(f"{format_time(message.time_ns)} {place} {message.message}\n")
+
+
+def _write_text(line: Line, hosts: bool, colours: bool) -> None:
+    target, message = line
+    seconds, rest = divmod(message.time_ns, 1_000_000_000)
+    moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds)) + f".{rest // 1_000_000:03d}"
+    place = f"{target.name} {message.instance}" if hosts else message.instance
+    text = paint(printable(message.message), LEVEL_COLOURS.get(message.level, ""), colours)
+    sys.stdout.write(f"{paint(moment, GREY, colours)} {paint(place, BLUE, colours)} {text}\n")

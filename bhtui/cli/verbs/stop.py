@@ -1,0 +1,78 @@
+"""`blackhole stop`: in the reverse order, or everything at once."""
+
+from __future__ import annotations
+
+import click
+
+from bhtui.cli.app import Verb
+from bhtui.cli.carry import carry_out
+from bhtui.cli.settings import Settings
+from bhtui.core.errors import BlackholeError, NoConnection, UsageError
+from bhtui.core.request import StopRequest
+from bhtui.core.units import parse_duration
+from bhtui.keeper.client import KeeperError
+from bhtui.keeper.client import emergency as kill_everything
+from bhtui.rpc.local import answers, keeper_answers
+
+
+@click.command(
+    cls=Verb,
+    help="Stops services (all, or those named with what depends on them), last started first: the stop signal, "
+    "the grace period, then SIGKILL to whatever is left.",
+    epilog="""
+    blackhole stop storage
+    blackhole stop --force --timeout 30s
+    blackhole stop --emergency
+    """,
+)
+@click.argument("services", nargs=-1)
+@click.option("--force", is_flag=True, help="Take over from an operation that is under way.")
+@click.option("--timeout", metavar="TIME", help="Grace before SIGKILL, for example 30s; else as each service declares.")
+@click.option("--emergency", is_flag=True, help="Kill every process of every service at once; works without the agent.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
+@click.pass_obj
+def command(
+    settings: Settings, services: tuple[str, ...], force: bool, timeout: str | None, emergency: bool, dry_run: bool
+) -> int:
+    if emergency and services:
+        raise UsageError("cannot choose services for --emergency: it kills all; leave the names out, or use --force")
+    request = StopRequest(services, force, _seconds(timeout), emergency)
+    if not settings.remote and not _anything_here(settings):
+        click.echo("nothing runs here: there is no agent and no keeper")
+        return 0
+    try:
+        if emergency and not (dry_run or settings.remote or answers(settings.paths.agent_socket)):
+            raise NoConnection("cannot reach the agent: it does not run")
+        return carry_out(settings, request, dry_run=dry_run, dangerous=True)
+    except NoConnection as error:
+        if not emergency or dry_run or settings.remote:
+            raise
+        return _by_the_keeper(settings, error)
+
+
+def _seconds(text: str | None) -> float:
+    try:
+        return parse_duration(text) if text else 0.0
+    except ValueError as error:
+        raise UsageError(f"cannot read --timeout: {error}") from None
+
+
+def _anything_here(settings: Settings) -> bool:
+    return answers(settings.paths.agent_socket) or keeper_answers(settings.paths)
+
+
+def _by_the_keeper(settings: Settings, error: NoConnection) -> int:
+    """The keeper kills without its agent."""
+    settings.must_not_be_read_only("kill the services")
+    click.echo(f"{error}; asking the keeper", err=True)
+    try:
+        report = kill_everything(settings.paths.run)
+    except KeeperError as failure:
+        raise BlackholeError(f"{failure}; end the processes by hand, `ps` shows them") from None
+    left = report["remaining"]
+    click.echo(f"killed {report['killed']} processes; none is started again before `blackhole start`")
+    if left:
+        raise BlackholeError(
+            f"cannot kill {len(left)} processes, they are stuck in the kernel: {' '.join(map(str, left))}"
+        )
+    return 0
