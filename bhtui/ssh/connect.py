@@ -182,17 +182,17 @@ def _options(
         chosen["port"] = host.port
     if host.user:
         chosen["username"] = host.user
-    if not believed:
-        # Read apart and without keys: what is set on finished options is lost when connect() makes its own of them.
-        configured = asyncssh.SSHClientConnectionOptions(**chosen, client_keys=None)
-        believed = _files_of(configured.known_hosts)
+    # Read apart and without keys: what is set on finished options is lost when connect() makes its own of them.
+    configured = asyncssh.SSHClientConnectionOptions(**chosen, client_keys=None)
+    known = _known_hosts(believed or _files_of(configured.known_hosts))
     if host.identity_files:
         public = [f"{name}.pub" for name in host.identity_files if Path(f"{name}.pub").exists()]
         chosen |= {"client_keys": list(host.identity_files), "ignore_encrypted": True}
         chosen |= {"agent_identities": public} if public else {"agent_path": None}
     return asyncssh.SSHClientConnectionOptions(
         client_factory=factory,
-        known_hosts=_known_hosts(believed),
+        known_hosts=known,
+        server_host_key_algs=_key_kinds(known, configured),
         keepalive_interval=host.keepalive,
         keepalive_count_max=host.keepalive_count,
         login_timeout=host.connect_timeout,
@@ -209,6 +209,24 @@ def _configured_jumps(options: asyncssh.SSHClientConnectionOptions) -> tuple[Hos
     """ProxyJump of ~/.ssh/config, dialled by us and not by asyncssh, so that known_hosts are handed on."""
     jumps = options.tunnel if isinstance(options.tunnel, str) else ""
     return tuple(parse_ad_hoc(hop.strip()) for hop in jumps.split(",") if hop.strip() and jumps.lower() != "none")
+
+
+_KEY_KINDS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521")
+_RSA_KINDS = ("rsa-sha2-512", "rsa-sha2-256")
+
+
+def _key_kinds(known: asyncssh.SSHKnownHosts, options: asyncssh.SSHClientConnectionOptions) -> list[str] | tuple[()]:
+    """The kinds of the known keys first, then the others, as OpenSSH does; `()`: asyncssh's choice.
+
+    asyncssh would offer the known kinds alone, and a host whose key is of another kind now would just hang up.
+    """
+    name, port = options.host_key_alias or options.host, options.port
+    keys, authorities, *_ = asyncssh.match_known_hosts(known, name, "", port if port != 22 else None)
+    if not keys or authorities:
+        return ()
+    mine = [key.get_algorithm() for key in keys]
+    kinds = [kind for algorithm in mine for kind in (_RSA_KINDS if algorithm == "ssh-rsa" else (algorithm,))]
+    return list(dict.fromkeys([*kinds, *_KEY_KINDS, *_RSA_KINDS]))
 
 
 def _files_of(configured: object) -> tuple[str, ...]:
@@ -250,7 +268,7 @@ def _lost(error: Exception | None) -> str:
     if error is None:
         return "the other side closed the connection"
     text = str(error).rstrip(".")
-    if isinstance(error, TimeoutError) or "Keepalive" in text or "timed out" in text.lower():
+    if isinstance(error, TimeoutError) or "keepalive" in text.lower() or "timed out" in text.lower():
         return "it answered no keepalive"
     return text or type(error).__name__
 
