@@ -23,7 +23,7 @@ JOIN_LIMIT = 256 << 10
 _LINEAR = 32 << 10
 _SURVEYS = 10
 _ROTATED = re.compile(r"(?P<stem>.+)\.\d{8}T\d{6}\.\d{9}Z\.log")
-_PARTIAL = re.compile(rb"^[^\n]{30} std(?:out|err) P ", re.MULTILINE)
+_PART = re.compile(rb" std(?:out|err) P ")
 
 
 @dataclass(slots=True)
@@ -178,6 +178,11 @@ def _find_linear(fd: int, low: int, high: int, answer: int, end: int, bound: byt
     return answer
 
 
+def may_have_parts(block: bytes) -> bool:
+    """False when no line of the block is a partial one; True may be wrong, when a line only tells of one."""
+    return b"P" in block and _PART.search(block) is not None
+
+
 def clean_start(fd: int, position: int, floor: int) -> int:
     """The last start of a line, at or before position, where no partial line is under way.
 
@@ -185,7 +190,7 @@ def clean_start(fd: int, position: int, floor: int) -> int:
     """
     start = next_line(fd, max(floor, position - JOIN_LIMIT - BLOCK), position)
     before = read(fd, start, position)
-    if _PARTIAL.search(before) is None:
+    if not may_have_parts(before):
         return position
     clean, at = start, start
     open_streams: set[bytes] = set()

@@ -100,14 +100,14 @@ class Forward:
 def forward(runs: Sequence[Run]) -> Iterator[tuple[list[LogLine], int]]:
     """Lines in time order, with how many were looked at; often none, so that a long search can be seen and stopped."""
     sources = [Forward(run) for run in runs if run.start < run.end]
-    while sources:
-        behind = min(sources, key=attrgetter("upto"))
+    while unread := [source for source in sources if source.upto != _NEVER]:
+        behind = min(unread, key=attrgetter("upto"))
         before = behind.scanner.scanned
         behind.advance()
         upto = min(source.upto for source in sources)
         ready = [line for source in sources for line in source.take(upto)]
         ready.sort(key=_by_time)
-        sources = [source for source in sources if source.upto != _NEVER]
+        sources = [source for source in sources if source.upto != _NEVER or source.lines]
         yield ready, behind.scanner.scanned - before
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from . import cri, levels
-from .files import JOIN_LIMIT
+from .files import JOIN_LIMIT, may_have_parts
 from .model import LogLine
 from .query import Matcher
-
-_MAY_HAVE_PARTS = (b" stdout P ", b" stderr P ")
 
 
 class Scanner:
@@ -26,8 +24,7 @@ class Scanner:
         if not block:
             return []
         self.scanned += block.count(b"\n")
-        # A line that only contains such bytes takes the slow way too, and comes out the same.
-        if self._parts or any(mark in block for mark in _MAY_HAVE_PARTS):
+        if self._parts or may_have_parts(block):
             found = [line for raw in block.split(b"\n")[:-1] if (line := self._join(raw)) is not None]
         else:
             found = [line for raw in self._matcher.lines(block) if (line := self._line(raw)) is not None]
