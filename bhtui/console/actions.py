@@ -1,0 +1,287 @@
+"""The one table of actions. Key bindings, bottom line, `?` help, palette, keymap file and the docs page are made of it.
+
+A context is a place that takes keys: the app, a screen, a pane, or what a pane is made of. A chain is the contexts that
+are alive at once for one focus, innermost first; no key may stand for two things in a chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from textual.binding import Binding, BindingType
+
+from bhtui.rpc.blackhole.v1 import operations_pb2 as pb
+
+from .models.host import HostView, InstanceView
+
+CHAINS: tuple[tuple[str, ...], ...] = (
+    ("fleet", "table", "app"),
+    ("services", "table", "host", "app"),
+    ("logs", "host", "app"),
+    ("graphs", "host", "app"),
+    ("backups", "table", "host", "app"),
+    ("detail", "instance", "app"),
+    ("logs", "instance", "app"),
+    ("graphs", "instance", "app"),
+    ("logs", "logs-screen", "app"),
+    ("operations", "table", "app"),
+    ("events", "table", "app"),
+    ("help", "table", "app"),
+)
+
+TITLES = {
+    "app": "Everywhere",
+    "table": "In every list",
+    "fleet": "Fleet",
+    "host": "Host",
+    "services": "Services",
+    "logs": "Logs",
+    "logs-screen": "Logs, whole screen",
+    "graphs": "Graphs",
+    "backups": "Backups",
+    "instance": "Instance",
+    "detail": "Details of an instance",
+    "operations": "Operations",
+    "events": "Events",
+    "help": "Help",
+    "replay": "Replay of a recording",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What an action would act on: services of one host (none: all of them)."""
+
+    host: HostView
+    services: tuple[str, ...]
+    instances: tuple[InstanceView, ...]
+
+
+Applies = Callable[[Sequence[Target]], bool]
+Request = Callable[[Sequence[str]], pb.OperationRequest]
+
+
+def _always(_: Sequence[Target]) -> bool:
+    return True
+
+
+def _in_state(*states: str) -> Applies:
+    def applies(targets: Sequence[Target]) -> bool:
+        return any(one.status.state in states for target in targets for one in target.instances)
+
+    return applies
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing a person can do by key."""
+
+    id: str
+    key: str
+    label: str
+    """In the bottom line; two dots after it mean that a plan is shown first."""
+    contexts: tuple[str, ...]
+    help: str
+    role: Literal["view", "operate"] = "view"
+    dangerous: bool = False
+    """Whether it takes something away while it runs; its plan says so."""
+    footer: int = 0
+    """Place in the bottom line; 0: not there."""
+    applies_to: Applies = _always
+    request: Request | None = None
+
+    @property
+    def run(self) -> str:
+        """The Textual action that carries it out: the screen's, where a list only takes the key for it."""
+        if self.request:
+            return f"screen.operate('{self.id}')"
+        name = self.id.replace("-", "_")
+        return f"screen.{name}" if self.id in _BY_SCREEN else name
+
+
+def _start(services: Sequence[str]) -> pb.OperationRequest:
+    return pb.OperationRequest(start=pb.StartRequest(services=services))
+
+
+def _stop(services: Sequence[str]) -> pb.OperationRequest:
+    return pb.OperationRequest(stop=pb.StopRequest(services=services))
+
+
+def _restart(services: Sequence[str]) -> pb.OperationRequest:
+    return pb.OperationRequest(restart=pb.RestartRequest(services=services))
+
+
+def _rolling(services: Sequence[str]) -> pb.OperationRequest:
+    return pb.OperationRequest(restart=pb.RestartRequest(services=services, rolling=True))
+
+
+_BY_SCREEN = frozenset({"filter", "host-logs", "faults", "group", "cancel-operation", "go-operations", "go-events"})
+
+_ACTING = ("fleet", "services", "detail")
+_ALIVE = ("starting", "running", "backoff", "waiting", "stopping")
+
+ACTIONS: tuple[Action, ...] = (
+    Action("start", "s", "start..", _ACTING, "Start the selected or marked services, after showing the plan",
+           "operate", False, 20, _in_state("stopped", "failed", "backoff"), _start),
+    Action("stop", "x", "stop..", _ACTING, "Stop the selected or marked services, after showing the plan",
+           "operate", True, 21, _in_state(*_ALIVE), _stop),
+    Action("restart", "r", "restart..", _ACTING, "Restart the selected or marked services, after showing the plan",
+           "operate", True, 22, _in_state(*_ALIVE, "failed"), _restart),
+    Action("rolling", "R", "rolling..", _ACTING, "Restart one instance at a time, the next only when the last is healthy",
+           "operate", True, 40, _in_state(*_ALIVE, "failed"), _rolling),
+
+    Action("open", "enter", "open", ("fleet", "services", "operations", "events", "help"), "Go into what is selected",
+           footer=10),
+    Action("mark", "space", "mark", ("fleet", "services"), "Mark; actions then take all that are marked", footer=12),
+    Action("mark-all", "asterisk", "mark all", ("fleet", "services"), "Mark everything shown, or nothing"),
+    Action("host-logs", "l", "logs", ("fleet",), "Logs of the selected or marked hosts, merged", footer=15),
+    Action("faults", "F", "faults", ("fleet",), "Show only what is in trouble, or everything", footer=45),
+    Action("group", "g", "group", ("fleet",), "Show the next group of hosts, or all", footer=46),
+    Action("sort", "S", "sort", ("fleet", "services"), "Sort by the next column; trouble comes first again after the last"),
+
+    Action("up", "up,k", "up", ("table", "logs"), "One row up"),
+    Action("down", "down,j", "down", ("table", "logs"), "One row down"),
+    Action("page-up", "pageup,ctrl+b", "page up", ("table", "logs"), "One page up"),
+    Action("page-down", "pagedown,ctrl+f", "page down", ("table", "logs"), "One page down"),
+    Action("first", "home", "first", ("table", "logs"), "To the first row"),
+    Action("last", "end,G", "last", ("table",), "To the last row"),
+    Action("follow", "end,G", "follow", ("logs",), "To the newest line, and follow", footer=31),
+    Action("filter", "slash", "filter", ("fleet", "services", "logs", "operations", "events", "help"),
+           "Filter: words are regular expressions, !word must not be there, \"two words\" are one", footer=30),
+
+    Action("pane-1", "1", "services", ("host", "instance"), "To the first pane"),
+    Action("pane-2", "2", "logs", ("host", "instance"), "To the second pane"),
+    Action("pane-3", "3", "graphs", ("host", "instance"), "To the third pane"),
+    Action("pane-4", "4", "backups", ("host",), "To the fourth pane"),
+    Action("next-pane", "tab", "next pane", ("host", "instance"), "To the next pane", footer=50),
+    Action("previous-pane", "shift+tab", "previous pane", ("host", "instance"), "To the pane before"),
+    Action("bigger", "plus,equals_sign", "bigger", ("host", "instance"), "Give the pane more room: half, whole screen"),
+    Action("smaller", "underscore,minus", "smaller", ("host", "instance"), "Give the pane less room"),
+    Action("zoom", "z", "zoom", ("host", "instance"), "The pane on the whole screen, and back", footer=41),
+    Action("show-logs", "l", "logs", ("host", "instance"), "The log of the selected service", footer=24),
+    Action("show-graphs", "g", "graphs", ("host", "instance"), "The graphs of the selected service", footer=25),
+    Action("show-backups", "b", "backups", ("host",), "The backups", footer=26),
+    Action("whole-log", "L", "whole log", ("host", "instance"), "The log on a screen of its own", footer=42),
+
+    Action("fields", "f,enter", "fields", ("logs",), "Unfold the fields of a JSON line, or fold them", footer=14),
+    Action("next-error", "e", "next error", ("logs",), "To the next error", footer=16),
+    Action("previous-error", "E", "error before", ("logs",), "To the error before"),
+    Action("level", "v", "level", ("logs",), "Show only this level and worse: all, info, warning, error", footer=33),
+    Action("wrap", "w", "wrap", ("logs",), "Wrap long lines, or cut them", footer=36),
+    Action("left", "left", "left", ("logs",), "Move sideways to the left"),
+    Action("right", "right", "right", ("logs",), "Move sideways to the right"),
+    Action("mark-line", "m", "mark", ("logs",), "Mark the line", footer=37),
+    Action("next-mark", "apostrophe", "next mark", ("logs",), "To the next marked line"),
+    Action("export", "x", "export", ("logs",), "Write the lines shown to a file", footer=38),
+    Action("copy", "y", "copy", ("logs",), "Copy the line, or the marked lines, to the clipboard (OSC 52)", footer=39),
+    Action("scope", "a", "all/one", ("logs",), "Lines of all services, or of the selected one", footer=34),
+    Action("since", "t", "since", ("logs",), "Read from further back: tail, 1 min, 5 min, 15 min, 1 h", footer=35),
+    Action("since-0", "0", "tail", ("logs-screen",), "The newest lines, then follow"),
+    Action("since-1", "1", "1 min", ("logs-screen",), "Lines of the last minute"),
+    Action("since-2", "2", "5 min", ("logs-screen",), "Lines of the last 5 minutes"),
+    Action("since-3", "3", "15 min", ("logs-screen",), "Lines of the last 15 minutes"),
+    Action("since-4", "4", "1 h", ("logs-screen",), "Lines of the last hour"),
+    Action("since-5", "5", "6 h", ("logs-screen",), "Lines of the last 6 hours"),
+    Action("since-6", "6", "1 d", ("logs-screen",), "Lines of the last day"),
+
+    Action("shorter", "left_square_bracket", "shorter", ("graphs",), "Show less time", footer=15),
+    Action("longer", "right_square_bracket", "longer", ("graphs",), "Show more time: 1 min to 1 h", footer=16),
+    Action("earlier", "left", "earlier", ("graphs",), "Move the time cursor back; the log goes with it", footer=17),
+    Action("later", "right", "later", ("graphs",), "Move the time cursor on"),
+    Action("now", "end", "now", ("graphs",), "Drop the time cursor; the log follows again"),
+    Action("subject", "h", "host/service", ("graphs",), "Graphs of the host, or of the selected service", footer=18),
+
+    Action("cancel-operation", "c", "cancel..", ("operations",), "Cancel the selected operation, after asking",
+           "operate", True, 20),
+
+    Action("go-fleet", "f1", "fleet", ("app",), "The fleet"),
+    Action("go-operations", "o", "operations", ("fleet", "host", "instance", "events"), "What was changed, by whom, how it went",
+           footer=43),
+    Action("go-events", "n", "events", ("fleet", "host", "instance", "operations"), "Everything that was observed, in order",
+           footer=44),
+    Action("command", "colon", "go to", ("app",), "Go to a screen, host or service by name", footer=60),
+    Action("palette", "ctrl+p", "palette", ("app",), "Everything that can be done here, by name"),
+    Action("help", "question_mark", "help", ("app",), "The keys that work here", footer=61),
+    Action("next-theme", "T", "theme", ("app",), "The next theme"),
+    Action("picture", "ctrl+s", "picture", ("app",), "Write the screen to an SVG file"),
+    Action("back", "escape", "back", ("app",), "Back: clear the filter, leave the zoom, leave the screen", footer=62),
+    Action("quit", "q,ctrl+q,ctrl+c", "quit", ("app",), "Leave; what runs on the hosts goes on", footer=63),
+
+    Action("replay-pause", "space", "pause", ("replay",), "Pause the replay, or go on", footer=1),
+    Action("replay-slower", "less_than_sign", "slower", ("replay",), "Half the speed", footer=2),
+    Action("replay-faster", "greater_than_sign", "faster", ("replay",), "Twice the speed", footer=3),
+)  # fmt: skip
+
+BY_ID: Mapping[str, Action] = {action.id: action for action in ACTIONS}
+
+_SHOWN = {
+    "slash": "/", "colon": ":", "question_mark": "?", "plus": "+", "equals_sign": "=", "underscore": "_", "minus": "-",
+    "asterisk": "*", "apostrophe": "'", "left_square_bracket": "[", "right_square_bracket": "]", "escape": "esc",
+    "less_than_sign": "<", "greater_than_sign": ">", "pageup": "pgup", "pagedown": "pgdn", "up": "↑", "down": "↓",
+    "left": "←", "right": "→", "shift+tab": "shift-tab",
+}  # fmt: skip
+
+
+def shown_key(keys: str, every: bool = False) -> str:
+    """Keys as a person reads them; the first alone, or every one."""
+    names = [_SHOWN.get(key, key.replace("ctrl+", "ctrl-")) for key in keys.split(",")]
+    return " ".join(names) if every else names[0]
+
+
+def bindings(context: str, priority: bool = False) -> list[BindingType]:
+    """Textual's bindings of a context. Their ids let a keymap change the keys."""
+    return [
+        Binding(action.key, action.run, action.label, show=False, id=f"{context}.{action.id}", priority=priority)
+        for action in ACTIONS
+        if context in action.contexts
+    ]
+
+
+def clashes(keymap: Mapping[str, str], actions: Sequence[Action] = ACTIONS) -> list[str]:
+    """Keys that would stand for two things, one line each. `keymap` is by action id."""
+    found: dict[str, None] = {}
+    for chain in CHAINS:
+        taken: dict[str, Action] = {}
+        for action in actions:
+            if not set(action.contexts) & set(chain):
+                continue
+            for key in keymap.get(action.id, action.key).split(","):
+                other = taken.setdefault(key, action)
+                if other is not action:
+                    found[f"{shown_key(key)} is bound to {other.id} and to {action.id}"] = None
+    return list(found)
+
+
+def usable(action: Action, targets: Sequence[Target], read_only: bool) -> bool:
+    """Whether an action can be done here and now. What changes something is not there at all where only reading is."""
+    if action.role == "operate":
+        if read_only or any(target.host.info.read_only for target in targets):
+            return False
+        if action.request and not targets:
+            return False
+    return action.applies_to(targets)
+
+
+def for_contexts(contexts: Iterable[str]) -> list[Action]:
+    """Actions of these contexts, in the order of the table."""
+    here = set(contexts)
+    return [action for action in ACTIONS if here & set(action.contexts)]
+
+
+def docs() -> str:
+    """The page of the reference that lists every key, in Markdown."""
+    lines = [
+        "# Keys of the console",
+        "",
+        "Made from `bhtui/console/actions.py`. `..` after a label: a plan is shown first.",
+        "",
+    ]
+    for context, title in TITLES.items():
+        actions = [action for action in ACTIONS if context in action.contexts]
+        if actions:
+            lines += [f"## {title}", "", "| key | action | what it does |", "|---|---|---|"]
+            lines += [f"| `{shown_key(a.key, every=True)}` | {a.id} | {a.help} |" for a in actions]
+            lines.append("")
+    return "\n".join(lines)

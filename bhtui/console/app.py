@@ -1,0 +1,382 @@
+"""The app: holds the models, moves between screens, carries out actions. Drawing is the screens' business."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual.app import App
+from textual.binding import BindingType
+from textual.theme import Theme as TextualTheme
+
+from bhtui.core.errors import BlackholeError
+from bhtui.rpc.blackhole.v1 import metrics_pb2, operations_pb2
+
+from . import theme as themes
+from .actions import ACTIONS, Action, Target, bindings, for_contexts, shown_key, usable
+from .models.fleet import FleetView, reduce_fleet
+from .models.host import HostView
+from .models.operation import ENDED, headline
+from .models.series import SeriesModel
+from .paint import Span
+from .screens.base import BaseScreen
+from .screens.confirm import PlanScreen
+from .screens.events import EventsScreen
+from .screens.fleet import FleetScreen
+from .screens.goto import GotoScreen, HelpScreen, Place
+from .screens.host import HostScreen
+from .screens.instance import InstanceScreen
+from .screens.logs import LogScreen
+from .screens.operations import OperationsScreen
+from .sources.backend import Backend
+from .sources.message import HostInfo, Seen
+
+SAID_FOR = 8.0
+"""Seconds that the result of an act stays in the bottom line."""
+
+
+@dataclass
+class Options:
+    """How the console was asked to be."""
+
+    theme: str = "night"
+    theme_folders: tuple[Path, ...] = ()
+    read_only: bool = False
+    keymap: Mapping[str, str] = field(default_factory=dict)
+    """Keys by action id."""
+    frames: float = 15.0
+    """Times a second that the screen is drawn at most."""
+    open_host: str = ""
+    """The host to open at once; empty: the fleet."""
+    actor: str = field(default_factory=getpass.getuser)
+    origin: str = field(default_factory=socket.gethostname)
+
+
+class Console(App[None]):
+    """bhtui."""
+
+    TITLE = "blackhole"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("app")]
+    contexts = ("app",)
+    CSS = "Screen { background: $background; } * { scrollbar-size: 0 0; }"
+
+    def __init__(self, backend: Backend, clock: Callable[[], float], options: Options | None = None,
+                 recorder: Callable[[Seen], None] = lambda _: None) -> None:  # fmt: skip
+        super().__init__()
+        self.backend, self.now, self.options, self.record = backend, clock, options or Options(), recorder
+        self.read_only = self.options.read_only
+        self.replaying = ""
+        """How a replay goes; empty when the hosts are live."""
+        self.fleet = FleetView({info.name: HostView(info) for info in backend.hosts()})
+        self.series = SeriesModel()
+        self.frame = 1 / self.options.frames
+        self._theme_path = themes.find(self.options.theme, self.options.theme_folders)
+        self._theme_stamp = 0.0
+        self.theme_now = themes.load(self._theme_path)
+        self._said: tuple[float, Span] = (0.0, ("", ""))
+        self._acts: list[tuple[str, str]] = []
+        self._drawing_due = False
+        self._drawn_at = 0.0
+        if self.options.keymap:
+            self.set_keymap({f"{context}.{action.id}": self.options.keymap[action.id]
+                             for action in ACTIONS if action.id in self.options.keymap for context in action.contexts})  # fmt: skip
+
+    # Life
+
+    def on_mount(self) -> None:
+        self._use_theme(self.theme_now)
+        self.push_screen(FleetScreen())
+        if self.options.open_host:
+            self.go("host", self.options.open_host)
+        self.set_interval(1.0, self._tick)
+        self.run_worker(self.backend.run(self.take), name="hosts", exit_on_error=True)
+
+    def take(self, seen: Seen) -> None:
+        """Takes in what a source saw."""
+        self.record(seen)
+        if isinstance(seen.body, metrics_pb2.SeriesResponse):
+            self.series.add(seen.host, seen.body)
+        else:
+            fleet = reduce_fleet(self.fleet, seen)
+            if fleet is self.fleet:
+                return
+            self.fleet = fleet
+        self.refresh_soon()
+
+    def host(self, name: str) -> HostView:
+        """A host, known or not."""
+        return self.fleet.hosts.get(name) or HostView(HostInfo(name))
+
+    def refresh_soon(self) -> None:
+        """Draws within a frame, however often it is asked."""
+        if not self._drawing_due and self.is_running:
+            self._drawing_due = True
+            self.set_timer(self.frame, self._draw)
+
+    def _draw(self) -> None:
+        self._drawing_due = False
+        self._drawn_at = self.now()
+        for screen in reversed(self.screen_stack):
+            if isinstance(screen, BaseScreen):
+                screen.refresh_view()
+                return
+
+    def _tick(self) -> None:
+        """Ages and the clock go on when nothing is heard."""
+        self._reload_theme()
+        if self.now() - self._drawn_at > 0.8 and not self._drawing_due:
+            self._draw()
+
+    def clock_text(self) -> str:
+        """The time of day for the top line."""
+        return datetime.fromtimestamp(self.now()).astimezone().strftime("%H:%M:%S")
+
+    # Themes
+
+    def _use_theme(self, theme: themes.Theme) -> None:
+        self.theme_now = theme
+        colors = theme.colors
+        name = f"{theme.name}-{id(theme):x}"
+        self.register_theme(
+            TextualTheme(
+                name,
+                primary=colors["accent"],
+                secondary=colors["notice"],
+                warning=colors["warn"],
+                error=colors["bad"],
+                success=colors["ok"],
+                accent=colors["accent"],
+                foreground=colors["text"],
+                background=colors["bg"],
+                surface=colors["raised"],
+                panel=colors["cursor"],
+                dark=theme.dark,
+                variables={"input-selection-background": colors["cursor"], "text-muted": colors["dim"]},
+            )  # fmt: skip
+        )
+        self.theme = name
+        for screen in self.screen_stack:
+            for widget in screen.query("Canvas"):
+                getattr(widget, "repaint")()  # noqa: B009 - queried by its class's name
+
+    def _reload_theme(self) -> None:
+        try:
+            stamp = self._theme_path.stat().st_mtime
+        except OSError:
+            return
+        if self._theme_stamp and stamp != self._theme_stamp:
+            try:
+                self._use_theme(themes.load(self._theme_path))
+            except BlackholeError as error:
+                self.say(str(error), "bad")
+        self._theme_stamp = stamp
+
+    def action_next_theme(self) -> None:
+        known = themes.available(self.options.theme_folders)
+        names = sorted(known)
+        name = (
+            names[(names.index(self._theme_path.stem) + 1) % len(names)] if self._theme_path.stem in known else names[0]
+        )
+        self._theme_path, self._theme_stamp = known[name], 0.0
+        self._use_theme(themes.load(self._theme_path))
+        self.say(f"theme {name}", "dim")
+
+    # What can be done
+
+    def here(self) -> tuple[str, ...]:
+        """The contexts that take keys now, innermost first."""
+        found: list[str] = []
+        node: Any = self.focused or self.screen
+        while node is not None:
+            found += getattr(node, "contexts", ())
+            node = node.parent
+        return (*found, *(() if "app" in found else ("app",)), *(("replay",) if self.replaying else ()))
+
+    def key_of(self, action: Action) -> str:
+        """The keys an action is bound to."""
+        return self.options.keymap.get(action.id, action.key)
+
+    def _usable_here(self) -> list[Action]:
+        screen = self.screen
+        targets = screen.targets() if isinstance(screen, BaseScreen) else []
+        return [action for action in for_contexts(self.here()) if usable(action, targets, self.read_only)]
+
+    def footer_actions(self) -> list[tuple[Action, str]]:
+        """Actions for the bottom line with their keys, the most wanted first."""
+        shown = sorted((action for action in self._usable_here() if action.footer), key=lambda action: action.footer)
+        if self.replaying:
+            shown = [action for action in shown if action.id != "mark"]
+        return [(action, self.key_of(action)) for action in shown]
+
+    async def run_here(self, action: Action) -> None:
+        """Carries out an action where the focus is, as its key would."""
+        await self.run_action(action.run, self._namespace(action))
+
+    def _namespace(self, action: Action) -> Any:
+        node: Any = self.focused or self.screen
+        while node is not None and not set(getattr(node, "contexts", ())) & set(action.contexts):
+            node = node.parent
+        return node or self
+
+    # Telling
+
+    def say(self, text: str, style: str = "") -> None:
+        """Shows the result of an act in the bottom line for a while."""
+        self._said = (self.now(), (text, style))
+        self.refresh_soon()
+
+    def result(self) -> Span:
+        """What the bottom line says about the last act."""
+        said_at, said = self._said
+        if self.now() - said_at < SAID_FOR:
+            return said
+        return self._progress()
+
+    def _progress(self) -> Span:
+        mine = [(self.host(host), operation) for host, operation in self._acts]
+        found = [(view, one) for view, wanted in mine for one in view.operations if one.id == wanted]
+        if not found:
+            return ("", "")
+        if len(found) == 1:
+            view, one = found[0]
+            return headline(one, view, self.now())
+        ended = [one for _, one in found if one.state in ENDED]
+        failed = sum(one.state != "done" for one in ended)
+        text = f"{found[0][1].kind} on {len(found)} hosts: {len(ended)} ended" + (
+            f", {failed} not done" if failed else ""
+        )
+        return (text, "bad" if failed else "ok" if len(ended) == len(found) else "link")
+
+    # Operating
+
+    def operate(self, action: Action, targets: list[Target]) -> None:
+        """Shows the plan of an action, and begins it when the person says so."""
+        if targets and action.request and usable(action, targets, self.read_only):
+            self.push_screen(PlanScreen(action, targets), lambda answer: self._begin_all(action, answer))
+
+    def _begin_all(self, action: Action, answer: tuple[list[Target], str] | None) -> None:
+        if answer is None:
+            self.say(f"{action.id}: nothing was changed", "dim")
+            return
+        targets, reason = answer
+        self._acts, self._said = [], (0.0, ("", ""))
+        for target in targets:
+            self.run_worker(self._begin(action, target, reason), name=f"begin {target.host.name}")
+
+    async def _begin(self, action: Action, target: Target, reason: str) -> None:
+        assert action.request is not None  # only operations come here
+        host = target.host.name
+        request = action.request(target.services)
+        request.id, request.reason = uuid.uuid4().hex, reason
+        request.actor.name, request.actor.origin = self.options.actor, self.options.origin
+        self._acts.append((host, request.id))
+        try:
+            self.take(Seen(self.now(), host, await self.backend.begin(host, request)))
+            async for operation in self.backend.watch(host, request.id):
+                self.take(Seen(self.now(), host, operation))
+        except BlackholeError as error:
+            self.say(f"✗ {error}", "bad")
+
+    def cancel_operation(self, host: str, operation: str) -> None:
+        """Asks a host to cancel an operation."""
+        self.run_worker(self._cancel(host, operation), name=f"cancel {operation}")
+
+    async def _cancel(self, host: str, operation: str) -> None:
+        try:
+            answer: operations_pb2.Operation = await self.backend.cancel(host, operation)
+        except BlackholeError as error:
+            self.say(f"✗ {error}", "bad")
+            return
+        self.take(Seen(self.now(), host, answer))
+        self.say(f"cancelling {answer.kind} on {host}", "warn")
+
+    # Going
+
+    def go(self, place: str, *names: str) -> None:
+        """Opens a screen by name."""
+        current = self._current_host()
+        match place:
+            case "fleet":
+                while len(self.screen_stack) > 2:
+                    self.pop_screen()
+            case "host":
+                self.push_screen(HostScreen(names[0]))
+            case "instance":
+                self.push_screen(InstanceScreen(*names))
+            case "logs":
+                self.go_logs(names or ([current] if current else list(self.fleet.hosts)), "")
+            case "operations":
+                self.push_screen(OperationsScreen([current] if current else None))
+            case "events" | "audit":
+                self.push_screen(EventsScreen([current] if current else None, audit=place == "audit"))
+
+    def go_logs(self, hosts: Sequence[str], scope: str) -> None:
+        """Opens the log of hosts, or of one instance of them."""
+        self.push_screen(LogScreen(hosts, scope))
+
+    def _current_host(self) -> str:
+        return getattr(self.screen, "host", "") if not isinstance(self.screen, FleetScreen) else ""
+
+    def _places(self) -> list[Place]:
+        screens = {
+            "fleet": "all hosts", "operations": "what was changed, by whom", "events": "what was observed",
+            "audit": "what people did", "logs": "lines of this host, or of all",
+        }  # fmt: skip
+        found = [Place(name, "screen", about, "", partial(self.go, name)) for name, about in screens.items()]
+        for view in self.fleet.hosts.values():
+            found.append(Place(view.name, "host", view.info.address, "", partial(self.go, "host", view.name)))
+            for one in view.instances.values():
+                run = partial(self.go, "instance", view.name, one.name)
+                found.append(Place(f"{one.name} on {view.name}", "service", one.status.state, "", run))
+        return found
+
+    def _goto(self, title: str, places: list[Place]) -> None:
+        def run(place: Place | None) -> None:
+            if place is not None:
+                place.run()
+
+        if not isinstance(self.screen, GotoScreen):
+            self.push_screen(GotoScreen(title, places), run)
+
+    def action_command(self) -> None:
+        self._goto("go to", self._places())
+
+    def action_palette(self) -> None:
+        deeds = []
+        for action in self._usable_here():
+            node = self._namespace(action)
+            run = partial(self.call_next, self.run_action, action.run, node)
+            deeds.append(Place(action.id, "action", action.help, shown_key(self.key_of(action)), run))
+        self._goto("do or go to", [*deeds, *self._places()])
+
+    async def action_help(self) -> None:
+        if not isinstance(self.screen, HelpScreen):
+            hidden = lambda action: action.role == "operate" and self.read_only  # noqa: E731
+            self.push_screen(HelpScreen(self.here(), self.key_of, hidden))
+
+    def action_go_fleet(self) -> None:
+        self.go("fleet")
+
+    async def action_back(self) -> None:
+        if isinstance(self.screen, BaseScreen):
+            self.screen.action_back()
+
+    def action_picture(self) -> None:
+        try:
+            path = self.save_screenshot(path=os.getcwd())
+        except OSError as error:
+            self.say(f"cannot write the picture: {error.strerror}; start bhtui in a folder you can write to", "bad")
+            return
+        self.say(f"wrote {Path(path).name}", "ok")
+
+    async def action_quit(self) -> None:
+        self.exit()

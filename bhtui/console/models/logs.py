@@ -1,0 +1,170 @@
+"""Log lines of one view: kept up to a bound, merged in time order, filtered, counted. Mutable, because of the volume."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from bhtui.rpc.blackhole.v1 import logs_pb2
+
+from .match import Query
+
+CAPACITY = 100_000
+LEVELS = ("", "trace", "debug", "info", "warning", "error", "fatal")
+"""A level's place is its rank; lines without a known level have rank 0."""
+RANK = {name: rank for rank, name in enumerate(LEVELS)} | {"warn": 4, "err": 5, "critical": 6, "panic": 6}
+ERROR = 5
+_CHECK_EVERY = 2000
+
+
+class Entry(NamedTuple):
+    """One line. Sorts by time, then by arrival."""
+
+    time_ns: int
+    order: int
+    host: str
+    instance: str
+    rank: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogFilter:
+    """Which lines are shown."""
+
+    query: Query = Query()
+    rank: int = 0
+
+    def passes(self, entry: Entry) -> bool:
+        return entry.rank >= self.rank and self.query.matches(f"{entry.host} {entry.instance} {entry.message}")
+
+
+def refilter(
+    entries: list[Entry], chosen: LogFilter, cancelled: Callable[[], bool] = lambda: False
+) -> list[Entry] | None:
+    """Those that pass; for a worker thread: it looks every so often whether it is still wanted, and if not says None."""
+    out: list[Entry] = []
+    for start in range(0, len(entries), _CHECK_EVERY):
+        if cancelled():
+            return None
+        out += filter(chosen.passes, entries[start : start + _CHECK_EVERY])
+    return out
+
+
+class LogModel:
+    """Lines of one view. `entries` is everything kept, `shown` what the filter lets through, both in time order."""
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self.capacity = capacity
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets every line; the filter stays."""
+        self.entries: list[Entry] = []
+        self.shown: list[Entry] = []
+        self.filter: LogFilter = getattr(self, "filter", LogFilter())
+        self.order = 0
+        self.lost = 0
+        self.evicted = 0
+        self.hosts: set[str] = set()
+        self.instances: set[str] = set()
+        self.buckets: dict[int, list[int]] = {}
+
+    def add(self, host: str, batch: logs_pb2.LogBatch) -> int:
+        """Takes a batch in. Returns how many of its lines are shown."""
+        self.lost += batch.dropped
+        return self.extend(
+            Entry(line.time_ns, 0, host, line.instance, RANK.get(line.level, 0), line.message) for line in batch.lines
+        )
+
+    def extend(self, lines: Iterable[Entry]) -> int:
+        """Takes lines in, in the order they come; late ones go where their time says."""
+        shown = 0
+        for line in lines:
+            self.order += 1
+            entry = line._replace(order=self.order)
+            self.hosts.add(entry.host)
+            self.instances.add(entry.instance)
+            _place(self.entries, entry)
+            if self.filter.passes(entry):
+                _place(self.shown, entry)
+                self._count(entry, 1)
+                shown += 1
+        self._evict()
+        return shown
+
+    def set_filter(self, chosen: LogFilter) -> None:
+        """Filters at once; for few lines."""
+        self.install(chosen, refilter(self.entries, chosen) or [], self.order)
+
+    def install(self, chosen: LogFilter, shown: list[Entry], order: int) -> None:
+        """Takes what a worker found among the lines up to `order`, and adds those that came or went meanwhile."""
+        self.filter = chosen
+        first = self.entries[0] if self.entries else None
+        self.shown = [] if first is None else shown[bisect_left(shown, first) :]
+        if order < self.order:
+            for entry in self.entries:
+                if entry.order > order and chosen.passes(entry):
+                    _place(self.shown, entry)
+        self.buckets = {}
+        for entry in self.shown:
+            self._count(entry, 1)
+
+    def near(self, time_ns: int) -> int:
+        """The place in `shown` of the last line at or before a time; 0 when there is none."""
+        return max(0, bisect_left(self.shown, (time_ns + 1,)) - 1)
+
+    def place(self, entry: Entry) -> int:
+        """Where in `shown` an entry is, or the next one after it."""
+        return min(bisect_left(self.shown, entry), max(0, len(self.shown) - 1))
+
+    def find(self, start: int, step: int, wanted: Callable[[Entry], bool]) -> int | None:
+        """The next place after `start` in the direction of `step` whose entry is wanted."""
+        index = start + step
+        while 0 <= index < len(self.shown):
+            if wanted(self.shown[index]):
+                return index
+            index += step
+        return None
+
+    def histogram(self, width: int) -> list[tuple[int, int]]:
+        """Lines and errors per column, over the time that is shown."""
+        if not self.shown or width < 1:
+            return []
+        first, last = self.shown[0].time_ns // 10**9, self.shown[-1].time_ns // 10**9
+        span = max(1, last - first + 1)
+        columns = [[0, 0] for _ in range(width)]
+        for second, (total, errors) in self.buckets.items():
+            column = columns[min(width - 1, max(0, (second - first) * width // span))]
+            column[0] += total
+            column[1] += errors
+        return [(total, errors) for total, errors in columns]
+
+    def _count(self, entry: Entry, sign: int) -> None:
+        bucket = self.buckets.setdefault(entry.time_ns // 10**9, [0, 0])
+        bucket[0] += sign
+        bucket[1] += sign if entry.rank >= ERROR else 0
+        if not bucket[0]:
+            del self.buckets[entry.time_ns // 10**9]
+
+    def _evict(self) -> None:
+        over = len(self.entries) - self.capacity
+        if over <= 0:
+            return
+        # Some more than needed, so that a full view does not shift its whole list for every line.
+        cut = over + self.capacity // 50
+        del self.entries[:cut]
+        self.evicted += cut
+        gone = bisect_left(self.shown, self.entries[0]) if self.entries else len(self.shown)
+        for entry in self.shown[:gone]:
+            self._count(entry, -1)
+        del self.shown[:gone]
+
+
+def _place(entries: list[Entry], entry: Entry) -> None:
+    if not entries or entries[-1] < entry:
+        entries.append(entry)
+    else:
+        insort(entries, entry)

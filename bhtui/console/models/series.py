@@ -1,0 +1,120 @@
+"""Samples over time for the graphs: merged as they come, spread over the columns of a graph."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass, field
+
+from bhtui.rpc.blackhole.v1 import metrics_pb2
+
+WINDOWS = (60, 300, 900, 3600)
+"""Seconds a graph can show."""
+WINDOW_NAMES = {60: "1 min", 300: "5 min", 900: "15 min", 3600: "1 h"}
+
+
+def step_of(window: int) -> float:
+    """Seconds a point stands for, so that a window is a few hundred points."""
+    return max(1.0, window / 360)
+
+
+@dataclass(slots=True)
+class Track:
+    """One metric of one instance, oldest first."""
+
+    times: list[float] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+    limit: float | None = None
+
+    def merge(self, times: list[float], values: list[float], keep: float) -> None:
+        """Adds points after the last one, or all when they reach further back; drops those older than `keep` seconds."""
+        if not times:
+            return
+        if not self.times or times[0] < self.times[0]:
+            tail = bisect_left(self.times, times[-1] + 1e-6)
+            self.times, self.values = times + self.times[tail:], values + self.values[tail:]
+        else:
+            new = bisect_left(times, self.times[-1] + 1e-6)
+            self.times += times[new:]
+            self.values += values[new:]
+        old = bisect_left(self.times, self.times[-1] - keep)
+        del self.times[:old], self.values[:old]
+
+    def at(self, time: float, tolerance: float) -> float | None:
+        """The value at a time, if one was sampled near it."""
+        index = bisect_left(self.times, time)
+        near = [i for i in (index - 1, index) if 0 <= i < len(self.times) and abs(self.times[i] - time) <= tolerance]
+        return self.values[min(near, key=lambda i: abs(self.times[i] - time))] if near else None
+
+    def columns(self, start: float, end: float, count: int) -> list[float | None]:
+        """The highest value of each of `count` equal slices of the time; a slice shorter than the sampling has its
+        neighbour's value, a real gap has none."""
+        out: list[float | None] = [None] * count
+        width = (end - start) / count
+        for index in range(bisect_left(self.times, start), len(self.times)):
+            column = int((self.times[index] - start) / width)
+            if column >= count:
+                break
+            value = self.values[index]
+            seen = out[column]
+            out[column] = value if seen is None or value > seen else seen
+        return _bridged(out, max(1, int(self._sampling() * 2.5 / width)))
+
+    def _sampling(self) -> float:
+        """Seconds between neighbouring points, as the newest ones tell."""
+        newest = self.times[-20:]
+        gaps = sorted(b - a for a, b in zip(newest, newest[1:], strict=False))
+        return gaps[len(gaps) // 2] if gaps else 1.0
+
+
+def _bridged(values: list[float | None], reach: int) -> list[float | None]:
+    last, gap = None, 0
+    for index, value in enumerate(values):
+        if value is not None:
+            if last is not None and 0 < gap <= reach:
+                values[index - gap : index] = [last] * gap
+            last, gap = value, 0
+        else:
+            gap += 1
+    if last is not None and 0 < gap <= reach:
+        values[len(values) - gap :] = [last] * gap
+    return values
+
+
+class SeriesModel:
+    """Tracks by (host, instance, metric), each with at most `keep` seconds."""
+
+    def __init__(self, keep: float = WINDOWS[-1] + 60) -> None:
+        self.keep = keep
+        self.tracks: dict[tuple[str, str, str], Track] = {}
+
+    def add(self, host: str, response: metrics_pb2.SeriesResponse) -> None:
+        """Takes an answer in."""
+        for series in response.series:
+            track = self.tracks.setdefault((host, series.instance or series.service, series.metric), Track())
+            track.limit = series.limit if series.HasField("limit") else None
+            track.merge([time / 1e9 for time in series.times_ns], list(series.values), self.keep)
+
+    def get(self, host: str, instance: str, metric: str) -> Track | None:
+        """A track, if anything was heard of it."""
+        return self.tracks.get((host, instance, metric))
+
+    def reset(self, host: str, instance: str) -> None:
+        """Forgets an instance's tracks, because another resolution is wanted."""
+        for key in [key for key in self.tracks if key[:2] == (host, instance)]:
+            del self.tracks[key]
+
+
+def nice_top(value: float, binary: bool = False) -> float:
+    """A round number at or above a value, for the top of an axis."""
+    if value <= 0:
+        return 1.0
+    base, unit = (1024.0, 1.0) if binary else (10.0, 1.0)
+    while value >= unit * base:
+        unit *= base
+    if binary:
+        steps = (1, 2, 4, 8, 16, 32, 64, 128, 192, 256, 384, 512, 768, 1024)
+    else:
+        steps = (1, 2, 3, 4, 5, 6, 8, 10)
+    while value < unit and value < 1:
+        unit /= base
+    return next(step * unit for step in steps if step * unit >= value)

@@ -1,0 +1,109 @@
+"""What needs a person first: how bad the state of an instance or a host is, and the word for it."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from bhtui.core.units import format_age
+from bhtui.rpc.blackhole.v1 import status_pb2
+
+if TYPE_CHECKING:
+    from .host import HostView
+
+
+class Level(IntEnum):
+    """Worse is more. `OFF` is not running and not wanted to."""
+
+    OFF = 0
+    FINE = 1
+    NOTICE = 2
+    WARN = 3
+    BAD = 4
+
+
+SIGN = {Level.OFF: "○", Level.FINE: "✓", Level.NOTICE: "~", Level.WARN: "!", Level.BAD: "✗"}
+STYLE = {Level.OFF: "dim", Level.FINE: "ok", Level.NOTICE: "notice", Level.WARN: "warn", Level.BAD: "bad"}
+
+BROKEN_LINKS = {
+    "auth-failed": "auth failed",
+    "host-key-changed": "host key changed",
+    "unknown-host-key": "unknown host key",
+    "no-route": "no route",
+    "agent-too-old": "agent too old",
+    "python-too-old": "python too old",
+    "failed": "failed",
+    "closed": "closed",
+}
+"""Links that will not come back by themselves, or say why they have not come yet."""
+
+
+def instance_level(status: status_pb2.InstanceStatus) -> Level:
+    """How bad one instance is."""
+    match status.state, status.goal:
+        case "failed" | "backoff", _:
+            return Level.BAD
+        case "stopped", "up":
+            return Level.WARN
+        case "stopped", _:
+            return Level.OFF
+        case "waiting" | "starting" | "stopping", _:
+            return Level.NOTICE
+    return {"unhealthy": Level.BAD, "degraded": Level.WARN}.get(status.health, Level.FINE)
+
+
+def link_level(view: HostView, now: float) -> Level:
+    """How bad a connection is."""
+    if view.fresh(now):
+        return Level.FINE
+    return Level.BAD if view.link.state in BROKEN_LINKS else Level.NOTICE
+
+
+def link_text(view: HostView, now: float) -> str:
+    """The word for a connection: `live`, `stale 12 s`, `auth failed`."""
+    if view.fresh(now):
+        return "live"
+    if view.link.state in BROKEN_LINKS:
+        return BROKEN_LINKS[view.link.state]
+    if view.seen_at:
+        word = "stale" if view.link.state in ("live", "stale") else view.link.state
+        return f"{word} {format_age(view.age(now))}"
+    return "connecting" if view.link.state == "live" else view.link.state
+
+
+def host_level(view: HostView, now: float) -> Level:
+    """The worst of its connection and its instances."""
+    return max(
+        [
+            link_level(view, now),
+            *(Level.FINE if one.level is Level.OFF else one.level for one in view.instances.values()),
+        ]
+    )
+
+
+def counts(view: HostView) -> tuple[int, int]:
+    """Instances that are in a bad state, and those that want a look."""
+    levels = [one.level for one in view.instances.values()]
+    return levels.count(Level.BAD), levels.count(Level.WARN)
+
+
+def worst_text(view: HostView) -> str:
+    """The worst instance in words: `api-1 failed`; empty when nothing is wrong."""
+    bad = [one for one in view.instances.values() if one.level >= Level.WARN]
+    if not bad:
+        return ""
+    worst = max(bad, key=lambda one: one.level)
+    status = worst.status
+    word = status.state if status.state in ("failed", "backoff", "stopped") else status.health
+    return f"{status.instance} {word}" + (f" +{len(bad) - 1}" if len(bad) > 1 else "")
+
+
+def reason(status: status_pb2.InstanceStatus) -> str:
+    """Why an instance is not well, in one line; empty when it is."""
+    if status.state in ("failed", "backoff", "stopped", "starting") and status.last_error:
+        return status.last_error.splitlines()[0]
+    if status.state == "waiting" and status.waiting_for:
+        return f"waits for {status.waiting_for}"
+    if status.health in ("unhealthy", "degraded"):
+        return status.health_detail
+    return ""

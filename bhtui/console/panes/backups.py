@@ -1,0 +1,78 @@
+"""The backups of a host: what exists, what would be taken, and how to make one."""
+
+from __future__ import annotations
+
+from bhtui.core.units import format_age, format_size
+from bhtui.rpc.blackhole.v1 import backup_pb2
+
+from ..actions import bindings
+from ..columns.operations import BACKUPS, BackupRow
+from ..models.host import HostView
+from ..paint import Line, Span, Spans, plain, wrap
+from ..widgets.table import Row, Table
+from ..widgets.title import ruled, title
+
+
+class BackupsPane(Table[BackupRow]):
+    """A row per snapshot, newest first."""
+
+    contexts = ("backups", "table")
+    BINDINGS = bindings("backups")
+
+    def __init__(self, number: str, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(BACKUPS, empty=self._empty, id=id)
+        self.number = number
+        self._host: HostView | None = None
+        self._facts: Spans = ()
+
+    def show(self, host: HostView, now: float) -> None:
+        """Shows the host's snapshots."""
+        self._host = host
+        snapshots = list(host.backups.snapshots) if host.backups else []
+        if snapshots:
+            age = format_age(host.instance_age(snapshots[0].time_ns, now))
+            self._facts = ((f"last {age} ago", "strong"),)
+        else:
+            self._facts = (("none yet", "warn"),) if host.backups else ()
+        self.set_rows([Row(one.id, BackupRow(host, one)) for one in snapshots])
+
+    def draw(self, width: int, height: int) -> list[Line]:
+        hint = self._host.backups.hint if self._host and self._host.backups else ""
+        self.footer_lines = [Line(((" " + plain(hint), "dim"),))] if hint and self.rows and height > 6 else []
+        return [
+            Line(ruled(title(self.number, "BACKUPS", self.has_focus, self._facts), (), width)),
+            *super().draw(width, height - 1),
+        ]
+
+    def heads(self) -> int:
+        return 2
+
+    def _empty(self, width: int) -> list[Line]:
+        answer = self._host.backups if self._host else None
+        if answer is None:
+            return [Line(), Line((("   not known yet", "dim"),))]
+        lines: list[Line] = []
+        for source in answer.sources:
+            lines.append(Line(_source(source, width)))
+        if not answer.sources:
+            lines.append(Line((("   no service declares data", "dim"),)))
+        where = answer.repository or "nowhere: no repository is configured"
+        lines.append(Line((("   kept in ", "dim"), (plain(where), "strong" if answer.repository else "warn"))))
+        lines += (
+            [Line((("   " + piece, "link"),)) for piece in wrap(plain(answer.hint), width - 4)] if answer.hint else []
+        )
+        return lines
+
+
+def _source(source: backup_pb2.BackupSource, width: int) -> Spans:
+    sign: Span = ("✗ ", "bad") if source.problem else ("· ", "dim")
+    size = f"{format_size(source.bytes)}  " if not source.problem else ""
+    tail = source.problem or source.path
+    name = source.service.ljust(10)
+    return (
+        (" ", ""),
+        sign,
+        (plain(name), "strong"),
+        (" " + size.rjust(9), ""),
+        (plain(tail), "bad" if source.problem else "dim"),
+    )

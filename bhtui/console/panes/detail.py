@@ -1,0 +1,148 @@
+"""Everything that is known of one instance, in words."""
+
+from __future__ import annotations
+
+from bhtui.core.units import format_age, format_size
+
+from ..actions import bindings
+from ..columns.cells import clock, heat
+from ..columns.operations import _event_style
+from ..columns.services import ServiceRow, state_text
+from ..models.trouble import SIGN, STYLE
+from ..paint import Line, Span, Spans, meter, plain, wrap
+from ..widgets.canvas import Canvas
+from ..widgets.title import ruled, title
+
+_LABEL = 11
+
+
+class DetailPane(Canvas):
+    """Facts, the last error whole, and what happened lately."""
+
+    can_focus = True
+    contexts = ("detail",)
+    BINDINGS = bindings("detail")
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id)
+        self._row: ServiceRow | None = None
+        self._instance = ""
+
+    def show(self, name: str, row: ServiceRow | None) -> None:
+        """Shows an instance; None: it is no longer declared."""
+        self._instance, self._row = name, row
+        self.repaint()
+
+    def draw(self, width: int, height: int) -> list[Line]:
+        row = self._row
+        now = self.console_app.now()
+        lines = [Line(ruled(title("1", self._instance.upper(), self.has_focus), (), width))]
+        if row is None:
+            return [*lines, Line(), Line((("   is not declared on this host (any more)", "dim"),))]
+        for label, spans in _facts(row, now, width - _LABEL - 3):
+            lines.append(Line(((" " + label.rjust(_LABEL) + "  ", "dim"), *spans)))
+        lines += self._error(row, width)
+        lines += self._events(row, height - len(lines))
+        return lines
+
+    def _error(self, row: ServiceRow, width: int) -> list[Line]:
+        text = row.view.status.last_error
+        if not text:
+            return []
+        style = "bad" if row.view.status.state in ("failed", "backoff") else "dim"
+        lines = [Line(), Line((("  LAST ERROR", "title"),))]
+        for number, part in enumerate(text.splitlines()[:12]):
+            for piece in wrap(plain(part), width - 4):
+                lines.append(Line((("   ", ""), (piece, style if not number else "dim"))))
+        return lines
+
+    def _events(self, row: ServiceRow, room: int) -> list[Line]:
+        name = row.view.name
+        found = [event for event in row.host.events if event.target == name][-max(0, room - 2) :]
+        if not found or room < 3:
+            return []
+        lines = [Line(), Line((("  LATELY", "title"),))]
+        for event in reversed(found):
+            lines.append(
+                Line(
+                    ((f"   {clock(event.time_ns)} ", "time"), (plain(event.message or event.kind), _event_style(event)))
+                )
+            )
+        return lines[:room]
+
+
+def _facts(row: ServiceRow, now: float, width: int) -> list[tuple[str, Spans]]:
+    status = row.view.status
+    level = row.view.level
+    since = f" for {format_age(row.host.instance_age(status.since_ns, now))}" if status.since_ns else ""
+    facts: list[tuple[str, Spans]] = [
+        (
+            "state",
+            (
+                (f"{SIGN[level]} {state_text(row, now)}", STYLE[level]),
+                (since, "dim"),
+                (f"  wanted {status.goal}", "dim"),
+            ),
+        ),
+        ("health", _health(row)),
+        ("process", _process(row)),
+        (
+            "cpu",
+            ((f"{status.cpu_percent:.1f} % of a core", ""),) if status.HasField("cpu_percent") else (("-", "faint"),),
+        ),
+        ("memory", _memory(row, width)),
+        (
+            "open",
+            (
+                (f"{status.fds} files" if status.HasField("fds") else "-", ""),
+                (f", {status.threads} threads" if status.HasField("threads") else "", ""),
+            ),
+        ),
+        ("ports", ((" ".join(f":{port}" for port in status.ports) or "-", ""),)),
+        (
+            "restarts",
+            (
+                (str(status.restarts), "warn" if status.restarts else ""),
+                (f"  last end: {status.result}" if status.result not in ("", "none") else "", "dim"),
+            ),
+        ),
+    ]
+    if status.waiting_for:
+        facts.insert(1, ("waits for", ((plain(status.waiting_for), "notice"),)))
+    return facts
+
+
+def _health(row: ServiceRow) -> Spans:
+    status = row.view.status
+    style = {"healthy": "ok", "degraded": "warn", "unhealthy": "bad"}.get(status.health, "dim")
+    detail: Span = (f"  {plain(status.health_detail)}" if status.health_detail else "", "dim")
+    by = f" by {status.probe}" if status.probe not in ("", "none") else " (no health check declared)"
+    return ((status.health or "unknown", style), (by, "dim"), detail)
+
+
+def _process(row: ServiceRow) -> Spans:
+    status = row.view.status
+    if not status.HasField("pid"):
+        return (("none", "dim"),)
+    up = f"  up {format_age(status.uptime_seconds)}" if status.HasField("uptime_seconds") else ""
+    return ((f"pid {status.pid}", ""), (up, "dim"))
+
+
+def _memory(row: ServiceRow, width: int) -> Spans:
+    status = row.view.status
+    if not status.HasField("memory_bytes"):
+        return (("-", "faint"),)
+    used: Span = (format_size(status.memory_bytes), "strong")
+    if not status.HasField("memory_limit_bytes") or not status.memory_limit_bytes:
+        return (used, ("  no limit", "dim"))
+    share = status.memory_bytes / status.memory_limit_bytes
+    full, empty = meter(share, max(4, min(20, width - 34)))
+    held = f" held by {status.limits_held_by}" if status.limits_held_by else ""
+    return (
+        used,
+        ("  ", ""),
+        (full, heat(share) or "g2"),
+        (empty, "faint"),
+        (f" {share:.0%} of {format_size(status.memory_limit_bytes)}", "dim"),
+        (held, "dim"),
+    )

@@ -1,0 +1,208 @@
+"""Graphs of a host or an instance over time, with their limits as lines and a time cursor that the log shares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from textual import events
+from textual.message import Message
+
+from bhtui.core.units import format_age, format_size
+
+from ..actions import bindings
+from ..columns.cells import clock
+from ..models.series import WINDOW_NAMES, WINDOWS, SeriesModel, Track, nice_top, step_of
+from ..paint import Line, Spans, fit, justify
+from ..widgets.braille import area
+from ..widgets.canvas import Canvas
+from ..widgets.title import ruled, title
+
+GUTTER = 6
+"""Columns of the scale at the left."""
+
+
+def _percent(value: float) -> str:
+    return f"{value:.0f} %" if value >= 9.95 or value == 0 else f"{value:.1f} %"
+
+
+def _rate(value: float) -> str:
+    return f"{format_size(value)}/s"
+
+
+def _count(value: float) -> str:
+    return f"{value:.0f}" if value < 10_000 else f"{value / 1000:.0f} k"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """How a metric is shown."""
+
+    name: str
+    label: str
+    show: Callable[[float], str]
+    binary: bool = False
+    least: float = 1.0
+    """The smallest top of its scale."""
+
+
+METRICS = (
+    Metric("cpu_percent", "cpu", _percent, least=5.0),
+    Metric("memory_bytes", "memory", format_size, binary=True, least=1024.0 * 1024),
+    Metric("read_bytes_per_second", "read", _rate, binary=True, least=1024.0),
+    Metric("write_bytes_per_second", "write", _rate, binary=True, least=1024.0),
+    Metric("threads", "threads", _count, least=4.0),
+    Metric("fds", "files open", _count, least=8.0),
+)
+
+
+class GraphPane(Canvas):
+    """Graphs of one subject, as many as fit."""
+
+    can_focus = True
+    contexts = ("graphs",)
+    BINDINGS = bindings("graphs")
+
+    class Moved(Message):
+        """The time cursor was moved here; None: dropped."""
+
+        def __init__(self, at: float | None) -> None:
+            super().__init__()
+            self.at = at
+
+    class Wanted(Message):
+        """Another window or subject is wanted."""
+
+    def __init__(self, number: str, series: SeriesModel, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id)
+        self.number, self.series = number, series
+        self.host = ""
+        self.instance = ""
+        """The instance that is shown; empty: the host itself."""
+        self.whole_host = False
+        self.window = 300
+        self.cursor: float | None = None
+        self._end = 0.0
+        self.problem = ""
+
+    @property
+    def subject(self) -> str:
+        """Whose series are wanted."""
+        return "host" if self.whole_host or not self.instance else self.instance
+
+    def show(self, host: str, instance: str) -> None:
+        """Shows another subject."""
+        if (host, instance) != (self.host, self.instance):
+            self.host, self.instance = host, instance
+            self.post_message(self.Wanted())
+
+    def show_time(self, time: float | None) -> None:
+        """Puts the time cursor somewhere, without telling it back."""
+        if time != self.cursor:
+            self.cursor = time
+            self.repaint()
+
+    def draw(self, width: int, height: int) -> list[Line]:
+        tracks = [
+            (metric, track) for metric in METRICS if (track := self.series.get(self.host, self.subject, metric.name))
+        ]
+        facts: Spans = ((self.host if self.subject == "host" else self.instance, "strong"),)
+        right: Spans = (
+            (
+                clock(int(self.cursor * 1e9)) if self.cursor else WINDOW_NAMES[self.window],
+                "accent" if self.cursor else "dim",
+            ),
+            (" ", ""),
+        )
+        lines = [Line(ruled(title(self.number, "GRAPHS", self.has_focus, facts), right, width))]
+        if not tracks or width < 20:
+            text = self.problem or ("no samples yet" if self.host else "nothing is selected")
+            return [*lines, Line(), Line(((f"   {text}", "dim"),))]
+        room = height - len(lines) - 1
+        fitting = max(1, min(len(tracks), room // 3))
+        end = self.console_app.now()
+        newest = max((track.times[-1] for _, track in tracks if track.times), default=end)
+        # The newest sample is the right edge as long as samples come, whatever the host's clock says.
+        end = newest if abs(end - newest) < 3 * step_of(self.window) + 3 else end
+        self._end = end
+        for place, (metric, track) in enumerate(tracks[:fitting]):
+            rows = room // fitting + (1 if place < room % fitting else 0)
+            lines += self._graph(metric, track, width, rows, end)
+        return [*lines, Line(self._axis(width))]
+
+    def _graph(self, metric: Metric, track: Track, width: int, height: int, end: float) -> list[Line]:
+        columns = width - GUTTER - 2
+        values = track.columns(end - self.window, end, columns * 2)
+        seen = [value for value in values if value is not None]
+        peak = max(seen, default=0.0)
+        # A limit far above is told in words: drawn, it would flatten everything else.
+        drawn_limit = track.limit if track.limit and peak * 6 >= track.limit else None
+        top = nice_top(max(peak, metric.least, drawn_limit or 0.0), metric.binary)
+        now_value = (
+            track.at(self.cursor, step_of(self.window) * 2)
+            if self.cursor
+            else (track.values[-1] if track.values else None)
+        )
+        left: Spans = (
+            (f" {metric.label}", "dim"),
+            ("  ", ""),
+            (metric.show(now_value) if now_value is not None else "-", "strong"),
+        )
+        right: Spans = (
+            (f"max {metric.show(peak)}", "dim"),
+            (f"  limit {metric.show(track.limit)}" if track.limit else "", "limit"),
+            (" ", ""),
+        )
+        cursor = int((self.cursor - end + self.window) / self.window * columns) if self.cursor else None
+        lines = [Line(justify(left, right, width))]
+        for row, spans in enumerate(area(values, height - 1, top, drawn_limit, cursor)):
+            scale = metric.show(top).replace(" ", "") if row == 0 else "0" if row == height - 2 and height > 2 else ""
+            lines.append(Line((*fit(((scale, "axis"),), GUTTER, "right"), ("▕", "rule"), *spans)))
+        return lines
+
+    def _axis(self, width: int) -> Spans:
+        columns = width - GUTTER - 2
+        middle = f"-{format_age(self.window / 2) if self.window > 60 else '30 s'}"
+        marks = f"-{WINDOW_NAMES[self.window]}".ljust(columns // 2 - len(middle) // 2) + middle
+        return fit(((" " * (GUTTER + 1), ""), (marks.ljust(columns - 3) + "now", "axis")), width)
+
+    def _change_window(self, by: int) -> None:
+        index = max(0, min(len(WINDOWS) - 1, WINDOWS.index(self.window) + by))
+        if WINDOWS[index] != self.window:
+            self.window = WINDOWS[index]
+            self.post_message(self.Wanted())
+            self.repaint()
+
+    def action_shorter(self) -> None:
+        self._change_window(-1)
+
+    def action_longer(self) -> None:
+        self._change_window(1)
+
+    def action_subject(self) -> None:
+        self.whole_host = not self.whole_host
+        self.post_message(self.Wanted())
+        self.repaint()
+
+    def _move(self, time: float | None) -> None:
+        self.cursor = time
+        self.post_message(self.Moved(time))
+        self.repaint()
+
+    def action_earlier(self) -> None:
+        step = self.window / max(1, self.size.width - GUTTER - 2)
+        self._move(max(self._end - self.window, (self.cursor or self._end) - step))
+
+    def action_later(self) -> None:
+        step = self.window / max(1, self.size.width - GUTTER - 2)
+        if self.cursor is not None:
+            later = self.cursor + step
+            self._move(None if later >= self._end else later)
+
+    def action_now(self) -> None:
+        self._move(None)
+
+    def on_click(self, event: events.Click) -> None:
+        columns = self.size.width - GUTTER - 2
+        if event.y > 0 and 0 <= event.x - GUTTER - 1 < columns:
+            self._move(self._end - self.window + (event.x - GUTTER - 1 + 0.5) / columns * self.window)

@@ -1,0 +1,402 @@
+"""The log pane: follows without moving the text under a reader, filters, finds, unfolds, marks, exports.
+
+What is on the screen is anchored on a line, not on a position: lines that come, come late, or are dropped at the far
+end change nothing of what a person reads. While following, the newest line is at the bottom.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from textual import events
+from textual.message import Message
+from textual.worker import get_current_worker
+
+from bhtui.rpc.blackhole.v1 import logs_pb2
+
+from ..actions import bindings
+from ..models.logs import ERROR, LEVELS, Entry, LogFilter, LogModel, refilter
+from ..models.match import parse
+from ..paint import Line, Spans, fit
+from ..widgets import window
+from ..widgets.canvas import Canvas
+from ..widgets.logline import LineLayout, draw_entry, fields
+from ..widgets.title import ruled, title
+
+SINCE = ((0, "tail"), (60, "1 min"), (300, "5 min"), (900, "15 min"), (3600, "1 h"), (21600, "6 h"), (86400, "1 d"))
+"""Seconds to read back, and their names; 0 reads the newest lines."""
+LEVEL_STEPS = (0, 3, 4, 5)
+COPY_LIMIT = 75_000
+"""Bytes that terminals take by OSC 52."""
+_AT_ONCE = 5_000
+"""Lines that are filtered without a thread."""
+_BARS = " ▁▂▃▄▅▆▇█"
+
+
+class LogPane(Canvas):
+    """Lines of one view."""
+
+    can_focus = True
+    contexts = ("logs",)
+    BINDINGS = bindings("logs")
+
+    class Moved(Message):
+        """The reader is at a line of this time; None: at the end, following."""
+
+        def __init__(self, at: float | None) -> None:
+            super().__init__()
+            self.at = at
+
+    class Wanted(Message):
+        """Other lines are wanted: from further back, or of other instances."""
+
+    class Filtered(Message):
+        """A worker has filtered the lines up to `order`."""
+
+        def __init__(self, chosen: LogFilter, shown: list[Entry], order: int) -> None:
+            super().__init__()
+            self.chosen, self.shown, self.order = chosen, shown, order
+
+    def __init__(self, number: str = "", *, whole: bool = False, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id)
+        self.number, self.whole = number, whole
+        self.model = LogModel()
+        self.scope = ""
+        """The instance or service whose lines are read; empty: all."""
+        self.one = ""
+        """What `scope` becomes when one is asked for."""
+        self.since_step = 0
+        self.caught_up = False
+        self.problem = ""
+        self.follow = True
+        self.new = 0
+        self.marks: set[int] = set()
+        self.unfolded: set[int] = set()
+        self.how = LineLayout(millis=whole)
+        self._cursor: Entry | None = None
+        self._top: Entry | None = None
+
+    def restart(self) -> None:
+        """Empties the view, because other lines are coming."""
+        self.model.clear()
+        self.follow, self.new, self.caught_up, self.problem = True, 0, False, ""
+        self.marks, self.unfolded = set(), set()
+        self._cursor = self._top = None
+        self.repaint()
+
+    def take(self, host: str, batch: logs_pb2.LogBatch) -> None:
+        """Takes a batch in; the caller sees to the repaint."""
+        shown = self.model.add(host, batch)
+        self.caught_up = self.caught_up or batch.caught_up
+        if not self.follow:
+            self.new += shown
+
+    # Drawing
+
+    def draw(self, width: int, height: int) -> list[Line]:
+        lines = [Line(ruled(*self._title(), width))]
+        if height >= 12:
+            lines.append(Line(self._histogram(width)))
+        body = height - len(lines)
+        shown = self.model.shown
+        if not shown:
+            return [*lines, Line(), Line(((f"   {self._why_empty()}", "dim"),))]
+        self._measure()
+        rows: list[Line] = []
+        index = self._first_row(width - 2, body)
+        self._top = shown[index]
+        first = index
+        while index < len(shown) and len(rows) < body:
+            rows += self._draw_row(shown[index], width)
+            index += 1
+        rows = rows[:body]
+        for y in window.thumb(len(shown), first, index - first, len(rows)):
+            rows[y] = Line((*fit(rows[y].spans, width - 1), ("▐", "dim")), rows[y].base)
+        return lines + rows
+
+    def _title(self) -> tuple[Spans, Spans]:
+        model, query = self.model, self.model.filter.query
+        level = LEVELS[self.model.filter.rank]
+        following = ("follow ●", "ok") if self.follow else (f"+{self.new:,} new" if self.new else "reading", "warn")
+        facts: list[tuple[str, str]] = [(self.scope or "all", "strong"), ("  ", ""), following]
+        if query.text:
+            facts += [("  /", "dim"), (query.text, "match")]
+        if level:
+            facts.append((f"  ≥ {level}", "warn"))
+        if self.since_step:
+            facts.append((f"  since {SINCE[self.since_step][1]}", "dim"))
+        counts = (
+            f"{len(model.shown):,}/{len(model.entries):,}"
+            if self.whole or self.size.width > 60 or query.text or level
+            else ""
+        )
+        lost = (f"{model.lost:,} lost", "bad" if model.lost else "dim")
+        return title(self.number, "LOGS", self.has_focus, tuple(facts)), (
+            (counts + "  " if counts else "", "dim"),
+            lost,
+            (" ", ""),
+        )
+
+    def _histogram(self, width: int) -> Spans:
+        columns = self.model.histogram(width - 24)
+        if not columns:
+            return ()
+        top = max(total for total, _ in columns) or 1
+        spans: list[tuple[str, str]] = [(" ", "")]
+        for total, errors in columns:
+            spans.append((_BARS[0 if not total else 1 + total * 7 // top], "bad" if errors else "g2"))
+        seconds = (self.model.shown[-1].time_ns - self.model.shown[0].time_ns) / 1e9
+        spans.append((f"  {top:,} a column · {_span(seconds)}", "dim"))
+        return tuple(spans)
+
+    def _why_empty(self) -> str:
+        if self.problem:
+            return self.problem
+        if self.model.entries:
+            return f"none of {len(self.model.entries):,} lines passes the filter; esc clears it"
+        return "no lines yet; they appear here as they are written" if self.caught_up else "reading ..."
+
+    def _measure(self) -> None:
+        several = len(self.model.hosts) > 1
+        hosts = max((len(name) for name in self.model.hosts), default=0) if several else 0
+        instances = max((len(name) for name in self.model.instances), default=0) if len(self.model.instances) > 1 else 0
+        self.how = replace(
+            self.how, host_width=min(14, hosts), instance_width=min(14, instances), millis=self.size.width >= 100
+        )
+
+    def _first_row(self, width: int, body: int) -> int:
+        shown = self.model.shown
+
+        def height(index: int) -> int:
+            return len(
+                draw_entry(shown[index], self.how, self.model.filter.query, width, shown[index].order in self.unfolded)
+            )
+
+        if self.follow or self._cursor is None:
+            return window.fill_back(height, len(shown), body)
+        top = self.model.place(self._top) if self._top else 0
+        return window.show(height, len(shown), top, self.model.place(self._cursor), body)
+
+    def _draw_row(self, entry: Entry, width: int) -> list[Line]:
+        at_cursor = not self.follow and self._cursor is not None and entry.order == self._cursor.order
+        base = ("cursor" if self.has_focus else "rest") if at_cursor else ""
+        edge = ("●", "mark") if entry.order in self.marks else ("▌", "accent") if at_cursor else (" ", "")
+        drawn = draw_entry(entry, self.how, self.model.filter.query, width - 2, entry.order in self.unfolded)
+        return [Line(fit((edge if not n else (" ", ""), *spans), width - 1), base) for n, spans in enumerate(drawn)]
+
+    # Moving
+
+    @property
+    def cursor(self) -> Entry | None:
+        """The line the reader is at; the newest while following."""
+        shown = self.model.shown
+        if not shown:
+            return None
+        return shown[-1] if self.follow or self._cursor is None else shown[self.model.place(self._cursor)]
+
+    def go(self, index: int) -> None:
+        """Stops following and puts the reader at a place of what is shown."""
+        shown = self.model.shown
+        if not shown:
+            return
+        self.follow = False
+        self._cursor = shown[max(0, min(index, len(shown) - 1))]
+        self.post_message(self.Moved(self._cursor.time_ns / 1e9))
+        self.repaint()
+
+    def show_time(self, time: float | None) -> None:
+        """Goes where the time cursor is, without telling it back."""
+        if time is None:
+            self.follow, self.new = True, 0
+        elif self.model.shown:
+            self.follow, self._cursor = False, self.model.shown[self.model.near(int(time * 1e9))]
+        self.repaint()
+
+    def _step(self, by: int) -> None:
+        here = self.cursor
+        if here is not None:
+            self.go(self.model.place(here) + by)
+
+    def action_up(self) -> None:
+        self._step(-1)
+
+    def action_down(self) -> None:
+        if not self.follow:
+            self._step(1)
+
+    def action_page_up(self) -> None:
+        self._step(-max(1, self.size.height - 3))
+
+    def action_page_down(self) -> None:
+        if not self.follow:
+            self._step(max(1, self.size.height - 3))
+
+    def action_first(self) -> None:
+        self.go(0)
+
+    def action_follow(self) -> None:
+        self.follow, self.new = True, 0
+        self.post_message(self.Moved(None))
+        self.repaint()
+
+    def _find(self, step: int, wanted: set[int] | None) -> None:
+        here = self.cursor
+        if here is None:
+            return
+        start = self.model.place(here) + (1 if self.follow and step < 0 else 0)
+        found = self.model.find(
+            start, step, lambda entry: entry.rank >= ERROR if wanted is None else entry.order in wanted
+        )
+        if found is None:
+            what = "error" if wanted is None else "mark"
+            self.console_app.say(f"no {what} {'after' if step > 0 else 'before'} this line", "dim")
+        else:
+            self.go(found)
+
+    def action_next_error(self) -> None:
+        self._find(1, None)
+
+    def action_previous_error(self) -> None:
+        self._find(-1, None)
+
+    def action_next_mark(self) -> None:
+        self._find(1, self.marks)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        event.stop()
+        self._step(-3)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        event.stop()
+        if not self.follow:
+            self._step(3)
+
+    def on_click(self, event: events.Click) -> None:
+        y = event.y - (2 if self.size.height >= 12 else 1)
+        if y < 0 or self._top is None:
+            return
+        index = self.model.place(self._top)
+        while index < len(self.model.shown):
+            entry = self.model.shown[index]
+            y -= len(
+                draw_entry(entry, self.how, self.model.filter.query, self.size.width - 2, entry.order in self.unfolded)
+            )
+            if y < 0:
+                self.go(index)
+                return
+            index += 1
+
+    # What is shown
+
+    def set_filter(self, text: str) -> None:
+        """Filters by a text of the filter language."""
+        self._refilter(replace(self.model.filter, query=parse(text)))
+
+    def action_level(self) -> None:
+        ranks = LEVEL_STEPS
+        rank = self.model.filter.rank
+        self._refilter(replace(self.model.filter, rank=ranks[(ranks.index(rank) + 1) % len(ranks)]))
+
+    def _refilter(self, chosen: LogFilter) -> None:
+        model = self.model
+        if len(model.entries) <= _AT_ONCE:
+            model.set_filter(chosen)
+            self.repaint()
+            return
+        entries, order = list(model.entries), model.order
+
+        def work() -> None:
+            worker = get_current_worker()
+            shown = refilter(entries, chosen, lambda: worker.is_cancelled)
+            if shown is not None:
+                self.post_message(self.Filtered(chosen, shown, order))
+
+        self.run_worker(work, group="filter", exclusive=True, thread=True)
+
+    def on_log_pane_filtered(self, message: Filtered) -> None:
+        self.model.install(message.chosen, message.shown, message.order)
+        self.repaint()
+
+    def action_wrap(self) -> None:
+        self.how = replace(self.how, wrap=not self.how.wrap, shift=0)
+        self.repaint()
+
+    def action_left(self) -> None:
+        self.how = replace(self.how, shift=max(0, self.how.shift - 16))
+        self.repaint()
+
+    def action_right(self) -> None:
+        self.how = replace(self.how, shift=self.how.shift + 16)
+        self.repaint()
+
+    def action_fields(self) -> None:
+        here = self.cursor
+        if here is not None:
+            self.unfolded ^= {here.order}
+            self.go(self.model.place(here))
+
+    def action_mark_line(self) -> None:
+        here = self.cursor
+        if here is not None:
+            self.marks ^= {here.order}
+            self.go(self.model.place(here))
+
+    def action_scope(self) -> None:
+        self.scope = "" if self.scope else self.one
+        self.post_message(self.Wanted())
+
+    def action_since(self) -> None:
+        self.set_since((self.since_step + 1) % len(SINCE))
+
+    def set_since(self, step: int) -> None:
+        """Reads from so far back."""
+        self.since_step = step
+        self.post_message(self.Wanted())
+
+    # Taking away
+
+    def action_copy(self) -> None:
+        here = self.cursor
+        lines = [entry for entry in self.model.shown if entry.order in self.marks] or ([here] if here else [])
+        text = "\n".join(entry.message for entry in lines)
+        data = text.encode()
+        if len(b64encode(data)) > COPY_LIMIT:
+            self.console_app.say(
+                f"cannot copy {len(data):,} bytes: terminals take {COPY_LIMIT:,}; export them with x", "warn"
+            )
+            return
+        self.console_app.copy_to_clipboard(text)
+        self.console_app.say(f"copied {len(lines):,} lines" if len(lines) != 1 else "copied the line", "ok")
+
+    def action_export(self) -> None:
+        stamp = datetime.fromtimestamp(self.console_app.now(), UTC).strftime("%Y%m%dT%H%M%SZ")
+        path = Path.cwd() / f"blackhole-logs-{stamp}.txt"
+        try:
+            path.write_text("".join(map(_exported, self.model.shown)), encoding="utf-8")
+        except OSError as error:
+            self.console_app.say(
+                f"cannot write {path}: {error.strerror}; start bhtui in a folder you can write to", "bad"
+            )
+            return
+        self.console_app.say(f"wrote {len(self.model.shown):,} lines to {path.name}", "ok")
+
+
+def _exported(entry: Entry) -> str:
+    when = datetime.fromtimestamp(entry.time_ns / 1e9, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return f"{when} {entry.host} {entry.instance} {LEVELS[entry.rank] or '-'} {entry.message}\n"
+
+
+def _span(seconds: float) -> str:
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 120
+        else f"{seconds / 60:.0f} min"
+        if seconds < 7200
+        else f"{seconds / 3600:.1f} h"
+    )
+
+
+__all__ = ["SINCE", "LogPane", "fields"]

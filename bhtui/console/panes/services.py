@@ -1,0 +1,70 @@
+"""The services of a host: state, figures, and the reason of a failure under its row."""
+
+from __future__ import annotations
+
+from ..actions import bindings
+from ..columns.services import SERVICES, ServiceRow
+from ..models.host import HostView
+from ..models.match import Query
+from ..models.trouble import Level, reason
+from ..paint import Line, Spans, plain
+from ..widgets.table import Row, Table
+from ..widgets.title import ruled, title
+
+
+class ServicesPane(Table[ServiceRow]):
+    """A row per instance, in trouble first."""
+
+    contexts = ("services", "table")
+    BINDINGS = bindings("services")
+
+    def __init__(self, number: str, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(SERVICES, empty=self._empty, id=id)
+        self.number = number
+        self.query_text = Query()
+        self._host: HostView | None = None
+        self._facts: Spans = ()
+        self._count: Spans = ()
+
+    def show(self, host: HostView, query: Query, now: float) -> None:
+        """Shows the host's instances that pass a filter."""
+        self._host, self.query_text = host, query
+        every = [ServiceRow(host, view) for view in host.instances.values()]
+        rows = [
+            row for row in every if query.matches(f"{row.view.name} {row.view.status.state} {row.view.status.health}")
+        ]
+        rows.sort(key=lambda row: -row.view.level if row.view.level >= Level.WARN else 0)
+        up = sum(row.view.level is Level.FINE for row in every)
+        self._facts = ((f"{up}/{len(every)} up", "ok" if up == len(every) else "warn"),) if every else ()
+        self._count = ((f"/{query.text} ", "match"), (f" {len(rows)}/{len(every)} ", "dim")) if query.text else ()
+        self.set_rows([Row(row.view.name, row, _why(row)) for row in self.sorted_items(rows, now)])
+
+    def draw(self, width: int, height: int) -> list[Line]:
+        head = Line(ruled(title(self.number, "SERVICES", self.has_focus, self._facts), self._count, width))
+        return [head, *super().draw(width, height - 1)]
+
+    def heads(self) -> int:
+        return 2
+
+    def _empty(self, _: int) -> list[Line]:
+        host = self._host
+        if host is None or not host.seen_at:
+            why = (host.link.detail or host.trouble) if host else ""
+            return [Line(), Line(((f"   {plain(why) or 'waiting for the first word of this host'}", "dim"),))]
+        if self.query_text.text:
+            return [Line(), Line((("   nothing passes the filter; esc clears it", "dim"),))]
+        path = host.agent.config_path if host.agent else "blackhole.yaml"
+        return [
+            Line(),
+            Line((("   no services are declared", "strong"),)),
+            Line((("   declare them in ", "dim"), (plain(path), "link"))),
+            Line((("   then: ", "dim"), ("blackhole start", "link"))),
+        ]
+
+
+def _why(row: ServiceRow) -> tuple[Spans, ...]:
+    text = reason(row.view.status)
+    if not text:
+        return ()
+    style = "bad" if row.view.level is Level.BAD else "warn"
+    return ((("   └ ", "faint"), (plain(text), style.replace("bad", "bad"))),)

@@ -1,0 +1,1 @@
+"""Screens put panes together and carry out the actions that need a host."""

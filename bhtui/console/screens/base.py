@@ -1,0 +1,124 @@
+"""What every screen has: the top line, the bottom line, the prompt, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.screen import Screen
+from textual.widget import Widget
+
+from ..actions import BY_ID, Target, usable
+from ..models.trouble import Level
+from ..paint import Spans
+from ..widgets.bars import BottomLine, TopLine, worst_badge
+from ..widgets.prompt import Prompt
+
+if TYPE_CHECKING:
+    from ..app import Console
+
+
+class BaseScreen(Screen[None]):
+    """A whole-terminal screen. A subclass yields its body and draws its models in `show`."""
+
+    contexts: tuple[str, ...] = ()
+    AUTO_FOCUS: ClassVar[str | None] = None
+
+    @property
+    def console_app(self) -> Console:
+        return cast("Console", self.app)
+
+    def body(self) -> Iterable[Widget]:
+        """The widgets between the first and the last line."""
+        return ()
+
+    def compose(self) -> ComposeResult:
+        yield TopLine()
+        yield from self.body()
+        yield BottomLine()
+        yield Prompt()
+
+    def show(self) -> None:
+        """Draws the models as they are now."""
+
+    def path(self) -> tuple[str, ...]:
+        """The breadcrumb."""
+        return ("fleet",)
+
+    def facts(self) -> Spans:
+        """What stands beside the breadcrumb."""
+        return ()
+
+    def worst(self) -> tuple[Level, str]:
+        """What the badge in the top line says."""
+        return self.console_app.fleet.worst(self.console_app.now())
+
+    def targets(self) -> list[Target]:
+        """What an action would act on now."""
+        return []
+
+    def filter_text(self) -> str:
+        """The filter that is set."""
+        return ""
+
+    def set_filter(self, text: str) -> None:
+        """Takes a filter."""
+
+    def refresh_view(self) -> None:
+        """Draws everything that may have changed."""
+        if not self.is_mounted:
+            return
+        self.show()
+        self.query_one(TopLine).tell(self.path(), self.facts(), worst_badge(*self.worst()))
+        self.refresh_footer()
+
+    def refresh_footer(self) -> None:
+        """Draws the bottom line for what has the focus."""
+        app = self.console_app
+        self.query_one(BottomLine).tell(app.footer_actions(), app.result())
+
+    def on_mount(self) -> None:
+        self.refresh_view()
+
+    def on_descendant_focus(self) -> None:
+        self.refresh_footer()
+
+    def on_screen_resume(self) -> None:
+        self.refresh_view()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Actions that change something are not there where only reading is allowed."""
+        if action == "operate" and parameters:
+            return usable(BY_ID[str(parameters[0])], self.targets(), self.console_app.read_only)
+        return super().check_action(action, parameters)
+
+    def action_operate(self, name: str) -> None:
+        self.console_app.operate(BY_ID[name], self.targets())
+
+    def action_filter(self) -> None:
+        self.query_one(Prompt).open(self.filter_text())
+
+    def on_prompt_typed(self, event: Prompt.Typed) -> None:
+        self.set_filter(event.text)
+        if event.done:
+            self.focus_back()
+
+    def on_prompt_closed(self, _: Prompt.Closed) -> None:
+        self.set_filter("")
+        self.focus_back()
+
+    def focus_back(self) -> None:
+        """Gives the focus back after the prompt."""
+
+    def action_back(self) -> None:
+        if self.filter_text():
+            self.set_filter("")
+        elif len(self.app.screen_stack) > 2:
+            self.app.pop_screen()
+
+    def action_go_operations(self) -> None:
+        self.console_app.go("operations")
+
+    def action_go_events(self) -> None:
+        self.console_app.go("events")

@@ -1,0 +1,130 @@
+"""All hosts, those that need a person first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual.widget import Widget
+
+from ..actions import Target, bindings
+from ..columns.fleet import FLEET
+from ..models.fleet import chosen
+from ..models.host import HostView
+from ..models.match import parse
+from ..models.trouble import Level, counts
+from ..paint import Line, Spans
+from ..widgets.table import Row, Table
+from .base import BaseScreen
+
+
+class FleetTable(Table[HostView]):
+    """A row per host."""
+
+    contexts = ("fleet", "table")
+    BINDINGS = bindings("fleet")
+
+
+class FleetScreen(BaseScreen):
+    """The first screen."""
+
+    AUTO_FOCUS = "FleetTable"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.group = ""
+        self.faults_only = False
+        self._filter = ""
+        self._matched = 0
+
+    def body(self) -> Iterable[Widget]:
+        yield FleetTable(FLEET, empty=self._empty)
+
+    @property
+    def table(self) -> FleetTable:
+        return self.query_one(FleetTable)
+
+    def focus_back(self) -> None:
+        self.table.focus()
+
+    def show(self) -> None:
+        app = self.console_app
+        now = app.now()
+        hosts = chosen(app.fleet, parse(self._filter), self.group, self.faults_only, now)
+        self._matched = len(hosts)
+        self.table.set_rows([Row(view.name, view) for view in self.table.sorted_items(hosts, now)])
+
+    def facts(self) -> Spans:
+        fleet = self.console_app.fleet
+        spans: list[tuple[str, str]] = []
+        for name, count in fleet.groups().items():
+            style = "accent" if name == self.group else "dim"
+            spans += [(f"{name} {count}", style), ("  ", "")]
+        if self.faults_only:
+            spans += [(" faults only ", "badge-warn"), ("  ", "")]
+        if self._filter:
+            spans += [(f"/{self._filter}", "match"), (f"  {self._matched} of {len(fleet.hosts)}", "dim")]
+        else:
+            spans.append((f"{len(fleet.hosts)} host{'s' if len(fleet.hosts) != 1 else ''}", "dim"))
+        return tuple(spans)
+
+    def _empty(self, _: int) -> list[Line]:
+        if self.console_app.fleet.hosts:
+            return [Line(), Line((("   no host passes; esc shows all again", "dim"),))]
+        return [
+            Line(),
+            Line((("   no hosts yet", "strong"),)),
+            Line((("   bhtui user@host ...", "link"), ("        watch these", "dim"))),
+            Line(
+                (
+                    ("   hosts.yaml", "link"),
+                    ("                 beside blackhole.yaml: hosts and groups for good", "dim"),
+                )
+            ),
+        ]
+
+    def targets(self) -> list[Target]:
+        return [Target(view, (), tuple(view.instances.values())) for view in self.table.chosen() if view.instances]
+
+    def filter_text(self) -> str:
+        return self._filter
+
+    def set_filter(self, text: str) -> None:
+        self._filter = text
+        self.refresh_view()
+
+    def on_table_opened(self, event: FleetTable.Opened) -> None:
+        self.console_app.go("host", event.key)
+
+    def on_table_moved(self) -> None:
+        self.refresh_footer()
+
+    def action_host_logs(self) -> None:
+        names = [view.name for view in self.table.chosen()]
+        if names:
+            self.console_app.go("logs", *names)
+
+    def action_faults(self) -> None:
+        self.faults_only = not self.faults_only
+        self.refresh_view()
+
+    def action_group(self) -> None:
+        groups = ["", *self.console_app.fleet.groups()]
+        self.group = groups[(groups.index(self.group) + 1) % len(groups)]
+        self.refresh_view()
+
+    def action_back(self) -> None:
+        if self._filter:
+            self.set_filter("")
+        elif self.group or self.faults_only:
+            self.group, self.faults_only = "", False
+            self.refresh_view()
+        elif self.table.marked:
+            self.table.marked = set()
+            self.table.repaint()
+
+    def alerts(self) -> int:
+        """Instances in a bad state on all hosts."""
+        return sum(counts(view)[0] for view in self.console_app.fleet.hosts.values())
+
+    def worst(self) -> tuple[Level, str]:
+        return super().worst()

@@ -1,0 +1,143 @@
+"""One host: services, logs, graphs and backups, all live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual.widget import Widget
+
+from bhtui.core.units import format_age
+
+from ..actions import Target, bindings
+from ..models.host import HostView
+from ..models.match import parse
+from ..models.trouble import Level, host_level, link_level, link_text, worst_text
+from ..paint import Spans, plain
+from ..panes.backups import BackupsPane
+from ..panes.graphs import GraphPane
+from ..panes.logs import LogPane
+from ..panes.services import ServicesPane
+from ..widgets.table import Table
+from .feeds import FeedingScreen
+from .layout import PaneActions, Panes
+
+
+def host_facts(view: HostView, now: float) -> Spans:
+    """Connection, system, load and uptime of a host."""
+    level = link_level(view, now)
+    link = (f"{'●' if level is Level.FINE else '○'} {link_text(view, now)}", "ok" if level is Level.FINE else "warn")
+    if view.status is None:
+        return (link, ("  ", ""), (plain(view.link.detail), "dim"))
+    status = view.status
+    known = f"  load {status.load1:.1f}  up {format_age(status.uptime_seconds)}  {plain(status.os)}"
+    return (link, (" PROD" if view.info.production else "", "mark"), (known, "dim"))
+
+
+class HostScreen(PaneActions, FeedingScreen):
+    """Four panes."""
+
+    contexts = ("host",)
+    BINDINGS = bindings("host")
+    AUTO_FOCUS = "ServicesPane"
+    DEFAULT_CSS = """
+    HostScreen .column-0 { width: 58fr; } HostScreen .column-1 { width: 42fr; }
+    HostScreen ServicesPane { height: 2fr; } HostScreen LogPane { height: 3fr; }
+    HostScreen GraphPane { height: 3fr; } HostScreen BackupsPane { height: 2fr; }
+    """
+
+    def __init__(self, host: str) -> None:
+        super().__init__()
+        self.host = host
+        self._services_filter = ""
+
+    def body(self) -> Iterable[Widget]:
+        self.services = ServicesPane("1")
+        self.logs = LogPane("2")
+        self.graphs = GraphPane("3", self.console_app.series)
+        self.backups = BackupsPane("4")
+        yield Panes([self.services, self.logs], [self.graphs, self.backups])
+
+    @property
+    def view(self) -> HostView:
+        return self.console_app.host(self.host)
+
+    def on_mount(self) -> None:
+        self.refresh_view()
+        self.graphs.show(self.host, self.services.cursor_key)
+        self.start_logs()
+
+    def log_hosts(self) -> list[str]:
+        return [self.host]
+
+    def path(self) -> tuple[str, ...]:
+        return ("fleet", self.host)
+
+    def facts(self) -> Spans:
+        return host_facts(self.view, self.console_app.now())
+
+    def worst(self) -> tuple[Level, str]:
+        now = self.console_app.now()
+        return host_level(self.view, now), worst_text(self.view) or link_text(self.view, now)
+
+    def show(self) -> None:
+        now = self.console_app.now()
+        self.services.show(self.view, parse(self._services_filter), now)
+        self.logs.repaint()
+        self.graphs.repaint()
+        self.backups.show(self.view, now)
+
+    def targets(self) -> list[Target]:
+        rows = self.services.chosen()
+        names = tuple(dict.fromkeys(row.view.status.service for row in rows))
+        return [Target(self.view, names, tuple(row.view for row in rows))] if rows else []
+
+    def focus_back(self) -> None:
+        self.layout_panes.focused.focus()
+
+    @property
+    def _filters_logs(self) -> bool:
+        return self.layout_panes.focused is self.logs
+
+    def filter_text(self) -> str:
+        return super().filter_text() if self._filters_logs else self._services_filter
+
+    def set_filter(self, text: str) -> None:
+        if self._filters_logs:
+            super().set_filter(text)
+        else:
+            self._services_filter = text
+            self.refresh_view()
+
+    def on_table_moved(self, event: Table.Moved) -> None:
+        if event.table is self.services:
+            self.logs.one = event.key
+            self.graphs.show(self.host, event.key)
+            self.graphs.repaint()
+            self.refresh_footer()
+
+    def on_table_opened(self, event: Table.Opened) -> None:
+        if event.table is self.services:
+            self.console_app.go("instance", self.host, event.key)
+
+    def action_show_logs(self) -> None:
+        if self.logs.scope != self.services.cursor_key:
+            self.logs.scope = self.services.cursor_key
+            self.start_logs()
+        self.layout_panes.focus_pane(1)
+
+    def action_show_graphs(self) -> None:
+        self.layout_panes.focus_pane(2)
+
+    def action_show_backups(self) -> None:
+        self.layout_panes.focus_pane(3)
+
+    def action_whole_log(self) -> None:
+        self.console_app.go_logs([self.host], self.logs.scope)
+
+    def action_back(self) -> None:
+        if self.filter_text():
+            self.set_filter("")
+        elif self.layout_panes.zoom:
+            self.layout_panes.change(-2)
+        else:
+            super().action_back()

@@ -1,0 +1,72 @@
+"""The log on a screen of its own, of one host or of several, merged in time order and still tailing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from textual.widget import Widget
+
+from ..actions import bindings
+from ..paint import Spans
+from ..panes.logs import SINCE, LogPane
+from .feeds import FeedingScreen
+
+
+class LogScreen(FeedingScreen):
+    """Lines, nothing else."""
+
+    contexts = ("logs-screen",)
+    BINDINGS = bindings("logs-screen")
+    AUTO_FOCUS = "LogPane"
+    DEFAULT_CSS = "LogScreen LogPane { height: 1fr; }"
+
+    def __init__(self, hosts: Sequence[str], scope: str = "") -> None:
+        super().__init__()
+        self.hosts, self._scope = list(hosts), scope
+
+    def body(self) -> Iterable[Widget]:
+        pane = LogPane(whole=True)
+        pane.scope = pane.one = self._scope
+        yield pane
+
+    def on_mount(self) -> None:
+        self.refresh_view()
+        self.start_logs()
+
+    def log_hosts(self) -> list[str]:
+        return self.hosts
+
+    def path(self) -> tuple[str, ...]:
+        where = self.hosts[0] if len(self.hosts) == 1 else f"{len(self.hosts)} hosts"
+        return ("fleet", where, "logs")
+
+    def facts(self) -> Spans:
+        names = "" if len(self.hosts) == 1 else " ".join(self.hosts[:6]) + (" …" if len(self.hosts) > 6 else "")
+        return ((names, "dim"), ("  since ", "dim"), (SINCE[self.log_pane.since_step][1], "accent"))
+
+    def show(self) -> None:
+        self.log_pane.repaint()
+
+    def focus_back(self) -> None:
+        self.log_pane.focus()
+
+    def action_since_0(self) -> None:
+        self.log_pane.set_since(0)
+
+    def action_since_1(self) -> None:
+        self.log_pane.set_since(1)
+
+    def action_since_2(self) -> None:
+        self.log_pane.set_since(2)
+
+    def action_since_3(self) -> None:
+        self.log_pane.set_since(3)
+
+    def action_since_4(self) -> None:
+        self.log_pane.set_since(4)
+
+    def action_since_5(self) -> None:
+        self.log_pane.set_since(5)
+
+    def action_since_6(self) -> None:
+        self.log_pane.set_since(6)

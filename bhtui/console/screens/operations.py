@@ -1,0 +1,164 @@
+"""What was changed, by whom, how far it is and how it went; live. Below: the steps of the selected one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from textual.widget import Widget
+
+from bhtui.rpc.blackhole.v1 import operations_pb2
+
+from ..actions import bindings
+from ..columns.cells import clock
+from ..columns.operations import OPERATIONS, STEP_SIGN, OperationRow
+from ..models.match import parse
+from ..models.operation import ENDED, progress
+from ..paint import Line, Spans, meter, plain, wrap
+from ..widgets.canvas import Canvas
+from ..widgets.table import Row, Table
+from ..widgets.title import ruled, title
+from .base import BaseScreen
+from .confirm import ConfirmScreen
+
+
+class OperationsTable(Table[OperationRow]):
+    """A row per operation, newest first."""
+
+    contexts = ("operations", "table")
+    BINDINGS = bindings("operations")
+
+
+class StepsPane(Canvas):
+    """The steps of one operation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._row: OperationRow | None = None
+
+    def show(self, row: OperationRow | None) -> None:
+        """Shows an operation."""
+        self._row = row
+        self.repaint()
+
+    def draw(self, width: int, height: int) -> list[Line]:
+        row = self._row
+        if row is None:
+            return [Line(ruled(title("", "STEPS", False), (), width))]
+        one = row.operation
+        share = sum(step.state in ("done", "skipped", "undone") for step in one.steps) / max(1, len(one.steps))
+        full, empty = meter(share, 20)
+        bar: Spans = ((full, "bad" if one.state == "failed" else "ok"), (empty, "faint"), (f" {progress(one)} ", ""))
+        head = ((plain(f"{one.kind} {' '.join(one.targets)}"), "strong"), (f"  {one.id[:8]}", "dim"))
+        lines = [Line(ruled(title("", "STEPS", False, head), bar, width))]
+        for step in one.steps:
+            lines.append(Line(_step(step)))
+        facts = [
+            ("by", f"{one.actor.name} from {one.actor.origin or 'this machine'}"),
+            ("reason", one.reason),
+            ("note", one.note),
+        ]
+        lines += [Line(((f"   {name.rjust(7)}  ", "dim"), (plain(text), ""))) for name, text in facts if text]
+        lines += [Line((("   effect  ", "dim"), (plain(effect), "notice"))) for effect in one.effects]
+        for piece in wrap(plain(one.error.replace("\n", " · ")), width - 12) if one.error else []:
+            lines.append(Line((("    error  ", "dim"), (piece, "bad"))))
+        return lines
+
+
+def _step(step: operations_pb2.Step) -> Spans:
+    sign, style = STEP_SIGN.get(step.state, ("?", "dim"))
+    took = f"  {(step.ended_ns - step.started_ns) / 1e9:.1f} s" if step.ended_ns and step.started_ns else ""
+    began = clock(step.started_ns) if step.started_ns else " " * 8
+    detail = f"  {plain(step.detail)}" if step.detail else ""
+    return (
+        (f"   {began} ", "time"), (f"{sign} ", style), (plain(step.title or f"{step.kind} {step.target}"), "" if step.state != "pending" else "dim"),
+        (took, "dim"), (detail, style if step.state in ("failed", "undo-failed") else "dim"),
+    )  # fmt: skip
+
+
+class OperationsScreen(BaseScreen):
+    """Operations of all hosts, or of one."""
+
+    AUTO_FOCUS = "OperationsTable"
+    DEFAULT_CSS = (
+        "OperationsScreen OperationsTable { height: 3fr; } OperationsScreen StepsPane { height: 2fr; min-height: 8; }"
+    )
+
+    def __init__(self, hosts: list[str] | None = None) -> None:
+        super().__init__()
+        self.only = hosts
+        self._filter = ""
+        self._counts = (0, 0)
+
+    def body(self) -> Iterable[Widget]:
+        empty = [Line(), Line((("   nothing has been changed yet", "dim"),))]
+        yield OperationsTable(OPERATIONS, empty=lambda _: empty)
+        yield StepsPane()
+
+    @property
+    def table(self) -> OperationsTable:
+        return self.query_one(OperationsTable)
+
+    def show(self) -> None:
+        app = self.console_app
+        rows = [
+            OperationRow(view, one)
+            for view in app.fleet.hosts.values()
+            if not self.only or view.name in self.only
+            for one in view.operations
+        ]
+        query = parse(self._filter)
+        shown = [row for row in rows if query.matches(_words(row))]
+        # Open ones first: they are what one looks for here.
+        shown.sort(key=lambda row: (row.operation.state in ENDED, -row.operation.created_ns))
+        self._counts = (len(shown), len(rows))
+        self.table.set_rows([Row(row.operation.id, row) for row in shown])
+        self.query_one(StepsPane).show(self.table.selected)
+
+    def path(self) -> tuple[str, ...]:
+        return ("fleet", *(self.only or ()), "operations")
+
+    def facts(self) -> Spans:
+        shown, total = self._counts
+        return (
+            ((f"/{self._filter}", "match"), (f"  {shown} of {total}", "dim"))
+            if self._filter
+            else ((f"{total}", "dim"),)
+        )
+
+    def filter_text(self) -> str:
+        return self._filter
+
+    def set_filter(self, text: str) -> None:
+        self._filter = text
+        self.refresh_view()
+
+    def focus_back(self) -> None:
+        self.table.focus()
+
+    def on_table_moved(self) -> None:
+        self.query_one(StepsPane).show(self.table.selected)
+
+    def on_table_opened(self) -> None:
+        row = self.table.selected
+        if row is not None:
+            self.console_app.go("host", row.host.name)
+
+    def action_cancel_operation(self) -> None:
+        row = self.table.selected
+        if row is None or row.operation.state in ENDED:
+            self.console_app.say("nothing to cancel: this operation has ended", "dim")
+            return
+        one = row.operation
+        question = f"cancel {one.kind} {' '.join(one.targets)} on {row.host.name}?"
+        detail = "Steps that run are let finish or undone, as its plan says; the others are skipped."
+        self.app.push_screen(
+            ConfirmScreen(question, detail, "cancel it"), lambda yes: self._cancel(row) if yes else None
+        )
+
+    def _cancel(self, row: OperationRow) -> None:
+        self.console_app.cancel_operation(row.host.name, row.operation.id)
+
+
+def _words(row: OperationRow) -> str:
+    one = row.operation
+    return f"{row.host.name} {one.kind} {' '.join(one.targets)} {one.state} {one.actor.name} {one.reason} {one.id} {one.error}"

@@ -1,0 +1,43 @@
+"""What the console needs of whatever is behind it: live hosts, a recording, or a test."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Protocol
+
+from bhtui.rpc.blackhole.v1 import logs_pb2, metrics_pb2, operations_pb2
+
+from .message import HostInfo, Seen
+
+Sink = Callable[[Seen], None]
+
+
+class Backend(Protocol):
+    """Hosts, seen and acted on. Methods raise core errors; streams end only with their task."""
+
+    def hosts(self) -> tuple[HostInfo, ...]:
+        """Every host, in the inventory's order."""
+
+    async def run(self, sink: Sink) -> None:
+        """Watches every host until cancelled; what is seen goes to `sink`, from the event loop's thread."""
+
+    def logs(self, host: str, request: logs_pb2.LogsRequest) -> AsyncIterator[logs_pb2.LogBatch]:
+        """Lines, and those to come; goes on over lost connections without loss or repeat, until closed."""
+
+    async def series(self, host: str, request: metrics_pb2.SeriesRequest) -> metrics_pb2.SeriesResponse:
+        """Samples over time."""
+
+    async def plan(self, host: str, request: operations_pb2.OperationRequest) -> operations_pb2.OperationPlan:
+        """What `begin` would run."""
+
+    async def begin(self, host: str, request: operations_pb2.OperationRequest) -> operations_pb2.Operation:
+        """Starts the operation under the id in the request."""
+
+    def watch(self, host: str, operation: str) -> AsyncIterator[operations_pb2.Operation]:
+        """An operation at each change until it has ended, over lost connections too."""
+
+    async def cancel(self, host: str, operation: str) -> operations_pb2.Operation:
+        """Asks for the operation to be cancelled."""
+
+    async def close(self) -> None:
+        """Ends what `run` did not own: connections, files."""

@@ -1,0 +1,1 @@
+"""Drawing on Textual's Line API: a canvas, and what is made of it."""

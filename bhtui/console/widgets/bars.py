@@ -1,0 +1,91 @@
+"""The first and the last line of every screen."""
+
+from __future__ import annotations
+
+from textual import events
+
+from ..actions import Action, shown_key
+from ..models.trouble import SIGN, Level
+from ..paint import Line, Span, Spans, fit, justify, plain, width_of
+from .canvas import Canvas
+
+
+class TopLine(Canvas):
+    """Where I am, how the connection is, what is worst, what time it is."""
+
+    DEFAULT_CSS = "TopLine { dock: top; height: 1; }"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.path: tuple[str, ...] = ()
+        self.facts: Spans = ()
+        self.state: Spans = ()
+
+    def tell(self, path: tuple[str, ...], facts: Spans, state: Spans) -> None:
+        """Shows the breadcrumb, facts beside it, and what goes at the right before the clock."""
+        self.path, self.facts, self.state = path, facts, state
+        self.repaint()
+
+    def draw(self, width: int, height: int) -> list[Line]:
+        left: list[Span] = [(" ", "")]
+        for place, name in enumerate(self.path):
+            left.append((" › " if place else "", "dim"))
+            left.append((plain(name), "accent" if place == len(self.path) - 1 else "dim"))
+        app = self.console_app
+        right: list[Span] = [*self.state, ("  ", ""), (app.clock_text(), "strong"), (" ", "")]
+        if app.replaying:
+            right = [(f" REPLAY {app.replaying} ", "badge-warn"), ("  ", ""), *right]
+        return [Line(justify((*left, ("   ", ""), *self.facts), tuple(right), width), "bar")]
+
+
+class BottomLine(Canvas):
+    """The keys that work here, now, and the result of the last act."""
+
+    DEFAULT_CSS = "BottomLine { dock: bottom; height: 1; }"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.actions: list[tuple[Action, str]] = []
+        self.result: Span = ("", "")
+        self._places: list[tuple[int, int, Action]] = []
+
+    def tell(self, actions: list[tuple[Action, str]], result: Span) -> None:
+        """Shows these actions with the keys they are bound to, and a result."""
+        self.actions, self.result = actions, result
+        self.repaint()
+
+    def draw(self, width: int, height: int) -> list[Line]:
+        text, style = self.result
+        right: Spans = ((" " + plain(text) + " ", style),) if text else ()
+        if width_of(right) > width * 2 // 3:
+            right = fit(right, width * 2 // 3)
+        room = width - width_of(right) - 1
+        spans: list[Span] = [(" ", "")]
+        x = 1
+        self._places = []
+        for action, keys in self.actions:
+            key, label = shown_key(keys), action.label
+            size = len(key) + 1 + len(label)
+            if x + size > room:
+                continue
+            self._places.append((x, x + size, action))
+            spans += [(key, "key"), (" " + label + "  ", "dim")]
+            x += size + 2
+        return [Line(justify(tuple(spans), right, width), "bar")]
+
+    async def on_click(self, event: events.Click) -> None:
+        for start, end, action in self._places:
+            if start <= event.x < end:
+                await self.console_app.run_here(action)
+
+
+def worst_badge(level: Level, text: str) -> Spans:
+    """The worst that is wrong, as it stands in the top line."""
+    if level < Level.WARN:
+        return (
+            (
+                f"{SIGN[Level.FINE]} all well" if level == Level.FINE else f"{SIGN[level]} {text}",
+                "ok" if level == Level.FINE else "notice",
+            ),
+        )
+    return ((f" {SIGN[level]} {plain(text)} ", "badge-bad" if level is Level.BAD else "badge-warn"),)

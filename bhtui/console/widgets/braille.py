@@ -1,0 +1,50 @@
+"""Area graphs of braille dots: two samples a column, four heights a row. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..paint import Span, Spans
+
+# Dots of the left and the right half, from the bottom up (Unicode chapter 21.1: dots 7 3 2 1 and 8 6 5 4).
+_LEFT = (0x40, 0x04, 0x02, 0x01)
+_RIGHT = (0x80, 0x20, 0x10, 0x08)
+
+
+def _dots(heights: tuple[int, int]) -> str:
+    code = sum(_LEFT[: heights[0]]) + sum(_RIGHT[: heights[1]])
+    return chr(0x2800 + code) if code else " "
+
+
+CHAR = {(left, right): _dots((left, right)) for left in range(5) for right in range(5)}
+
+
+def area(
+    values: Sequence[float | None], rows: int, top: float, limit: float | None = None, cursor: int | None = None
+) -> list[Spans]:
+    """A graph of `rows` rows, top first, and half as many columns as values. `limit` is drawn as a line where it lies
+    below `top`, the column `cursor` stands out. A gap is left empty; any real value shows at least one dot."""
+    heights = [None if value is None else max(1, min(rows * 4, round(value / top * rows * 4))) for value in values]
+    limit_row = rows - 1 - min(rows - 1, int(limit / top * rows)) if limit is not None and limit <= top else None
+    return [_row(heights, row, rows, row == limit_row, cursor) for row in range(rows)]
+
+
+def _row(heights: Sequence[int | None], row: int, rows: int, is_limit: bool, cursor: int | None) -> Spans:
+    floor = (rows - 1 - row) * 4
+    shade = f"g{1 + min(5, (rows - 1 - row) * 6 // rows)}"
+    spans: list[Span] = []
+    for column in range(len(heights) // 2):
+        pair = heights[column * 2], heights[column * 2 + 1]
+        left, right = (max(0, min(4, (height or 0) - floor)) for height in pair)
+        text, style = CHAR[left, right], shade
+        if text == " " and column == cursor:
+            text, style = "│", "accent"
+        elif text == " " and is_limit:
+            text, style = "┄", "limit"
+        elif column == cursor:
+            style = "accent"
+        if spans and spans[-1][1] == style:
+            spans[-1] = (spans[-1][0] + text, style)
+        else:
+            spans.append((text, style))
+    return tuple(spans)

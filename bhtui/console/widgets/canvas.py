@@ -1,0 +1,79 @@
+"""A widget that draws lines. Only rows that differ from what is on the screen are drawn again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from rich.segment import Segment
+from textual import events
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from ..paint import BLANK, Line
+from ..theme import Theme
+
+if TYPE_CHECKING:
+    from ..app import Console
+
+
+def to_strip(line: Line, width: int, theme: Theme) -> Strip:
+    """A line as Textual wants it: exactly `width` cells, every one with a background."""
+    segments = [Segment(text, theme.style(f"{line.base} {style}")) for text, style in line.spans if text]
+    return Strip(segments).adjust_cell_length(width, theme.style(line.base))
+
+
+class Canvas(Widget):
+    """Base of everything drawn here. A subclass says what its lines are; `repaint` puts the difference on the screen."""
+
+    ALLOW_SELECT = False
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._lines: list[Line] = []
+        self._strips: list[Strip] = []
+        self._drawn_for: tuple[int, Theme | None] = (0, None)
+
+    @property
+    def console_app(self) -> Console:
+        return cast("Console", self.app)
+
+    def draw(self, width: int, height: int) -> list[Line]:
+        """The lines to show, top first; missing ones are blank."""
+        return []
+
+    def repaint(self) -> None:
+        """Draws, and asks for the rows that changed to be shown."""
+        width, height = self.size
+        if not width or not height:
+            return
+        theme = self.console_app.theme_now
+        lines = self.draw(width, height)[:height]
+        lines += [BLANK] * (height - len(lines))
+        fresh = self._drawn_for != (width, theme) or len(lines) != len(self._lines)
+        old = [None] * height if fresh else self._lines
+        changed = [y for y, line in enumerate(lines) if line != old[y]]
+        if not changed:
+            return
+        strips = [Strip([])] * height if fresh else self._strips
+        for y in changed:
+            strips[y] = to_strip(lines[y], width, theme)
+        self._lines, self._strips, self._drawn_for = lines, strips, (width, theme)
+        if fresh:
+            self.refresh()
+        else:
+            self.refresh(*(Region(0, y, width, 1) for y in changed))
+
+    def render_line(self, y: int) -> Strip:
+        if 0 <= y < len(self._strips):
+            return self._strips[y]
+        return to_strip(BLANK, self.size.width, self.console_app.theme_now)
+
+    def on_resize(self, _: events.Resize) -> None:
+        self.repaint()
+
+    def on_focus(self, _: events.Focus) -> None:
+        self.repaint()
+
+    def on_blur(self, _: events.Blur) -> None:
+        self.repaint()

@@ -1,0 +1,135 @@
+"""How a log line is drawn, and what is inside one that is JSON. Pure."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from zlib import crc32
+
+from ..columns.cells import clock
+from ..models.logs import LEVELS, Entry
+from ..models.match import Query
+from ..paint import Span, Spans, plain, width_of, wrap
+
+LETTERS = " TDIWEF"
+_STYLES = ("", "faint", "dim", "", "warn", "bad", "bad")
+_TEXT_KEYS = ("message", "msg", "event", "text")
+_KNOWN_KEYS = frozenset({*_TEXT_KEYS, "level", "lvl", "severity", "time", "ts", "timestamp", "@timestamp"})
+
+
+@dataclass(frozen=True, slots=True)
+class LineLayout:
+    """What stands before the message, and how the message is shown."""
+
+    host_width: int = 0
+    instance_width: int = 0
+    millis: bool = False
+    wrap: bool = False
+    shift: int = 0
+    """Columns the messages are moved to the left."""
+
+
+def series_style(name: str) -> str:
+    """One of six colours, the same for a name wherever it appears."""
+    return f"s{1 + crc32(name.encode()) % 6}"
+
+
+def as_json(message: str) -> dict[str, Any] | None:
+    """The object a line is, if it is one."""
+    if not message.startswith("{"):
+        return None
+    try:
+        value = json.loads(message)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def folded(message: str) -> tuple[str, str]:
+    """What a line says, and the fields behind it as `key=value`."""
+    found = as_json(message)
+    if found is None:
+        return plain(message), ""
+    text = next((str(found[key]) for key in _TEXT_KEYS if key in found), "")
+    rest = " ".join(f"{key}={_short(value)}" for key, value in found.items() if key not in _KNOWN_KEYS)
+    return plain(text), plain(rest)
+
+
+def fields(entry: Entry) -> list[tuple[str, str]]:
+    """Everything a line holds, by name: its own fields when it is JSON, then where it is from."""
+    found = as_json(entry.message)
+    when = datetime.fromtimestamp(entry.time_ns / 1e9).astimezone().isoformat(" ", "milliseconds")
+    own = [(key, _short(value)) for key, value in found.items()] if found else [("message", entry.message)]
+    level = LEVELS[entry.rank] or "not known"
+    return [*own, ("written", when), ("from", f"{entry.instance} on {entry.host}"), ("level", level)]
+
+
+def prefix(entry: Entry, how: LineLayout) -> Spans:
+    """Time, host, instance and level of a line."""
+    spans: list[Span] = [(clock(entry.time_ns, how.millis), "time"), (" ", "")]
+    for name, width in ((entry.host, how.host_width), (entry.instance, how.instance_width)):
+        if width:
+            spans += [(plain(name)[:width].ljust(width), series_style(name)), (" ", "")]
+    spans += [(LETTERS[entry.rank], _STYLES[entry.rank]), (" ", "")]
+    return tuple(spans)
+
+
+def draw_entry(entry: Entry, how: LineLayout, query: Query, width: int, unfolded: bool) -> list[Spans]:
+    """The lines of the screen that a log line takes."""
+    head = prefix(entry, how)
+    indent = width_of(head)
+    text, rest = folded(entry.message)
+    style = _STYLES[entry.rank]
+    whole = f"{text} {rest}" if rest else text
+    marked = _marked(whole, len(text), style, query)
+    if how.wrap:
+        pieces = wrap(whole, max(8, width - indent))
+        lines, at = [], 0
+        for number, piece in enumerate(pieces):
+            lines.append((head if not number else ((" " * indent, ""),)) + _cut(marked, at, at + len(piece)))
+            at += len(piece)
+    else:
+        lines = [head + _cut(marked, how.shift, how.shift + max(0, width - indent) + 1)]
+    if unfolded:
+        lines += _unfolded(entry, indent, width)
+    return lines
+
+
+def _unfolded(entry: Entry, indent: int, width: int) -> list[Spans]:
+    found = fields(entry)
+    name_width = min(20, max(len(name) for name, _ in found))
+    room = max(10, width - indent - name_width - 5)
+    lines: list[Spans] = []
+    for name, value in found:
+        for number, piece in enumerate(wrap(plain(value), room)):
+            label = plain(name)[:name_width] if not number else ""
+            lines.append(((" " * indent + "│ ", "faint"), (label.rjust(name_width) + "  ", "dim"), (piece, "strong")))
+    return lines
+
+
+def _marked(whole: str, text_length: int, style: str, query: Query) -> list[Span]:
+    """The message in pieces of one style each: what it says, its fields, and the hits of the filter."""
+    hits = query.spans(whole)
+    edges = sorted({0, text_length, len(whole), *(edge for hit in hits for edge in hit)})
+    out: list[Span] = []
+    for start, end in zip(edges, edges[1:], strict=False):
+        hit = any(low <= start and end <= high for low, high in hits)
+        out.append((whole[start:end], "match" if hit else style if end <= text_length else "dim"))
+    return out
+
+
+def _cut(spans: list[Span], start: int, end: int) -> Spans:
+    out: list[Span] = []
+    at = 0
+    for text, style in spans:
+        piece = text[max(0, start - at) : max(0, end - at)]
+        if piece:
+            out.append((piece, style))
+        at += len(text)
+    return tuple(out)
+
+
+def _short(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
