@@ -1,0 +1,352 @@
+"""Moves one instance: one task, one bounded mailbox. It does what the machine asks for, and nothing else decides.
+
+An event is a function from the instance to what the machine makes of it; it is called in the task, so an instance is
+never in two minds. Timers, exits and probes of an earlier incarnation are dropped when they are taken from the mailbox.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bhtui.agent import command
+from bhtui.agent.keeper import Exit as KeptExit
+from bhtui.agent.keeper import KeeperError, KeeperLost, SpawnRequest
+from bhtui.core.errors import BlackholeError, NotFound, Refused
+from bhtui.core.event import EventKind
+from bhtui.core.states import State
+
+from . import machine, spawning
+from .effects import (
+    Effect,
+    ForgetHealth,
+    Ignored,
+    KillTree,
+    Record,
+    Refusal,
+    RunStopCommand,
+    Signal,
+    Spawn,
+    StartTimer,
+    StopTimer,
+    Timer,
+    WatchHealth,
+)
+from .exits import Exit, signal_number
+from .machine import Instance, Moved
+from .model import HealthProbes, Keeper, Limits, Tail, Usage, Verdict
+
+log = logging.getLogger(__name__)
+
+MAILBOX = 64  # questions of people that may wait; the machine's own events are bounded by their nature and always fit
+TAIL_LINES = 5
+
+StateEvent = Callable[[Instance], Moved]
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every driver works with; the room makes it."""
+
+    keeper: Keeper
+    health: HealthProbes
+    limits: Limits
+    usage: Usage
+    tail: Tail
+    record: Callable[[str, EventKind, str, Mapping[str, Any]], None]
+    changed: Callable[[Instance, Instance], None]
+    """Told of each change, before and after; saves it."""
+    waiting_for: Callable[[Instance, bool], str]
+    """What it has to wait for; True: for an automatic restart."""
+    siblings_live: Callable[[Instance], bool]
+    clock: Callable[[], int]
+    chance: Callable[[], float]
+    environ: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """An event, and whoever waits for what became of it."""
+
+    event: StateEvent
+    answer: asyncio.Future[Instance] | None = None
+
+
+class Driver:
+    """Owns one instance; `instance` is its present value."""
+
+    def __init__(self, instance: Instance, log_path: Path, tools: Tools) -> None:
+        self.instance = instance
+        self.log_path = log_path
+        self.held_by = ""
+        self.ignored = 0
+        self._tools = tools
+        self._mailbox: asyncio.Queue[Letter] = asyncio.Queue()
+        self._answers: set[asyncio.Future[Instance]] = set()
+        self._retired = False
+        self._verdict: Verdict | None = None
+        self._timers: dict[Timer, asyncio.TimerHandle] = {}
+        self._errands: set[asyncio.Task[None]] = set()
+        self._oom_before = 0
+        self._uncertain: set[str] = set()
+        self._task = asyncio.create_task(self._run(), name=f"supervise {instance.name}")
+
+    async def close(self) -> None:
+        """Lets go of the instance; its process runs on."""
+        tasks = [self._task, *self._errands]
+        self.retire()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def retire(self) -> None:
+        """As `close`, for a caller that cannot wait."""
+        self._retired = True
+        for timer in self._timers.values():
+            timer.cancel()
+        self._tools.health.forget(self.instance.name)
+        for task in (self._task, *self._errands):
+            task.cancel()
+        for answer in self._answers:
+            if not answer.done():
+                answer.set_exception(self._gone())
+
+    def _gone(self) -> NotFound:
+        return NotFound(f"cannot reach {self.instance.name}: the agent is not concerned with it any more")
+
+    # ---- events in ---------------------------------------------------------------------------------------------
+
+    async def ask(self, event: StateEvent) -> Instance:
+        """Hands in an event and waits until it has been handled. Raises Refused when the machine refuses."""
+        if self._retired:
+            raise self._gone()
+        if len(self._answers) >= MAILBOX:
+            raise Refused(f"cannot reach {self.instance.name}: {MAILBOX} requests wait for it; try again later")
+        answer: asyncio.Future[Instance] = asyncio.get_running_loop().create_future()
+        self._answers.add(answer)
+        try:
+            self._mailbox.put_nowait(Letter(event, answer))
+            return await answer
+        finally:
+            self._answers.discard(answer)
+
+    def post(self, event: StateEvent) -> None:
+        """Hands in an event of the agent's own."""
+        self._mailbox.put_nowait(Letter(event))
+
+    def dependencies_changed(self) -> None:
+        """Something it depends on is in another state."""
+        self.post(lambda i: machine.on_dependencies(
+            i, self._tools.waiting_for(i, i.state is State.BACKOFF), self._tools.clock()
+        ))  # fmt: skip
+
+    async def exited(self, incarnation: int, ended: KeptExit) -> None:
+        """Its process has ended; gathers what tells why."""
+        exit_ = await self.explain(incarnation, ended)
+        self.post(lambda i: machine.on_exited(i, exit_, self._tools.clock(), self._tools.chance()))
+
+    async def explain(self, incarnation: int, ended: KeptExit) -> Exit:
+        """The exit with the last log lines, and whether memory was the cause."""
+        seen = self._oom_before
+        lines = await self._tools.tail(self.log_path, TAIL_LINES, self.instance.started_ns)
+        oom = self._tools.limits.oom_kills(self.instance.name) > seen
+        return Exit(incarnation, ended.code, ended.signal, oom, lines, ended.time_ns)
+
+    def on_exit(self, incarnation: int, ended: KeptExit) -> None:
+        """As `exited`, for a caller that cannot wait."""
+        self._errand(self.exited(incarnation, ended))
+
+    def _on_verdict(self, incarnation: int, verdict: Verdict) -> None:
+        """Only the newest verdict matters, so at most one waits."""
+        waiting, self._verdict = self._verdict is not None, verdict
+        if not waiting:
+            self.post(lambda i: self._take_verdict(i, incarnation))
+
+    def _take_verdict(self, i: Instance, incarnation: int) -> Moved:
+        verdict, self._verdict = self._verdict, None
+        if verdict is None or i.incarnation != incarnation:
+            return i, (Ignored("the verdict is about an earlier process"),)
+        return machine.on_health(i, verdict.health, verdict.detail, self._tools.clock())
+
+    def _ring(self, timer: Timer, incarnation: int) -> None:
+        self._timers.pop(timer, None)
+        self.post(lambda i: self._timer_event(i, timer, incarnation))
+
+    def _timer_event(self, i: Instance, timer: Timer, incarnation: int) -> Moved:
+        if i.incarnation != incarnation or timer in self._timers:  # late, or started anew meanwhile
+            return i, (Ignored("a late timer"),)
+        now = self._tools.clock()
+        match timer:
+            case Timer.READY:
+                return machine.on_start_timeout(i, now)
+            case Timer.GRACE:
+                return machine.on_grace_over(i, now)
+            case Timer.BACKOFF:
+                return machine.on_backoff_over(i, self._tools.waiting_for(i, True), now)
+
+    # ---- the loop ----------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        while True:
+            letter = await self._mailbox.get()
+            try:
+                refusal = await self._apply(letter.event)
+            except Exception as error:
+                # A fault in one event must not end the supervision of the instance.
+                log.exception("%s: an event failed", self.instance.name)
+                refusal = f"cannot go on with {self.instance.name}: {error}; see the agent's log"
+            if letter.answer and not letter.answer.done():
+                if refusal:
+                    letter.answer.set_exception(Refused(refusal))
+                else:
+                    letter.answer.set_result(self.instance)
+
+    async def _apply(self, event: StateEvent) -> str:
+        """Answers with the refusal, or with empty text."""
+        before = self.instance
+        self.instance, effects = event(before)
+        if self.instance != before:
+            self._measure(before)
+            self._tools.changed(before, self.instance)
+        for effect in effects:
+            if isinstance(effect, Refusal):
+                return effect.reason
+            await self._perform(effect)
+        return ""
+
+    def _measure(self, before: Instance) -> None:
+        pid = self.instance.pid
+        if pid is None and before.pid is not None:
+            self._tools.usage.forget(before.name)
+        elif pid is not None and pid != before.pid:
+            self._tools.usage.track(before.name, pid)
+
+    async def _perform(self, effect: Effect) -> None:
+        match effect:
+            case Spawn():
+                await self._spawn()
+            case Signal(name):
+                await self._signal(name)
+            case RunStopCommand(argv, timeout):
+                self._errand(self._run_stop_command(argv, timeout))
+            case KillTree(incarnation):
+                await self._kill_tree(incarnation)
+            case StartTimer(timer, delay, incarnation):
+                self._start_timer(timer, delay, incarnation)
+            case StopTimer(timer):
+                if handle := self._timers.pop(timer, None):
+                    handle.cancel()
+            case WatchHealth(incarnation, starting):
+                self._watch(incarnation, starting)
+            case ForgetHealth():
+                self._tools.health.forget(self.instance.name)
+            case Record(kind, message, data):
+                self._tools.record(self.instance.name, kind, message, data)
+            case Ignored(reason):
+                self.ignored += 1
+                log.debug("ignored: %s", reason)
+            case Refusal():
+                raise AssertionError("a refusal is an answer, not an effect to perform")
+
+    # ---- effects -----------------------------------------------------------------------------------------------
+
+    async def _spawn(self) -> None:
+        instance = self.instance
+        try:
+            await self._clear_uncertain()
+            request = await asyncio.to_thread(self._prepare, instance)
+            self._oom_before = self._tools.limits.oom_kills(instance.name)
+            kept = await self._tools.keeper.spawn(request)
+        except (BlackholeError, OSError) as error:
+            if isinstance(error, KeeperLost):
+                self._uncertain.add(instance.key)
+            reason = str(error)
+            await self._apply(
+                lambda i: machine.on_spawn_failed(i, reason, self._tools.clock(), self._tools.chance())
+            )
+            return
+        await self._apply(lambda i: machine.on_spawned(i, kept.pid, kept.spawned_ns, self._tools.clock()))
+
+    async def _clear_uncertain(self) -> None:
+        """A start whose answer was lost may have worked; nothing is started beside it."""
+        for key in sorted(self._uncertain):
+            await self._clear(key)
+            self._uncertain.discard(key)
+
+    async def _clear(self, key: str) -> int:
+        """Kills the tree and takes it out of the keeper's table; answers how many there were. Raises KeeperError."""
+        try:
+            killed = await self._tools.keeper.kill(key)
+        except KeeperError as error:
+            if error.stage == "key":  # there is no such process
+                return 0
+            raise
+        if killed.remaining:
+            log.error("%s: processes %s are left, although they were killed", key, killed.remaining)
+        await self._tools.keeper.forget(key)
+        return killed.killed
+
+    def _prepare(self, instance: Instance) -> SpawnRequest:
+        """In a thread: it reads files, and a user may be looked up over the network."""
+        if not self._tools.siblings_live(instance):  # replicas may share a port
+            spawning.check_ports(instance.spec)
+        prepared = self._tools.limits.prepare(instance.name, instance.spec.limits)
+        self.held_by = prepared.held_by
+        return spawning.build(instance, prepared, self.log_path, self._tools.environ)
+
+    async def _signal(self, name: str) -> None:
+        try:
+            await self._tools.keeper.signal(self.instance.key, signal_number(name))
+        except BlackholeError as error:  # it has just ended by itself; if not, the grace timer sees to it
+            log.info("%s: %s", self.instance.name, error)
+
+    async def _run_stop_command(self, argv: tuple[str, ...], timeout: float) -> None:
+        """When it fails, the signal does the work."""
+        instance = self.instance
+        env = {**spawning.environment(instance, None, self._tools.environ), "MAINPID": str(instance.pid)}
+        said = await command.run(argv, timeout=timeout, env=env, cwd=instance.spec.working_dir or "/")
+        if not said.ok and self.instance.incarnation == instance.incarnation and self.instance.pid:
+            name = instance.spec.stop.signal
+            log.warning("%s: its stop command failed (%s); sending %s", instance.name, said.text, name)
+            await self._signal(name)
+
+    async def _kill_tree(self, incarnation: int) -> None:
+        """After the end of its process it also leaves the keeper's table."""
+        instance = self.instance
+        key = f"{instance.name}#{incarnation}"
+        left = 0
+        try:
+            if instance.pid is None:
+                left = await self._clear(key)
+            else:
+                await self._tools.keeper.kill(key)
+        except KeeperError as error:
+            log.warning("%s: %s", instance.name, error)
+        if self.instance.state in (State.STOPPED, State.FAILED):
+            self._tools.limits.remove(instance.name)
+        await self._apply(lambda i: machine.on_killed(i, left, self._tools.clock(), self._tools.chance()))
+
+    def _start_timer(self, timer: Timer, delay: float, incarnation: int) -> None:
+        if handle := self._timers.pop(timer, None):
+            handle.cancel()
+        loop = asyncio.get_running_loop()
+        self._timers[timer] = loop.call_later(delay, self._ring, timer, incarnation)
+
+    def _watch(self, incarnation: int, starting: bool) -> None:
+        i = self.instance
+        self._tools.health.watch(
+            i.name, i.spec.probe, lambda verdict: self._on_verdict(incarnation, verdict), i.pid or 0, self.log_path,
+            starting=starting, since_ns=i.started_ns,
+        )  # fmt: skip
+
+    def _errand(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._errands.add(task)
+        task.add_done_callback(self._errand_ended)
+
+    def _errand_ended(self, task: asyncio.Task[None]) -> None:
+        self._errands.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("%s: an errand failed", self.instance.name, exc_info=error)

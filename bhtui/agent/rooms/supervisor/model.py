@@ -1,0 +1,158 @@
+"""What the supervisor needs of others, and the values that pass between."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from bhtui.agent.keeper import KeptProcess, Killed, SpawnRequest
+from bhtui.core.event import Event
+from bhtui.core.operation import Actor
+from bhtui.core.spec import LimitsSpec, ProbeSpec, Spec
+from bhtui.core.states import Health
+
+Text = TypeVar("Text", bound="ConfigText")
+
+
+class Verdict(Protocol):
+    """What the probes of an instance say, thresholds applied."""
+
+    @property
+    def health(self) -> Health: ...
+    @property
+    def detail(self) -> str: ...
+
+
+class HealthProbes(Protocol):
+    """Finds out how instances are."""
+
+    def watch(
+        self,
+        instance: str,
+        probe: ProbeSpec,
+        on_result: Callable[[Verdict], None],
+        pid: int,
+        log_path: Path,
+        *,
+        starting: bool = True,
+        since_ns: int = 0,
+    ) -> None:
+        """Probes it from now on; calls back at each change. `starting`: often, until it is well for the first time."""
+
+    def forget(self, instance: str) -> None:
+        """Probes it no more."""
+
+    async def check(self, instance: str) -> Verdict:
+        """Probes it now, whatever its interval. Raises NotFound when it is not watched."""
+
+
+class Prepared(Protocol):
+    """Where the limits of an instance are held."""
+
+    @property
+    def cgroups(self) -> tuple[str, ...]: ...
+    @property
+    def rlimits(self) -> Mapping[str, tuple[int, int]]: ...
+    @property
+    def held_by(self) -> str: ...
+
+
+class Limits(Protocol):
+    """Holds instances to their limits."""
+
+    def prepare(self, instance: str, limits: LimitsSpec) -> Prepared:
+        """Makes what holds the limits, before the process starts. Raises BlackholeError."""
+
+    def remove(self, instance: str) -> None:
+        """The instance has no process any more."""
+
+    def oom_kills(self, instance: str) -> int:
+        """How many of its processes the kernel has killed for want of memory."""
+
+
+class Sample(Protocol):
+    """What an instance uses now."""
+
+    @property
+    def cpu_percent(self) -> float | None: ...
+    @property
+    def memory_bytes(self) -> int | None: ...
+    @property
+    def threads(self) -> int | None: ...
+    @property
+    def fds(self) -> int | None: ...
+
+
+class Usage(Protocol):
+    """Measures what instances use."""
+
+    def of(self, instance: str) -> Sample | None: ...
+    def track(self, instance: str, pid: int) -> None: ...
+    def forget(self, instance: str) -> None: ...
+
+
+class Events(Protocol):
+    """The event log, as far as it is written here."""
+
+    def append(
+        self,
+        kind: str,
+        target: str = "",
+        message: str = "",
+        data: Mapping[str, Any] | None = None,
+        actor: Actor | None = None,
+    ) -> Event: ...
+
+
+class Records(Protocol):
+    """The table of instances: what must outlive the agent."""
+
+    def save_instance(self, name: str, record: Mapping[str, Any]) -> None: ...
+    def load_instances(self) -> Mapping[str, Mapping[str, Any]]: ...
+    def delete_instance(self, name: str) -> None: ...
+
+
+class ConfigText(Protocol):
+    """A configuration as it was written, and where."""
+
+    @property
+    def yaml(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+
+
+class Config(Protocol[Text]):
+    """The configuration in force, and others to be put in its place."""
+
+    @property
+    def spec(self) -> Spec: ...
+    @property
+    def text(self) -> Text: ...
+
+    def candidate(self, yaml: str, path: str) -> tuple[Spec, Text]:
+        """Another configuration, checked; empty text: the file is read. Raises ConfigError, NotFound."""
+
+    def adopt(self, spec: Spec, text: Text) -> None:
+        """Puts a checked one in force, for good."""
+
+
+class Keeper(Protocol):
+    """The parent of the processes, `bhtui.agent.keeper.Keeper`. Every method raises KeeperError in words for people."""
+
+    boot_id: str
+    held: bool
+    """Whether it starts nothing since an emergency stop."""
+
+    async def spawn(self, request: SpawnRequest) -> KeptProcess: ...
+    async def signal(self, key: str, number: int) -> None: ...
+    async def kill(self, key: str) -> Killed:
+        """Kills the whole tree."""
+
+    async def list(self) -> Sequence[KeptProcess]: ...
+    async def forget(self, key: str) -> None: ...
+    async def resume(self) -> None: ...
+
+
+Tail = Callable[[Path, int, int], Awaitable[tuple[str, ...]]]
+"""The last `n` lines of a log that are not older than a time in nanoseconds."""

@@ -1,0 +1,302 @@
+"""From a request to the plan: exactly what would run, and what else will be noticed. Pure.
+
+- start: the services and what they depend on, by levels; what runs already is left alone and said. A one-shot service
+  that has completed runs again only when it is named.
+- stop: what is named and nothing else; dependents stay up, and the plan says so. Among what is stopped, dependents go
+  first; with `force` nobody waits for anybody, and open operations are taken over.
+- restart: stop and start. `rolling` does one instance at a time and ends at the first failure.
+- reload-config: the difference of the two configurations is the plan; what it does not touch is not touched.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bhtui.core import graph
+from bhtui.core.errors import NotFound
+from bhtui.core.operation import Plan, PlannedStep
+from bhtui.core.request import ReloadConfigRequest, Request, RestartRequest, StartRequest, StopRequest
+from bhtui.core.spec import Condition, ServiceSpec, Spec
+from bhtui.core.states import Goal, State
+
+from .diff import Difference, difference
+from .gates import WORDS, Picture, reached
+from .machine import Instance
+from .titles import start_title, stop_title
+
+COMPLETION_TIMEOUT = 86400.0
+"""Seconds that a one-shot service may take when others wait for its completion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Another configuration, and the texts to apply it and to take it back."""
+
+    spec: Spec
+    yaml: str
+    path: str
+    old_yaml: str = ""
+    old_path: str = ""
+
+
+def plan(spec: Spec, picture: Picture, request: Request, change: Change | None = None) -> Plan:
+    """The plan of a request. `change` is the configuration it brings. Raises NotFound for unknown names."""
+    match request:
+        case StartRequest():
+            return _plan_start(spec, picture, request, change)
+        case StopRequest():
+            return _plan_stop(spec, picture, request)
+        case RestartRequest():
+            return _plan_restart(spec, picture, request)
+        case ReloadConfigRequest():
+            assert change is not None, "a reload brings a configuration"
+            return _plan_reload(spec, picture, change)
+
+
+class _Builder:
+    """Collects the steps of one plan. `services` are those that hold when the steps run."""
+
+    def __init__(self, services: Mapping[str, ServiceSpec], picture: Picture) -> None:
+        self.services, self.picture = services, picture
+        self.steps: list[PlannedStep] = []
+        self.stops: dict[str, int] = {}
+        self.starts: dict[str, int] = {}
+        self.waits: dict[tuple[str, Condition], int] = {}
+        self.running: list[str] = []
+        self.after_all: tuple[int, ...] = ()
+
+    def add(
+        self, kind: str, target: str, title: str, args: Mapping[str, Any], after: Iterable[int], timeout: float
+    ) -> int:
+        self.steps.append(PlannedStep(kind, target, title, dict(args), tuple(sorted(set(after))), timeout))
+        return len(self.steps) - 1
+
+    def stop(self, names: Iterable[str], timeout: float = 0.0, ordered: bool = True, restore: bool = False) -> None:
+        """Stops instances, dependents first."""
+        needs = _needs({**{i.service: i.spec for i in self.picture.values()}, **self.services})
+        for level in reversed(graph.levels(needs)):
+            for name in [n for n in names if self.picture[n].service in level]:
+                i = self.picture[name]
+                first = [x for n, x in self.stops.items() if i.service in self.picture[n].spec.depends_on]
+                grace = timeout or i.spec.stop.grace
+                args = {"grace": timeout or None, "restore": restore and i.goal is Goal.UP}
+                title = stop_title(name, i.spec, timeout)
+                self.stops[name] = self.add("service.stop", name, title, args, first if ordered else (), grace + 20)
+
+    def start(self, names: Iterable[str], environment: Mapping[str, str]) -> None:
+        """Starts instances and whatever they need that is not there, by levels."""
+        wanted = set(names)
+        services = {_service_of(n, self.services) for n in wanted}
+        closed = graph.closure(_needs(self.services), services)
+        for level in graph.levels(_needs({s: self.services[s] for s in closed})):
+            for service in level:
+                for name in self.services[service].instance_names():
+                    if name in wanted or (service not in services and self._is_down(name)):
+                        self._start_one(name, self.services[service], environment)
+                    elif service not in services or not self._is_down(name):
+                        self.running.append(name)
+
+    def _is_down(self, name: str) -> bool:
+        i = self.picture.get(name)
+        return i is None or name in self.stops or not (i.state is State.RUNNING or i.completed)
+
+    def _start_one(self, name: str, spec: ServiceSpec, environment: Mapping[str, str]) -> None:
+        after = [*self.after_all, *([self.stops[name]] if name in self.stops else [])]
+        for service, condition in spec.depends_on.items():
+            for need in self.services[service].instance_names() if service in self.services else ():
+                after += self._gate(need, condition)
+        self.start_step(name, spec, environment, after)
+
+    def start_step(self, name: str, spec: ServiceSpec, environment: Mapping[str, str], after: Iterable[int]) -> int:
+        # The machine knows the time-out; the step's own is for a machine that cannot say.
+        patience = spec.probe.ready_timeout + spec.stop.grace + 30
+        args = {"environment": dict(environment)} if environment else {}
+        self.starts[name] = self.add("service.start", name, start_title(name, spec), args, after, patience)
+        return self.starts[name]
+
+    def _gate(self, name: str, condition: Condition) -> list[int]:
+        """The steps after which `name` is as a dependent needs it. A start step ends when its instance is healthy."""
+        started = [self.starts[name]] if name in self.starts else []
+        i = self.picture.get(name)
+        if condition is Condition.COMPLETED if started else (i is not None and not reached(i, condition)):
+            return [self._wait(name, condition, started)]
+        return started
+
+    def _wait(self, name: str, condition: Condition, after: Sequence[int]) -> int:
+        key = (name, condition)
+        if key not in self.waits:
+            word = WORDS[condition]
+            spec = self.services[_service_of(name, self.services)]
+            patience = COMPLETION_TIMEOUT if condition is Condition.COMPLETED else spec.probe.ready_timeout
+            args = {"condition": str(condition)}
+            self.waits[key] = self.add("service.wait", name, f"wait until {name} is {word}", args, after, patience)
+        return self.waits[key]
+
+    def build(self, kind: str, targets: Sequence[str], effects: Iterable[str], **options: Any) -> Plan:
+        claims = {f"service:{self._service(step.target)}" for step in self.steps if step.kind != "spec.apply"}
+        claims |= {"config" for step in self.steps if step.kind == "spec.apply"}
+        return Plan(kind, tuple(targets), tuple(self.steps), tuple(effects), frozenset(claims), **options)
+
+    def _service(self, name: str) -> str:
+        return self.picture[name].service if name in self.picture else _service_of(name, self.services)
+
+
+def _plan_start(spec: Spec, picture: Picture, request: StartRequest, change: Change | None) -> Plan:
+    new = change.spec if change else spec
+    b, told = _with_change(spec, picture, change)
+    chosen = _resolve(request.services, new.services, {})
+    names = [n for n in chosen if b._is_down(n) and (request.services or not _has_completed(picture, n))]
+    b.start([*names, *_to_start(spec, picture, change, b.stops)], run_environment(request))
+    effects = [*told, *_already("running", [*b.running, *(n for n in chosen if n not in names)])]
+    return b.build("start", request.services or tuple(new.services), effects, undo_on_failure=True)
+
+
+def run_environment(request: StartRequest) -> dict[str, str]:
+    """What `--debug` and `--enable-pprof` add to the environment of this run."""
+    debug = {"BLACKHOLE_DEBUG": "1", "LOG_LEVEL": "debug"} if request.debug else {}
+    return debug | ({"BLACKHOLE_PPROF": "1"} if request.enable_pprof else {})
+
+
+def _plan_stop(spec: Spec, picture: Picture, request: StopRequest) -> Plan:
+    chosen = _resolve(request.services, spec.services, picture)
+    names = [n for n in chosen if n in picture and picture[n].state is not State.STOPPED]
+    b = _Builder(spec.services, picture)
+    if request.emergency:
+        for name in names:
+            b.add("service.kill", name, f"kill every process of {name} at once", {}, (), 20.0)
+    else:
+        b.stop(names, request.timeout, ordered=not request.force)
+    effects = [*_stay_up(spec, picture, names), *_already("stopped", [n for n in chosen if n not in names])]
+    return b.build("stop", _targets(request.services, picture), effects, preempts=request.force or request.emergency)
+
+
+def _plan_restart(spec: Spec, picture: Picture, request: RestartRequest) -> Plan:
+    chosen = [n for n in _resolve(request.services, spec.services, picture) if n not in picture or picture[n].declared]
+    names = [n for n in chosen if request.services or (n in picture and picture[n].goal is Goal.UP)]
+    down = [n for n in names if n not in picture or picture[n].state is State.STOPPED]
+    b = _Builder(spec.services, picture)
+    if request.rolling:
+        _roll(b, names, down)
+    else:
+        b.stop([n for n in names if n not in down], ordered=not request.force)
+        b.start(names, {})
+    effects = _stay_up(spec, picture, names)
+    left = [n for n in chosen if n not in names]
+    effects += [f"stopped and left so: {', '.join(left)}"] if left else []
+    return b.build("restart", _targets(request.services, picture), effects, preempts=request.force)
+
+
+def _roll(b: _Builder, names: Sequence[str], down: Sequence[str]) -> None:
+    """One instance at a time, dependencies first; each step after the one before."""
+    for level in graph.levels(_needs(b.services)):
+        for name in [n for n in names if _service_of(n, b.services) in level]:
+            spec = b.services[_service_of(name, b.services)]
+            if name not in down:
+                stop = b.picture[name].spec
+                before = range(len(b.steps) - 1, len(b.steps)) if b.steps else ()
+                b.add("service.stop", name, stop_title(name, stop, 0.0), {}, before, stop.stop.grace + 20)
+            b.start_step(name, spec, {}, range(len(b.steps) - 1, len(b.steps)) if b.steps else ())
+
+
+def _plan_reload(spec: Spec, picture: Picture, change: Change) -> Plan:
+    b, told = _with_change(spec, picture, change)
+    b.start(_to_start(spec, picture, change, b.stops), {})
+    return b.build("reload-config", tuple(change.spec.services), told, undo_on_failure=True)
+
+
+def _with_change(spec: Spec, picture: Picture, change: Change | None) -> tuple[_Builder, list[str]]:
+    """A builder whose first steps stop what the change touches and apply it, and what is to be said about that."""
+    if change is None:
+        return _Builder(spec.services, picture), []
+    found = difference(spec, change.spec)
+    touched = [n for n in _touched(picture, change.spec, found) if picture[n].state is not State.STOPPED]
+    b = _Builder(spec.services, picture)
+    b.stop(touched, restore=True)
+    b.services = change.spec.services
+    if change.spec.digest == spec.digest and not (found.added or found.removed or found.changed):
+        return b, ["the configuration is the one in force"]
+    args = {"yaml": change.yaml, "path": change.path, "old_yaml": change.old_yaml, "old_path": change.old_path}
+    b.after_all = (b.add("spec.apply", change.path, f"apply {change.path}", args, b.stops.values(), 60.0),)
+    return b, [*found.texts(), *_stay_up(change.spec, picture, touched)]
+
+
+def _touched(picture: Picture, new: Spec, found: Difference) -> list[str]:
+    """Instances that cannot go on as they are: of removed services, of removed replicas, with a changed process."""
+    restarted = {one.name for one in found.changed if one.touches_process}
+    keep = {n for s in new.services.values() if s.name not in restarted for n in s.instance_names()}
+    known = {*new.services, *found.removed}
+    return [n for n, i in picture.items() if n not in keep and i.service in known]
+
+
+def _to_start(spec: Spec, picture: Picture, change: Change | None, stops: Mapping[str, int]) -> list[str]:
+    """What a change starts: added services, added replicas of those that are up, and again what was stopped for it."""
+    if change is None:
+        return []
+    names = []
+    for service in change.spec.services.values():
+        is_up = any(i.service == service.name and i.goal is Goal.UP for i in picture.values())
+        for name in service.instance_names():
+            added = name not in picture and (is_up or service.name not in spec.services)
+            if added or (name in stops and picture[name].goal is Goal.UP):
+                names.append(name)
+    return names
+
+
+def _needs(services: Mapping[str, ServiceSpec]) -> dict[str, tuple[str, ...]]:
+    return {name: tuple(spec.depends_on) for name, spec in services.items()}
+
+
+def _service_of(instance: str, services: Mapping[str, ServiceSpec]) -> str:
+    """The service of an instance's name; services may have a dash in theirs."""
+    service = instance.rpartition("-")[0]
+    if service not in services:
+        raise NotFound(unknown_service(instance, services))
+    return service
+
+
+def _resolve(names: Sequence[str], services: Mapping[str, ServiceSpec], picture: Picture) -> list[str]:
+    """The instances of these services or of these names; none: all. Raises NotFound."""
+    declared = [n for spec in services.values() for n in spec.instance_names()]
+    everyone: dict[str, str] = {n: n.rpartition("-")[0] for n in declared} | {n: i.service for n, i in picture.items()}
+    for name in names:
+        if name not in everyone and name not in everyone.values():
+            raise NotFound(unknown_service(name, services))
+    return [n for n, service in everyone.items() if not names or n in names or service in names]
+
+
+def unknown_service(name: str, services: Mapping[str, ServiceSpec]) -> str:
+    """The error for a name that is neither a service nor an instance, with what is likely meant."""
+    close = difflib.get_close_matches(name, services, 1)
+    known = f"did you mean {close[0]}?" if close else "known are: " + (", ".join(services) or "none")
+    return f"cannot find {name}: there is no such service; {known}"
+
+
+def _targets(names: Sequence[str], picture: Picture) -> tuple[str, ...]:
+    return tuple(names) or tuple(dict.fromkeys(i.service for i in picture.values()))
+
+
+def _has_completed(picture: Picture, name: str) -> bool:
+    return name in picture and picture[name].completed
+
+
+def _already(word: str, names: Sequence[str]) -> list[str]:
+    return [f"already {word}: {', '.join(dict.fromkeys(names))}"] if names else []
+
+
+def _stay_up(spec: Spec, picture: Picture, names: Iterable[str]) -> list[str]:
+    """Who depends on what goes down, and stays up."""
+    down = {picture[n].service for n in names if n in picture}
+    up = {i.service for i in picture.values() if _counts_as_up(i)} - down
+    effects = []
+    for service in spec.services:
+        missed = [need for need in spec.services[service].depends_on if need in down]
+        if service in up and missed:
+            effects.append(f"{service} depends on {' and '.join(missed)} and stays up")
+    return effects
+
+
+def _counts_as_up(i: Instance) -> bool:
+    return i.state in (State.STARTING, State.RUNNING)

@@ -1,0 +1,311 @@
+"""The supervisor: holds a driver for each instance, adopts what runs, answers questions, applies configurations."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bhtui.agent.journal.model import StepKind
+from bhtui.agent.keeper import Exit as KeptExit
+from bhtui.agent.keeper import KeptProcess as Kept
+from bhtui.core.errors import BlackholeError, NotFound
+from bhtui.core.event import EventKind
+from bhtui.core.operation import Plan
+from bhtui.core.request import ReloadConfigRequest, Request, StartRequest
+from bhtui.core.spec import ProbeKind, Restart, RestartSpec, ServiceSpec, Spec
+from bhtui.core.states import ALIVE, State
+from bhtui.core.status import InstanceStatus
+
+from . import adoption, gates, machine, requests, steps
+from .adoption import Fate
+from .driver import Driver, Tools
+from .exits import Exit
+from .logtail import tail
+from .machine import Instance
+from .model import Config, Events, HealthProbes, Keeper, Limits, Records, Usage
+from .record import from_record, to_record, was_ready
+from .restart import SECOND
+from .view import to_status
+
+log = logging.getLogger(__name__)
+
+
+class Supervisor:
+    """Every instance of this host."""
+
+    def __init__(
+        self,
+        config: Config[Any],
+        keeper: Keeper,
+        health: HealthProbes,
+        limits: Limits,
+        usage: Usage,
+        events: Events,
+        records: Records,
+        log_dir: Path,
+        clock: Callable[[], int] = time.time_ns,
+        chance: Callable[[], float] = random.random,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        self.spec: Spec = config.spec
+        self.config = config
+        self._keeper, self._health, self._usage, self._events = keeper, health, usage, events
+        self._records, self._log_dir, self._clock = records, log_dir, clock
+        self._drivers: dict[str, Driver] = {}
+        self._early: list[KeptExit] | None = []
+        """Ends that were told before everything was adopted."""
+        self._tools = Tools(
+            keeper, health, limits, usage, tail, self._record, self._changed, self._waiting_for, self._siblings_live,
+            clock, chance, environ,
+        )  # fmt: skip
+
+    # ---- questions -----------------------------------------------------------------------------------------------
+
+    @property
+    def picture(self) -> dict[str, Instance]:
+        """Every instance as it is now."""
+        return {name: driver.instance for name, driver in self._drivers.items()}
+
+    def driver(self, instance: str) -> Driver:
+        """The driver of an instance. Raises NotFound."""
+        if instance not in self._drivers:
+            raise NotFound(f"cannot find {instance}: there is no such instance; `blackhole status` lists them")
+        return self._drivers[instance]
+
+    def log_path(self, service: str, instance: str) -> Path:
+        """Where the output of an instance goes."""
+        return self._log_dir / service / f"{instance}.log"
+
+    def names(self, wanted: Sequence[str] = ()) -> list[str]:
+        """The instances of these services or of these names, or all. Raises NotFound."""
+        known = list(self._drivers)
+        for name in wanted:
+            if name not in self._drivers and not any(d.instance.service == name for d in self._drivers.values()):
+                raise NotFound(requests.unknown_service(name, self.spec.services))
+        return [n for n in known if not wanted or n in wanted or self._drivers[n].instance.service in wanted]
+
+    def status(self, names: Sequence[str] = ()) -> list[InstanceStatus]:
+        """How the instances are. Raises NotFound."""
+        now = self._clock()
+        found = [self._drivers[name] for name in self.names(names)]
+        return [to_status(d.instance, d.held_by, self._usage.of(d.instance.name), now) for d in found]
+
+    async def check(self, names: Sequence[str] = ()) -> list[InstanceStatus]:
+        """Runs the probes now, then as `status`."""
+        chosen = self.names(names)
+        await asyncio.gather(*(self._check(self._drivers[name]) for name in chosen))
+        return self.status(names)
+
+    async def _check(self, driver: Driver) -> None:
+        i = driver.instance
+        if i.spec.probe.kind is ProbeKind.NONE or i.pid is None:
+            return
+        try:
+            verdict = await self._health.check(i.name)
+        except NotFound:
+            return  # it ended meanwhile
+        incarnation = i.incarnation
+        await driver.ask(
+            lambda now: machine.on_health(now, verdict.health, verdict.detail, self._clock())
+            if now.incarnation == incarnation
+            else (now, ())
+        )
+
+    def plan(self, request: Request) -> Plan:
+        """Exactly what the request would do. Raises NotFound, ConfigError, Refused."""
+        if isinstance(request, ReloadConfigRequest) or (
+            isinstance(request, StartRequest) and (request.config_yaml or request.config_path)
+        ):
+            new, text = self.config.candidate(request.config_yaml, request.config_path)
+            old = self.config.text
+            change = requests.Change(new, text.yaml, text.path, old.yaml, old.path)
+        else:
+            change = None
+        return requests.plan(self.spec, self.picture, request, change)
+
+    def step_kinds(self) -> list[StepKind]:
+        """What the journal runs for this room."""
+        return steps.kinds(self)
+
+    # ---- life ----------------------------------------------------------------------------------------------------
+
+    async def adopt(self) -> None:
+        """Takes over what an earlier agent left, and starts what should run and does not. Called once."""
+        records = dict(self._records.load_instances())
+        table = adoption.by_instance(await self._keeper.list())
+        for name, service in self._everyone(records, table).items():
+            declared = service.name in self.spec.services and name in service.instance_names()
+            i = Instance(name, service, declared=declared, since_ns=self._clock())
+            self._add(from_record(i, records[name]) if name in records else i)
+        fates = {
+            name: adoption.judge(d.instance.spec, records.get(name), table.get(name, []), self._keeper.boot_id)
+            for name, d in self._drivers.items()
+        }
+        await asyncio.gather(*(self._take(name, fate, records.get(name)) for name, fate in fates.items()))
+        early, self._early = self._early or [], None
+        for ended in early:
+            self.on_exit(ended)
+        # Only now, so that nobody waits for an instance that has not been adopted yet.
+        await asyncio.gather(*(self._bring_up(name, verdict) for name, verdict in fates.items()))
+        self._drop_undeclared()
+
+    def _everyone(
+        self, records: Mapping[str, Mapping[str, Any]], table: Mapping[str, Sequence[Kept]]
+    ) -> dict[str, ServiceSpec]:
+        """Declared instances, and those that only the keeper or a record knows: shown until stopped."""
+        found = {name: spec for spec in self.spec.services.values() for name in spec.instance_names()}
+        for name in (*records, *table):
+            if name not in found:
+                service = table[name][-1].tag["service"] if name in table else records[name]["service"]
+                found[name] = self.spec.services.get(service) or _undeclared(service)
+        return found
+
+    async def _take(self, name: str, verdict: adoption.Verdict, record: Mapping[str, Any] | None) -> None:
+        await asyncio.gather(*(self._clear(kept) for kept in verdict.surplus))
+        kept, driver = verdict.kept, self._drivers[name]
+        if kept is None:
+            return
+        incarnation = adoption.incarnation_of(kept)
+        # A process that the record does not know yet was started just before the agent ended.
+        ready = was_ready(record) and driver.instance.incarnation == incarnation
+        driver.instance = replace(driver.instance, incarnation=incarnation, started_ns=kept.spawned_ns)
+        if kept.exit is not None:
+            await self._clear(kept)
+            return
+        if not driver.instance.declared:
+            log.warning("%s runs and is not declared any more; stop it with `blackhole stop %s`", name, name)
+        await driver.ask(lambda i: machine.on_adopted(i, kept.pid, ready, self._clock()))
+
+    async def _bring_up(self, name: str, verdict: adoption.Verdict) -> None:
+        driver = self._drivers[name]
+        incarnation = driver.instance.incarnation
+        if verdict.fate is Fate.START:
+            await self.start(name)
+        elif verdict.fate is Fate.ENDED and verdict.kept and verdict.kept.exit:
+            await self._settle(driver, await driver.explain(incarnation, verdict.kept.exit))
+        elif verdict.fate is Fate.LOST:
+            await self._settle(driver, Exit(incarnation))
+
+    async def _settle(self, driver: Driver, exit_: Exit) -> None:
+        await driver.ask(lambda i: machine.on_ended_unseen(
+            i, exit_, self._waiting_for(i, False), self._clock(), self._tools.chance()
+        ))  # fmt: skip
+
+    async def _clear(self, kept: Kept) -> None:
+        """Ends the tree of an entry and takes it out of the keeper's table."""
+        try:
+            await self._keeper.kill(kept.key)
+            await self._keeper.forget(kept.key)
+        except BlackholeError as error:
+            log.warning("cannot clear %s: %s", kept.key, error)
+
+    async def close(self) -> None:
+        """Lets go of everything; the services run on."""
+        await asyncio.gather(*(driver.close() for driver in self._drivers.values()))
+
+    # ---- requests ------------------------------------------------------------------------------------------------
+
+    async def start(self, name: str, by: str = "", environment: Mapping[str, str] | None = None) -> Instance:
+        """Wants the instance up. Raises Refused."""
+        if by and self._keeper.held:  # an emergency stop lasts until a person starts something
+            await self._keeper.resume()
+        return await self.driver(name).ask(
+            lambda i: machine.on_start_asked(i, by, environment or {}, self._waiting_for(i, False), self._clock())
+        )
+
+    async def stop(self, name: str, grace: float | None = None) -> Instance:
+        """Wants the instance down; grace 0: killed at once."""
+        return await self.driver(name).ask(lambda i: machine.on_stop_asked(i, grace, self._clock()))
+
+    async def apply(self, spec: Spec) -> None:
+        """Another configuration: holds for each instance from its next start on; what runs is not touched."""
+        self.spec = spec
+        declared = {name: service for service in spec.services.values() for name in service.instance_names()}
+        asks: list[Awaitable[Any]] = []
+        for name, driver in self._drivers.items():
+            service = spec.services.get(driver.instance.service, driver.instance.spec)
+            asks.append(driver.ask(_spec_event(service, name in declared)))
+        await asyncio.gather(*asks)
+        for name, service in declared.items():
+            if name not in self._drivers:
+                self._add(Instance(name, service, since_ns=self._clock()))
+        self._drop_undeclared()
+        for driver in self._drivers.values():
+            driver.dependencies_changed()
+
+    def on_emergency(self) -> None:
+        """Everything was killed past the agent (the keeper's emergency stop): nothing is to be started again."""
+        for driver in self._drivers.values():
+            driver.post(lambda i: machine.on_stop_asked(i, 0.0, self._clock()))
+
+    def _add(self, instance: Instance) -> None:
+        path = self.log_path(instance.service, instance.name)
+        self._drivers[instance.name] = Driver(instance, path, self._tools)
+
+    def _drop_undeclared(self) -> None:
+        """Forgets instances that are neither declared nor alive."""
+        for name, driver in list(self._drivers.items()):
+            if not driver.instance.declared and driver.instance.state in (State.STOPPED, State.FAILED):
+                del self._drivers[name]
+                self._records.delete_instance(name)
+                driver.retire()
+
+    # ---- what the drivers tell -----------------------------------------------------------------------------------
+
+    def on_exit(self, ended: KeptExit) -> None:
+        """The keeper tells of every end of a process."""
+        if self._early is not None:
+            self._early.append(ended)
+            return
+        name, _, incarnation = ended.key.rpartition("#")
+        if driver := self._drivers.get(name):
+            driver.on_exit(int(incarnation), ended)
+
+    def _record(self, instance: str, kind: EventKind, message: str, data: Mapping[str, Any]) -> None:
+        try:
+            self._events.append(kind, instance, message, data)
+        except BlackholeError as error:  # a disk that is full must not stop the supervision
+            log.warning("an event could not be written: %s (%s)", message, error)
+
+    def _changed(self, before: Instance, after: Instance) -> None:
+        record = to_record(after, self._keeper.boot_id)
+        if record != to_record(before, self._keeper.boot_id):
+            self._records.save_instance(after.name, record)
+        if (before.state, before.pid, before.health) != (after.state, after.pid, after.health):
+            self._wake_dependents(after.service)
+        if not after.declared and after.state in (State.STOPPED, State.FAILED) and before.state != after.state:
+            asyncio.get_running_loop().call_soon(self._drop_undeclared)
+
+    def _wake_dependents(self, service: str) -> None:
+        for driver in self._drivers.values():
+            i = driver.instance
+            if service in i.spec.depends_on and (i.state is State.WAITING or i.waiting_for):
+                driver.dependencies_changed()
+
+    def _waiting_for(self, i: Instance, restart: bool) -> str:
+        test = gates.missing_for_restart if restart else gates.missing_for_start
+        return test(i.spec, self.spec.services, self.picture)
+
+    def _siblings_live(self, i: Instance) -> bool:
+        names: Iterable[str] = i.spec.instance_names()
+        return any(n != i.name and n in self._drivers and self._drivers[n].instance.state in ALIVE for n in names)
+
+    def uptime(self, i: Instance) -> float:
+        """Seconds since its process was started."""
+        return (self._clock() - i.started_ns) / SECOND
+
+
+def _undeclared(service: str) -> ServiceSpec:
+    """Enough of a spec to show and stop what is not declared any more."""
+    return ServiceSpec(service, ("?",), restart=RestartSpec(policy=Restart.NO))
+
+
+def _spec_event(service: ServiceSpec, declared: bool) -> Callable[[Instance], machine.Moved]:
+    return lambda i: machine.on_spec_changed(i, service, declared)

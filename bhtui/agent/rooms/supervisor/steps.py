@@ -1,0 +1,161 @@
+"""The kinds of steps of this room, do and undo side by side. Each may run again after a crash of the agent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bhtui.agent.journal.model import Call, Done, NoUndo, Outcome, RetryAfter, StepKind, WaitFor
+from bhtui.core.errors import BlackholeError, NotFound
+from bhtui.core.spec import Condition, ProbeKind
+from bhtui.core.states import Goal, Health, Result, State
+
+from .gates import WELL, WORDS, reached
+from .machine import SETTLE, Instance, leftover_text
+from .restart import seconds_text
+
+if TYPE_CHECKING:
+    from .room import Supervisor
+
+EARLY_EXITS = 3
+"""A start has failed when its instance ended so many times in a row before it was ready."""
+
+
+def kinds(room: Supervisor) -> list[StepKind]:
+    """What the journal is given."""
+    s = _Steps(room)
+    return [
+        StepKind("service.start", s.start, s.unstart, timeout_reason="it did not become ready"),
+        StepKind("service.stop", s.stop, s.unstop, timeout_reason="it does not end, not even when it is killed"),
+        StepKind("service.kill", s.kill, NoUndo("what was killed stays down"), timeout_reason="it does not end"),
+        StepKind("service.wait", s.wait, NoUndo("waiting changes nothing"), timeout_reason="it has not come so far"),
+        StepKind("spec.apply", s.apply, s.unapply),
+    ]
+
+
+class _Steps:
+    def __init__(self, room: Supervisor) -> None:
+        self._room = room
+
+    # ---- service.start -------------------------------------------------------------------------------------------
+
+    async def start(self, call: Call) -> Outcome:
+        """Done when it is running and, if it has a probe, healthy; or has completed with success."""
+        i = self._room.driver(call.target).instance
+        # The instance itself remembers who asked, so a crash between asking and committing asks only once.
+        if "asked" not in call.learned and i.asked_by != call.operation_id:
+            i = await self._room.start(call.target, call.operation_id, call.args.get("environment"))
+        return self._progress(i)
+
+    def _progress(self, i: Instance) -> Outcome:
+        learned = {"asked": True}
+        if reason := failure(i):
+            raise BlackholeError(reason)
+        if i.completed:
+            return Done(learned, f"completed: {i.exit_text}")
+        if i.state is State.RUNNING and i.spec.probe.kind is ProbeKind.NONE:
+            left = SETTLE - self._room.uptime(i)
+            return RetryAfter(left, "it has just started", learned) if left > 0 else Done(learned, f"pid {i.pid}")
+        if i.state is State.RUNNING and i.health in WELL:
+            return Done(learned, f"{i.health} after {seconds_text(self._room.uptime(i))}, pid {i.pid}")
+        return WaitFor(waits_for(i), learned)
+
+    async def unstart(self, call: Call) -> Outcome:
+        """Stops what this operation started, and only that."""
+        try:
+            i = self._room.driver(call.target).instance
+        except NotFound:
+            return Done(detail="it is gone")
+        if i.asked_by != call.operation_id:
+            return Done(detail="it ran before, and is left running")
+        return await self._stop(call, None)
+
+    # ---- service.stop, service.kill ------------------------------------------------------------------------------
+
+    async def stop(self, call: Call) -> Outcome:
+        """Done when no process of it is left."""
+        return await self._stop(call, call.args.get("grace"))
+
+    async def kill(self, call: Call) -> Outcome:
+        """As stop, without grace."""
+        return await self._stop(call, 0.0)
+
+    async def _stop(self, call: Call, grace: float | None) -> Outcome:
+        try:
+            i = self._room.driver(call.target).instance
+            if "stopping" not in call.learned or i.goal is Goal.UP:
+                i = await self._room.stop(call.target, grace)
+        except NotFound:
+            return Done(detail="it is gone")
+        if i.state is State.STOPPED:
+            return Done({"stopping": True}, "; ".join(filter(None, (i.exit_text, leftover_text(i)))))
+        return WaitFor("its process to end", {"stopping": True})
+
+    async def unstop(self, call: Call) -> Outcome:
+        """Starts it again if it was to be up before."""
+        if not call.args.get("restore"):
+            return Done(detail="it stays stopped")
+        i = self._room.driver(call.target).instance
+        if "asked" not in call.learned and i.asked_by != call.operation_id:
+            i = await self._room.start(call.target, call.operation_id)
+        return self._progress(i)
+
+    # ---- service.wait --------------------------------------------------------------------------------------------
+
+    async def wait(self, call: Call) -> Outcome:
+        """Done when the instance is as a dependent needs it."""
+        i, condition = self._room.driver(call.target).instance, Condition(call.args["condition"])
+        if reached(i, condition):
+            return Done()
+        if i.state is State.FAILED:
+            raise BlackholeError(f"{i.name} has failed: {i.last_error}")
+        return WaitFor(f"{i.name} to be {WORDS[condition]} (it is {i.state})")
+
+    # ---- spec.apply ----------------------------------------------------------------------------------------------
+
+    async def apply(self, call: Call) -> Outcome:
+        """Puts the configuration in force. What runs is not touched."""
+        await self._put_in_force(call.args["yaml"], call.args["path"])
+        return Done()
+
+    async def unapply(self, call: Call) -> Outcome:
+        """Puts the one before in force again."""
+        if not call.args["old_yaml"]:
+            return Done(detail="there was no configuration before")
+        await self._put_in_force(call.args["old_yaml"], call.args["old_path"])
+        return Done()
+
+    async def _put_in_force(self, yaml: str, path: str) -> None:
+        spec, text = self._room.config.candidate(yaml, path)
+        self._room.config.adopt(spec, text)
+        await self._room.apply(spec)
+
+
+def failure(i: Instance) -> str:
+    """Why a start has failed, with the last log lines; empty while there is hope."""
+    ended, tail = i.ended, i.last_error.split("\n")[1:]
+    if i.state is State.STOPPED and i.goal is Goal.DOWN:
+        return f"cannot start {i.name}: it was stopped meanwhile"
+    settled = i.state in (State.BACKOFF, State.FAILED, State.STOPPED) and not i.completed
+    given_up = settled and (
+        i.state is not State.BACKOFF
+        or i.result in (Result.SPAWN_ERROR, Result.START_TIMEOUT)
+        or i.early_exits >= EARLY_EXITS
+    )
+    if not given_up:
+        return ""
+    if i.early_exits > 1:
+        ended = f"ended {i.early_exits} times before it was ready, the last time: {ended}"
+    first = ended if ended.startswith("cannot start") else f"cannot start {i.name}: {ended or i.last_error}"
+    return "\n".join((first, *tail))
+
+
+def waits_for(i: Instance) -> str:
+    """What a start waits for now."""
+    if i.waiting_for:
+        return f"waiting for {i.waiting_for}"
+    if i.state is State.BACKOFF:
+        return i.last_error.split("\n")[0]
+    said = f": {i.health_detail}" if i.health_detail else ""
+    if i.state is State.RUNNING and i.health is Health.UNKNOWN:
+        return "its first probe"
+    return f"it is {i.state}{said}"

@@ -1,0 +1,38 @@
+"""Steps in words for people, as a plan shows them. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from bhtui.core.spec import ProbeKind, ProbeSpec, ServiceSpec
+
+from .restart import seconds_text
+
+_LOOPBACK = re.compile(r"^(?:https?://)?(?:127\.0\.0\.1|localhost|\[::1\])(?=:\d)")
+_WIDTH = 40
+
+
+def start_title(name: str, spec: ServiceSpec) -> str:
+    """`start api-1: wait healthy by http :8080/health, at most 30 s`."""
+    if spec.probe.kind is ProbeKind.NONE:
+        return f"start {name}: it has no probe, running is enough"
+    return f"start {name}: wait healthy by {probe_text(spec.probe)}, at most {seconds_text(spec.probe.ready_timeout)}"
+
+
+def probe_text(probe: ProbeSpec) -> str:
+    """`http :8080/health`, `tcp :6379`, `command redis-cli ping`, `log line /ready/`."""
+    if probe.kind is ProbeKind.COMMAND:
+        return "command " + _short(" ".join(probe.command))
+    if probe.kind is ProbeKind.LOG:
+        return f"log line /{_short(probe.target)}/"
+    return f"{probe.kind} {_short(_LOOPBACK.sub('', probe.target))}"
+
+
+def stop_title(name: str, spec: ServiceSpec, timeout: float) -> str:
+    """`stop api-1: SIGTERM, 10 s grace, then the whole process tree`."""
+    how = f"`{_short(' '.join(spec.stop.command))}`" if spec.stop.command else spec.stop.signal
+    return f"stop {name}: {how}, {seconds_text(timeout or spec.stop.grace)} grace, then the whole process tree"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
