@@ -37,13 +37,14 @@ class Agent:
         self._log, self._delay, self._since = log, FIRST_DELAY_S, time.monotonic()
         self._timer: Timer | None = None
         self._starting = False
+        self._changed = False  # while it was being started
 
     def begin(self) -> None:
         """Starts it if it is wanted and does not run."""
         self._cancel()
         if self.pid or self._starting or not self.wanted or not self.spec["argv"]:
             return
-        self._starting, self._since = True, time.monotonic()
+        self._starting, self._changed, self._since = True, False, time.monotonic()
         try:
             self._children.launch(self.spec, self._launched)
         except SpawnError as error:
@@ -58,8 +59,8 @@ class Agent:
         self._runs(result.pid, result.pidfd)
         self._children.on_exit(result.pid, self._ended)
         self.attach({"stdout": result.out, "stderr": result.err})
-        if not self.wanted:
-            self.stop()
+        if self._changed or not self.wanted:
+            self._ask_to_end()
 
     def _runs(self, pid: int, pidfd: int) -> None:
         self.pid, self.pidfd, self.start = pid, pidfd, proc.start_of(pid)
@@ -123,6 +124,7 @@ class Agent:
     def restart(self) -> None:
         """Ends it and starts it at once, with the spec as it is then."""
         self.wanted, self._delay, self._since = True, FIRST_DELAY_S, time.monotonic()
+        self._changed = self._starting
         if self.pid:
             self._ask_to_end()
         else:
@@ -132,6 +134,11 @@ class Agent:
         proc.send(self.pid, self.start, signal.SIGTERM)
         pid, start = self.pid, self.start
         self._timer = self._loop.later(STOP_GRACE_S, lambda: proc.send(pid, start, signal.SIGKILL))
+
+    @property
+    def is_there(self) -> bool:
+        """Whether there is one, or one is just being started."""
+        return bool(self.pid or self._starting)
 
     def fds(self) -> dict[str, int]:
         """Its descriptors by what they are; none while it does not run."""

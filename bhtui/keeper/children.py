@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import time
+from functools import partial
 
 from bhtui.keeper import spawn
 from bhtui.keeper.loop import Loop, Timer
@@ -60,10 +61,11 @@ class Children:
             if not pid:
                 return
             if pid in self.starting:
-                self._decide(pid)
+                self._loop.guard(partial(self._decide, pid))
             call = self._on_exit.pop(pid, None)
             if call is not None:
-                call(_exit(status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024))
+                ended = _exit(status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+                self._loop.guard(partial(call, ended))
 
     def _decide(self, pid: int) -> None:
         one = self.starting[pid]

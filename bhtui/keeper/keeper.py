@@ -51,6 +51,7 @@ class Keeper:
         self.killers = 0
         self.terminating = False
         self.stopping = False
+        self.upgrading = False
         self.hold_path = os.path.join(run_dir, "hold")
         self.loop.on_signals(SIGNALS, self._on_signal)
 
@@ -171,7 +172,7 @@ class Keeper:
         self.stopping = True
         self.agent.on_stopped = self.loop.stop
         self.agent.stop()
-        if not self.agent.pid:
+        if not self.agent.is_there:
             self.loop.later(0.05, self.loop.stop)  # replies that are on their way get out
 
     def close(self) -> None:

@@ -105,7 +105,7 @@ class Loop:
         for key, _ in ready:
             # An earlier callback of this round may have closed this descriptor, and the number may be another's by now.
             if registered.get(key.fd) is key:
-                self._guard(key.data[1])
+                self.guard(key.data[1])
 
     def _patience(self) -> float | None:
         return max(0.0, self._timers[0].due - time.monotonic()) if self._timers else None
@@ -113,10 +113,10 @@ class Loop:
     def _run_timers(self) -> None:
         now = time.monotonic()
         while self._timers and self._timers[0].due <= now:
-            self._guard(heapq.heappop(self._timers).call)
+            self.guard(heapq.heappop(self._timers).call)
 
-    def _guard(self, call: Callback) -> None:
-        """The parent of every service outlives a fault in one request: it is written down and the loop goes on."""
+    def guard(self, call: Callback) -> None:
+        """Calls. The parent of every service outlives a fault in one request: it is written down, and all goes on."""
         try:
             call()
         except Exception:  # noqa: BLE001 - the reason is just above

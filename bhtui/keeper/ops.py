@@ -282,13 +282,19 @@ def _change_agent(keeper: Keeper, change: dict[str, Any]) -> None:
 def upgrade(keeper: Keeper, request: Request) -> None:
     """Goes on as another version of the keeper, which then answers. A new agent is started if one is given."""
     message = request.message
-    env = message.get("env") or dict(os.environ)
-    new_agent = message.get("agent")
+    argv, env = message["argv"], message.get("env") or dict(os.environ)
+    if not argv or not all(isinstance(word, str) for word in (*argv, *env, *env.values())):
+        raise Refused("message", errno.EINVAL, "cannot upgrade: argv and env must be of strings and not empty")
+    if keeper.upgrading or keeper.stopping:
+        raise Refused("upgrade", errno.EBUSY, "cannot upgrade: the keeper is being upgraded or ends; ask again later")
 
     def fail(text: str) -> None:
+        keeper.upgrading = False
         request.fail(Refused("upgrade", errno.ENOEXEC, f"cannot upgrade the keeper: {text}"))
 
-    Upgrade(keeper, list(message["argv"]), env, request.client, {"id": message.get("id"), "agent": new_agent}, fail)
+    reply = {"id": message.get("id"), "agent": message.get("agent")}
+    Upgrade(keeper, list(argv), env, request.client, reply, fail)
+    keeper.upgrading = True
 
 
 def shutdown(keeper: Keeper, request: Request) -> None:

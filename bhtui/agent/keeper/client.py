@@ -1,8 +1,8 @@
 """The keeper as the agent sees it: one object for the agent's whole life, whatever happens to the process behind it.
 
 The agent holds duplicates of every pipe and a pidfd of every process. When the connection ends, the keeper has died
-(or dropped us for reading too slowly): a new one is started if there is none, every process it does not have is handed over,
-and every end that was missed is told. The pipes are never read here.
+(or dropped us for reading too slowly): a new one is started if there is none, every process it does not have is handed
+over, and every end that was missed is told. The pipes are never read here.
 """
 
 from __future__ import annotations

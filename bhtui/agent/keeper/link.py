@@ -27,6 +27,7 @@ class Link:
         self._ids = itertools.count(1)
         self._waiting: dict[int, tuple[asyncio.Future[Answer], list[Answer]]] = {}
         self._sending = asyncio.Lock()
+        self._may_write = asyncio.Event()
         self.is_open = True
         self._loop.add_reader(sock.fileno(), self._read)
 
@@ -63,10 +64,9 @@ class Link:
             raise KeeperLost(f"cannot {op}: the keeper is gone: {error.strerror}", op) from error
         finally:
             del self._waiting[id_]
-        error = last[0].get("error")
-        if error:
+        if refusal := last[0].get("error"):
             wire.close_all(last[1])
-            raise KeeperError(error["text"], error["stage"], error["errno"])
+            raise KeeperError(refusal["text"], refusal["stage"], refusal["errno"])
         return [*parts, last]
 
     async def _send(self, message: dict[str, Any], fds: Sequence[int]) -> None:
@@ -80,10 +80,10 @@ class Link:
                 await self._writable()
 
     async def _writable(self) -> None:
-        ready = self._loop.create_future()
-        self._loop.add_writer(self._sock.fileno(), lambda: ready.done() or ready.set_result(None))
+        self._may_write.clear()
+        self._loop.add_writer(self._sock.fileno(), self._may_write.set)
         try:
-            await ready
+            await self._may_write.wait()
         finally:
             if self.is_open:
                 self._loop.remove_writer(self._sock.fileno())
@@ -119,6 +119,7 @@ class Link:
         self._loop.remove_reader(self._sock.fileno())
         self._loop.remove_writer(self._sock.fileno())
         self._sock.close()
+        self._may_write.set()
         for future, _ in self._waiting.values():
             if not future.done():
                 future.set_exception(KeeperLost("the keeper is gone: it died before it answered"))
