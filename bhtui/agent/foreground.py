@@ -1,0 +1,82 @@
+"""One service alone, in the foreground of a terminal: `python -m bhtui.agent.foreground CONFIG SERVICE [--debug]`.
+
+This process becomes the service (exec), with the environment, folder, user and limits as declared; so the terminal, its
+signals and the exit code are the service's own. A supervisor's work (probes, restarts, cgroups) is not done.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bhtui.agent.keeper import SpawnRequest
+from bhtui.agent.rooms.supervisor import spawning
+from bhtui.agent.rooms.supervisor.machine import Instance
+from bhtui.config import load
+from bhtui.core.errors import BlackholeError, NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Uncontained:
+    """The limits that hold without a cgroup: the same as what the supervisor prepares, as far as one process can."""
+
+    rlimits: Mapping[str, tuple[int, int]]
+    cgroups: tuple[str, ...] = ()
+    held_by: str = "rlimits"
+
+
+DEBUG = {"BLACKHOLE_DEBUG": "1", "LOG_LEVEL": "debug"}
+
+
+def request(config: Path, name: str, debug: bool) -> SpawnRequest:
+    """What the keeper would be asked for. Raises BlackholeError for what cannot be started."""
+    spec = load(config)
+    service = spec.services.get(name)
+    if service is None:
+        raise NotFound(
+            f"cannot run {name}: {config} declares no such service; it declares {', '.join(spec.services) or 'none'}"
+        )
+    spawning.check_ports(service)
+    instance = Instance(service.instance_names()[0], service, run_environment=DEBUG if debug else {})
+    memory = service.limits.memory
+    limits = Uncontained({"data": (memory, memory)} if memory else {})
+    return spawning.build(instance, limits, Path(os.devnull), os.environ)
+
+
+def become(wanted: SpawnRequest) -> None:
+    """Turns this process into the service. Raises OSError when that cannot be done."""
+    for key, (soft, hard) in wanted.rlimits.items():
+        resource.setrlimit(getattr(resource, f"RLIMIT_{key.upper()}"), (soft, hard))
+    if wanted.nice is not None:
+        os.setpriority(os.PRIO_PROCESS, 0, wanted.nice)
+    if wanted.umask is not None:
+        os.umask(wanted.umask)
+    if wanted.groups is not None:
+        os.setgroups(wanted.groups)
+    if wanted.gid is not None:
+        os.setresgid(wanted.gid, wanted.gid, wanted.gid)
+    if wanted.uid is not None:
+        os.setresuid(wanted.uid, wanted.uid, wanted.uid)
+    os.chdir(wanted.cwd or "/")
+    os.execve(wanted.argv[0], wanted.argv, dict(wanted.env))  # noqa: S606 - the declared command, without a shell
+
+
+def main(argv: list[str]) -> int:
+    """Returns only when the service could not be started."""
+    config, name, *more = argv
+    try:
+        become(request(Path(config), name, "--debug" in more))
+    except BlackholeError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"cannot run {name}: {error}; correct its declaration in {config}\n")
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,62 @@
+"""Ending this machine's agent, with or without its services, and waiting until it is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from bhtui.core.errors import BlackholeError, NoConnection
+from bhtui.core.paths import Paths
+from bhtui.keeper.client import KeeperError, NoKeeper
+from bhtui.keeper.client import shutdown as end_keeper
+from bhtui.rpc.client import AgentClient
+from bhtui.rpc.local import answers, keeper_answers
+
+GONE_TIMEOUT = 120.0
+"""Seconds for services, agent and keeper to end; services may have long grace periods."""
+
+
+async def halt(paths: Paths, keep_services: bool) -> bool:
+    """Ends it and returns when it has ended; whether there was anything to end. Raises BlackholeError.
+
+    When the agent does not run or answer, the keeper is told to end what is left.
+    """
+    agent, keeper = answers(paths.agent_socket), keeper_answers(paths)
+    if not agent and (keep_services or not keeper):
+        return False
+    try:
+        if not agent:
+            raise NoConnection("cannot reach the agent: it does not run")
+        await _ask(paths, keep_services)
+    except NoConnection:
+        if keep_services:
+            raise
+        if keeper:
+            await asyncio.to_thread(_by_the_keeper, paths)
+    await _gone(paths, keep_services)
+    return True
+
+
+async def _ask(paths: Paths, keep_services: bool) -> None:
+    async with AgentClient(paths.agent_socket) as client:
+        await client.shutdown(keep_services)
+
+
+def _by_the_keeper(paths: Paths) -> None:
+    try:
+        end_keeper(paths.run, force=True)
+    except NoKeeper:
+        return  # it ended meanwhile, which is what was wanted
+    except KeeperError as error:
+        raise BlackholeError(f"{error}; end its processes by hand, `ps` shows them") from None
+
+
+async def _gone(paths: Paths, keep_services: bool) -> None:
+    deadline = time.monotonic() + GONE_TIMEOUT
+    while answers(paths.agent_socket) or (not keep_services and keeper_answers(paths)):
+        if time.monotonic() > deadline:
+            raise BlackholeError(
+                f"cannot end the agent: it still runs after {GONE_TIMEOUT:.0f} s; "
+                f"`blackhole status` shows what holds it up, `blackhole stop --emergency` kills that"
+            )
+        await asyncio.sleep(0.02)
