@@ -89,7 +89,8 @@ class StorageServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Changes(self, request, context):
-        """Every change after `after`, oldest first; waits up to `wait_seconds` for the first.
+        """What changed after `after`, oldest first; waits up to `wait_seconds` for the first. Of a name that changed several
+        times, the last change is told.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

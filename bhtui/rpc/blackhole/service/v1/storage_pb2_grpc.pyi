@@ -36,7 +36,9 @@ class StorageStub:
     Delete: _grpc.UnaryUnaryMultiCallable[_storage_pb2.GetRequest, _storage_pb2.BlobInfo]
     List: _grpc.UnaryUnaryMultiCallable[_storage_pb2.ListRequest, _storage_pb2.ListResponse]
     Changes: _grpc.UnaryUnaryMultiCallable[_storage_pb2.ChangesRequest, _storage_pb2.ChangesResponse]
-    """Every change after `after`, oldest first; waits up to `wait_seconds` for the first."""
+    """What changed after `after`, oldest first; waits up to `wait_seconds` for the first. Of a name that changed several
+    times, the last change is told.
+    """
 
 @_typing.type_check_only
 class StorageAsyncStub(StorageStub):
@@ -46,7 +48,9 @@ class StorageAsyncStub(StorageStub):
     Delete: _aio.UnaryUnaryMultiCallable[_storage_pb2.GetRequest, _storage_pb2.BlobInfo]  # type: ignore[assignment]
     List: _aio.UnaryUnaryMultiCallable[_storage_pb2.ListRequest, _storage_pb2.ListResponse]  # type: ignore[assignment]
     Changes: _aio.UnaryUnaryMultiCallable[_storage_pb2.ChangesRequest, _storage_pb2.ChangesResponse]  # type: ignore[assignment]
-    """Every change after `after`, oldest first; waits up to `wait_seconds` for the first."""
+    """What changed after `after`, oldest first; waits up to `wait_seconds` for the first. Of a name that changed several
+    times, the last change is told.
+    """
 
 class StorageServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -83,6 +87,8 @@ class StorageServicer(metaclass=_abc_1.ABCMeta):
         request: _storage_pb2.ChangesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_storage_pb2.ChangesResponse, _abc.Awaitable[_storage_pb2.ChangesResponse]]:
-        """Every change after `after`, oldest first; waits up to `wait_seconds` for the first."""
+        """What changed after `after`, oldest first; waits up to `wait_seconds` for the first. Of a name that changed several
+        times, the last change is told.
+        """
 
 def add_StorageServicer_to_server(servicer: StorageServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,5 @@
+from bhtui.platform.contract import main
+
+from .service import Identity
+
+main(Identity)

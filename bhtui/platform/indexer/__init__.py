@@ -1,0 +1,1 @@
+"""indexer: full-text search over storage."""

@@ -1,0 +1,1 @@
+"""ledger: entries chained by their hashes."""

@@ -1,0 +1,1 @@
+"""node: who takes part."""

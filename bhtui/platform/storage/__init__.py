@@ -1,0 +1,1 @@
+"""storage: blobs by name."""
