@@ -1,0 +1,1 @@
+"""What instances may use, held by cgroups or, where there are none, by rlimits."""

@@ -1,0 +1,156 @@
+"""The room of limits: makes the groups an instance runs in, sets its limits, and removes the groups afterwards.
+
+Every instance gets its groups, also without limits: they are what makes it possible to measure and to stop its whole
+tree. They are `<hierarchy>/blackhole-<8 hex of the run folder's SHA-256>/<instance>`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from pathlib import Path
+
+from bhtui.core.errors import BlackholeError, UsageError
+from bhtui.core.spec import LimitsSpec
+from bhtui.core.units import format_size
+
+from . import cgroup1, cgroup2, fs
+from .detect import Hierarchies, detect
+from .model import CGROUP1, CGROUP2, RLIMITS, Prepared
+
+HELD = ("memory", "cpu", "pids")
+DEVICE_LIMITS = ("iops", "bandwidth")
+BACKSTOP_FACTOR = 2
+BACKSTOP_MARGIN = 256 << 20
+"""Without cgroups each process may have factor times the limit and this much of private writable memory. That counts
+what is reserved and unused too, as the stacks of threads: a tighter bound would end processes that are in their limit.
+"""
+REMOVE_TRIES = 8
+REMOVE_DELAY = 0.02
+"""Seconds to the second try; each later one waits twice as long."""
+
+
+class Limits:
+    """The groups of one installation."""
+
+    def __init__(self, run_dir: Path, hierarchies: Hierarchies | None = None) -> None:
+        self.hierarchies = detect(run_dir) if hierarchies is None else hierarchies
+        self._removing: dict[str, asyncio.TimerHandle] = {}
+
+    def prepare(self, instance: str, limits: LimitsSpec) -> Prepared:
+        """Makes the groups of an instance and sets its limits, also of one that runs. Raises BlackholeError.
+
+        A limit that cannot be held here does not fail: it is named in `not_held`.
+        """
+        _check_name(instance)
+        self._stop_removing(instance)
+        groups = tuple(self._make(folder / instance) for folder in self.hierarchies.folders)
+        held: set[str] = set()
+        not_held = {name: "limits on devices are not set by this agent" for name in DEVICE_LIMITS if _of(limits, name)}
+        rlimits: dict[str, tuple[int, int]] = {}
+        for name in HELD:
+            version, problem = self._set(name, instance, limits)
+            if _of(limits, name) is None:
+                continue
+            if version:
+                held.add(version)
+            else:
+                not_held[name] = problem
+        if "memory" in not_held and limits.memory is not None:
+            backstop = limits.memory * BACKSTOP_FACTOR + BACKSTOP_MARGIN
+            rlimits["data"] = (backstop, backstop)
+            held.add(RLIMITS)
+            not_held["memory"] += f"; each process alone is stopped by an rlimit at {format_size(backstop)}"
+        return Prepared(tuple(map(str, groups)), rlimits, " + ".join(sorted(held)), not_held)
+
+    def _make(self, group: Path) -> Path:
+        try:
+            group.mkdir(exist_ok=True, parents=True)
+        except OSError as error:
+            raise BlackholeError(
+                f"cannot make the cgroup {group}: {error.strerror}; is its file system still mounted?"
+            ) from error
+        return group
+
+    def _set(self, name: str, instance: str, limits: LimitsSpec) -> tuple[str, str]:
+        """Sets one limit; what holds it, or empty and why nothing does."""
+        where = self.hierarchies
+        try:
+            if name in where.v2_controllers and where.v2 is not None:
+                cgroup2.SETTERS[name](where.v2 / instance, limits)
+                return CGROUP2, ""
+            if name in where.v1:
+                cgroup1.SETTERS[name](where.v1[name] / instance, limits)
+                return CGROUP1, ""
+        except OSError as error:
+            return "", f"the kernel refuses it: {error.strerror}"
+        return "", where.reason or f"there is no cgroup controller for {name} here"
+
+    def groups(self, instance: str) -> tuple[str, ...]:
+        """The folders of the groups an instance has now."""
+        found = [folder / instance for folder in self.hierarchies.folders]
+        return tuple(str(group) for group in found if group.is_dir())
+
+    def remove(self, instance: str) -> None:
+        """Removes the groups of an instance whose tree is gone; tries again for a while when processes are just ending.
+
+        To be called in the agent's loop. What is left after the last try is removed by the next `sweep`.
+        """
+        _check_name(instance)
+        self._stop_removing(instance)
+        self._try_to_remove(instance, 1)
+
+    def _try_to_remove(self, instance: str, attempt: int) -> None:
+        self._removing.pop(instance, None)
+        gone = [fs.remove(folder / instance) for folder in self.hierarchies.folders]
+        if not all(gone) and attempt < REMOVE_TRIES:
+            delay = REMOVE_DELAY * 2 ** (attempt - 1)
+            again = asyncio.get_running_loop().call_later(delay, self._try_to_remove, instance, attempt + 1)
+            self._removing[instance] = again
+
+    def _stop_removing(self, instance: str) -> None:
+        """So that no late try takes away groups that are about to be used again."""
+        if (pending := self._removing.pop(instance, None)) is not None:
+            pending.cancel()
+
+    def sweep(self, living: Collection[str]) -> tuple[str, ...]:
+        """Removes the groups of all instances but the living ones, as at the agent's start.
+
+        Returns the instances whose groups still have processes in them.
+        """
+        busy = set()
+        for folder in self.hierarchies.folders:
+            for group in folder.iterdir():
+                if group.is_dir() and group.name not in living and not fs.remove(group):
+                    busy.add(group.name)
+        return tuple(sorted(busy))
+
+    def members(self, instance: str) -> tuple[int, ...]:
+        """The processes of an instance, as its groups know them; none where there are no groups."""
+        return tuple(sorted({pid for folder in self.hierarchies.folders for pid in fs.members(folder / instance)}))
+
+    def oom_kills(self, instance: str) -> int:
+        """How many processes of an instance the kernel has killed for want of memory since its groups were made."""
+        where = self.hierarchies
+        kills = cgroup2.oom_kills(where.v2 / instance) if "memory" in where.v2_controllers and where.v2 else 0
+        return kills + (cgroup1.oom_kills(where.v1["memory"] / instance) if "memory" in where.v1 else 0)
+
+    def close(self) -> None:
+        """Removes the folders of this installation that are empty; those with instances in them stay."""
+        for instance in tuple(self._removing):
+            self._stop_removing(instance)
+        for folder in self.hierarchies.folders:
+            try:
+                folder.rmdir()
+            except OSError:
+                continue  # instances still run in it
+
+
+def _of(limits: LimitsSpec, name: str) -> float | None:
+    value: float | None = getattr(limits, name)
+    return value
+
+
+def _check_name(instance: str) -> None:
+    if not instance or "/" in instance or instance.startswith("."):
+        raise UsageError(f"cannot use {instance!r} as the name of an instance: it must be the name of a folder")
