@@ -19,8 +19,9 @@ ALIVE = ("starting", "running", "stopping", "backoff", "waiting")
 
 @click.command(
     cls=Verb,
-    help="Runs one service alone in the foreground, with its environment, folder, user and limits as declared. Its "
-    "output comes to this terminal, Ctrl-C goes to it, its exit code is the answer. Nothing probes it or starts it again.",
+    help="Runs one service alone in the foreground, with its environment, folder, user and limits as declared. "
+    "Its output comes to this terminal, Ctrl-C goes to it, its exit code is the answer. Nothing probes it or starts it "
+    "again.",
     epilog="""
     blackhole service --name storage --debug
     blackhole service --name api --config ./trial.yaml

@@ -1,0 +1,77 @@
+"""Tables for people."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bhtui.cli import present
+from bhtui.core import states, units
+from bhtui.core.operation import OperationState, StepState
+from bhtui.core.states import Goal, Health, State
+from bhtui.rpc.convert.status import instance_to_json
+
+from .fake_agent import instance
+
+
+def rows(*instances: object) -> list[dict[str, object]]:
+    return [instance_to_json(each, "here") for each in instances]  # type: ignore[arg-type]
+
+
+@given(st.floats(0, 1e15))
+def test_sizes_are_those_of_core(count: float) -> None:
+    assert present.size(count) == units.format_size(count)
+
+
+@given(st.floats(-10, 1e9))
+def test_ages_are_those_of_core(seconds: float) -> None:
+    assert present.age(seconds) == units.format_age(seconds)
+
+
+def test_every_state_has_a_shape() -> None:
+    assert set(present.STATES) == {*states.State, *OperationState, *StepState}
+    assert set(present.HEALTH) == set(Health)
+
+
+def test_columns_are_aligned_and_plain_without_a_terminal() -> None:
+    text = present.status_table(rows(instance("api"), instance("a-much-longer-name", restarts=12)))
+    head, *body = text.splitlines()
+    assert "\x1b" not in text
+    assert [line.index("●") for line in body] == [head.index("STATE")] * 2
+    assert "64 M" in body[0]
+    assert "1 min" in body[0]
+
+
+def test_the_reason_is_under_the_row() -> None:
+    failed = instance(
+        "api", state=State.FAILED, goal=Goal.UP, health=Health.UNKNOWN, pid=None, uptime_seconds=None,
+        last_error="cannot keep api-1 running: exit 3\nlast line\x1b[2J",
+    )  # fmt: skip
+    lines = present.status_table(rows(failed)).splitlines()
+    assert "✗ failed" in lines[1]
+    assert lines[2] == "    cannot keep api-1 running: exit 3"
+    assert lines[3] == "    last line\\x1b[2J"
+    assert present.unwell(rows(failed)[0])
+
+
+def test_colour_is_for_terminals_that_want_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert "\x1b[32m● running" in present.status_table(rows(instance("api")))
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b" not in present.status_table(rows(instance("api")))
+
+
+def test_json_is_a_list_with_an_object_a_line() -> None:
+    text = present.status_json(rows(instance("api"), instance("web")))
+    assert [each["service"] for each in json.loads(text)] == ["api", "web"]
+    assert len(text.splitlines()) == 4
+    assert json.loads(present.status_json([])) == []
+
+
+def test_nothing_declared_says_what_to_do() -> None:
+    assert "blackhole start" in present.status_table([])

@@ -1,0 +1,227 @@
+"""The verbs that only look, run as programs against a fake agent."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import signal
+from dataclasses import replace
+
+import pytest
+import yaml
+
+from bhtui.core.errors import Problem
+from bhtui.core.states import Health, State
+from tests.waiting import eventually
+
+from .conftest import Home
+from .fake_agent import NOON, SECOND, FakeAgent, instance
+
+
+def objects(text: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+async def test_status_says_the_same_by_both_roads(home: Home, agent: FakeAgent) -> None:
+    quick = await home.blackhole("status", "--output", "json")
+    slow = await home.blackhole("status", "--output", "json", "--reason", "x")
+    as_yaml = await home.blackhole("status", "--output", "yaml")
+    rows = json.loads(quick.out)
+    for row in rows:
+        row["host"] = json.loads(slow.out)[0]["host"]  # the fake does not know its name
+    assert rows == json.loads(slow.out) == yaml.safe_load(as_yaml.out)
+    assert agent.calls == ["quick"]
+    assert (await home.blackhole("status", "--reason", "x")).out == (await home.blackhole("status")).out
+
+
+async def test_status_of_what_is_not_well_is_1(home: Home, agent: FakeAgent) -> None:
+    assert (await home.blackhole("status")).code == 0
+    agent.instances.append(instance("ledger", health=Health.UNHEALTHY, health_detail="no answer in 5 s"))
+    for words in (["status"], ["status", "--reason", "x"]):
+        ran = await home.blackhole(*words)
+        assert ran.code == 1
+        assert "    no answer in 5 s\n" in ran.out
+
+
+@pytest.mark.parametrize("words", [["status", "apj"], ["status", "apj", "--reason", "x"], ["stop", "apj"]])
+async def test_an_unknown_service_is_3(home: Home, agent: FakeAgent, words: list[str]) -> None:
+    ran = await home.blackhole(*words)
+    assert ran.code == 3
+    assert ran.out == ""
+    assert ran.err == "cannot find the service apj: it is not declared here; declared are api, identity, storage\n"
+
+
+async def test_status_watch_tells_changes(home: Home, agent: FakeAgent) -> None:
+    ran = await home.blackhole("status", "--watch", "api")
+    assert [line.split()[1:4] for line in ran.out.splitlines()] == [
+        ["api-1", "running", "healthy"],
+        ["api-2", "running", "healthy"],
+    ]
+
+
+async def test_options_are_taken_before_and_after_the_verb(home: Home, agent: FakeAgent) -> None:
+    before = await home.blackhole("--output", "json", "events", "--after", "3")
+    after = await home.blackhole("events", "--after", "3", "--output", "json")
+    assert before.out == after.out
+    assert [each["seq"] for each in objects(after.out)] == [4, 5]
+
+
+async def test_events(home: Home, agent: FakeAgent) -> None:
+    text = await home.blackhole("events", "--tail", "1")
+    assert "instance.state" in text.out
+    assert "fact 5" in text.out
+    assert (await home.blackhole("events", "--tail", "1", "--after", "2")).code == 2
+
+
+async def test_logs_in_every_form(home: Home, agent: FakeAgent) -> None:
+    lines = objects((await home.blackhole("logs", "--output", "json")).out)
+    assert [each["message"] for each in lines] == [f"line {n}" for n in range(1, 6)]
+    assert {"time", "host", "service", "instance", "stream", "level", "message"} <= set(lines[0])
+    assert objects((await home.blackhole("logs", "--export", "--format", "json")).out) == lines
+    table = list(csv.DictReader(io.StringIO((await home.blackhole("logs", "--format", "csv")).out)))
+    assert [each["message"] for each in table] == [f"line {n}" for n in range(1, 6)]
+    text = (await home.blackhole("logs", "api", "--tail", "2")).out.splitlines()
+    assert [line.split(" api-1 ")[1] for line in text] == ["line 4", "line 5"]
+    exported = (await home.blackhole("logs", "--export")).out.splitlines()
+    assert exported[0] == "2026-03-01T12:00:01.000000000Z api-1 stdout error line 1"
+    since = await home.blackhole("logs", "--since", "2026-03-01T12:00:04Z")
+    assert len(since.out.splitlines()) == 2
+    assert len((await home.blackhole("logs", "--grep", "[12]$")).out.splitlines()) == 2
+    assert (await home.blackhole("logs", "--tail", "0")).out == ""
+
+
+async def test_logs_with_a_wrong_pattern_or_time_are_2(home: Home, agent: FakeAgent) -> None:
+    assert "escape" in (await home.blackhole("logs", "--grep", "(")).err
+    ran = await home.blackhole("logs", "--since", "yesterdayish")
+    assert ran.code == 2
+    assert "write for example" in ran.err
+
+
+async def test_following_ends_with_ctrl_c(home: Home, agent: FakeAgent) -> None:
+    process = await home.start("logs", "--follow")
+    assert process.stdout is not None
+    for _ in range(5):
+        assert await asyncio.wait_for(process.stdout.readline(), 20)
+    process.send_signal(signal.SIGINT)
+    _, err = await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 130
+    assert err.strip() == b""
+
+
+async def test_a_reader_that_goes_away_is_no_error(home: Home, agent: FakeAgent) -> None:
+    agent.lines = [replace(agent.lines[0], time_ns=NOON + n * SECOND, message="x" * 200) for n in range(5000)]
+    process = await home.start("logs")
+    assert process.stdout is not None
+    await process.stdout.readline()
+    process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]
+    assert process.stderr is not None
+    assert await asyncio.wait_for(process.stderr.read(), 20) == b""
+    await process.wait()
+
+
+async def test_health_check(home: Home, agent: FakeAgent) -> None:
+    assert (await home.blackhole("health", "check")).code == 2
+    ran = await home.blackhole("health", "check", "--all")
+    assert ran.code == 0
+    assert "api-2" in ran.out
+    agent.instances = [instance("api", state=State.STOPPED, health=Health.UNKNOWN)]
+    assert (await home.blackhole("health", "check", "api", "--output", "json")).code == 1
+
+
+async def test_agent_status(home: Home, agent: FakeAgent) -> None:
+    about = json.loads((await home.blackhole("agent", "status", "--output", "json")).out)
+    assert (about["agent_pid"], about["keeper_pid"], about["version"], about["uptime_seconds"]) == (
+        11,
+        10,
+        "0.1.0",
+        5.5,
+    )
+    assert "keeper pid" in (await home.blackhole("agent", "status")).out
+
+
+async def test_agent_status_without_an_agent_is_4(home: Home) -> None:
+    ran = await home.blackhole("agent", "status")
+    assert ran.code == 4
+    assert "blackhole agent start" in ran.err
+    assert not home.run_dir.exists()
+
+
+async def test_config_validate_here_needs_no_agent(home: Home) -> None:
+    file = home.path / "a.yaml"
+    file.write_text("services:\n  web:\n    comand: [true]\n  db:\n    command: [true]\n    replicas: -1\n")
+    ran = await home.blackhole("config", "validate", str(file))
+    assert ran.code == 2
+    assert f"{file}:3:5" in ran.err
+    assert "command" in ran.err
+    found = json.loads((await home.blackhole("config", "validate", str(file), "--output", "json")).out)
+    assert len(found) >= 2
+    file.write_text("services:\n  web:\n    command: [sleep, inf]\n")
+    ran = await home.blackhole("config", "validate", "--config", str(file))
+    assert (ran.code, ran.out) == (0, f"{file}: no problems; services: web\n")
+    assert not home.run_dir.exists()
+
+
+async def test_config_show(home: Home, agent: FakeAgent) -> None:
+    assert (await home.blackhole("config", "show")).out == "services: {}\n"
+
+
+async def test_a_refused_configuration_lists_every_problem(home: Home, agent: FakeAgent) -> None:
+    agent.problems = (Problem("a.yaml", 3, 5, "unknown key"), Problem("a.yaml", 9, 1, "a cycle: a -> b -> a"))
+    ran = await home.blackhole("start")
+    assert ran.code == 2
+    assert ran.err.splitlines() == ["a.yaml:3:5: unknown key", "a.yaml:9:1: a cycle: a -> b -> a"]
+
+
+async def test_hosts(home: Home) -> None:
+    home.environ["HOME"] = str(home.path)
+    assert "no hosts are known" in (await home.blackhole("hosts")).out
+    (home.path / "hosts.yaml").write_text(
+        "groups: {web: {production: true}}\nhosts:\n  web-1: {address: 10.0.0.1, groups: [web]}\n  db: {user: ops}\n"
+    )
+    listed = json.loads((await home.blackhole("hosts", "--group", "web", "--output", "json")).out)
+    assert [(each["host"], each["production"]) for each in listed] == [("web-1", True)]
+    assert "ops@db" in (await home.blackhole("hosts")).out
+    assert (await home.blackhole("hosts", "--group", "nothing")).code == 3
+
+
+async def test_an_unknown_verb_or_option_is_2(home: Home) -> None:
+    for words in (["stats"], ["status", "--wtch"], ["status", "--output", "xml"]):
+        ran = await home.blackhole(*words)
+        assert ran.code == 2
+        assert "Traceback" not in ran.err
+
+
+async def test_a_fault_of_ours_is_one_line_and_a_file(home: Home) -> None:
+    home.environ["TMPDIR"] = str(home.path)
+    (home.path / "blackhole.yaml").mkdir()
+    (home.path / "sitecustomize.py").write_text(
+        "import bhtui.core.paths as p\ndef no(*a): raise ZeroDivisionError('odd')\np.resolve = no\n"
+    )
+    home.environ["PYTHONPATH"] = str(home.path)
+    ran = await home.blackhole("agent", "status")
+    assert ran.code == 1
+    assert ran.err.startswith("cannot go on: an unexpected ZeroDivisionError odd; please report it")
+    assert len(ran.err.splitlines()) == 1
+    assert "ZeroDivisionError" in next(home.path.glob("blackhole-error-*.txt")).read_text()
+
+
+async def test_every_verb_has_help_with_an_example(home: Home) -> None:
+    from bhtui.cli.app import VERBS
+
+    for verbs in VERBS.values():
+        for verb in verbs:
+            ran = await home.blackhole(verb, "--help")
+            assert ran.code == 0
+            assert f"  blackhole {verb}" in ran.out
+
+
+async def test_it_waits_for_nothing_when_watched_by_nobody(home: Home, agent: FakeAgent) -> None:
+    process = await home.start("events", "--follow", "--output", "json")
+    assert process.stdout is not None
+    got = [json.loads(await asyncio.wait_for(process.stdout.readline(), 20))["seq"] for _ in range(5)]
+    assert got == [1, 2, 3, 4, 5]
+    process.terminate()
+    await eventually(lambda: process.returncode is not None)
+    await process.wait()
