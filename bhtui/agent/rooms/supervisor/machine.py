@@ -245,7 +245,7 @@ def _ask_to_end(i: Instance, grace: float) -> tuple[Effect, ...]:
 
 def on_stop_asked(i: Instance, grace: float | None, now: int) -> Moved:
     """Somebody wants it to end. `grace` in seconds; None: as declared; 0: it is killed at once."""
-    i = replace(i, goal=Goal.DOWN, again=False)
+    i = replace(i, goal=Goal.DOWN, again=False, asked_by="")
     match i.state:
         case State.STARTING | State.RUNNING:
             return _end(i, Result.NONE, now, "asked to stop", grace)

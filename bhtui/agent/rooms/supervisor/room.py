@@ -269,10 +269,7 @@ class Supervisor:
             driver.on_exit(int(incarnation), ended)
 
     def _record(self, instance: str, kind: EventKind, message: str, data: Mapping[str, Any]) -> None:
-        try:
-            self._events.append(kind, instance, message, data)
-        except BlackholeError as error:  # a disk that is full must not stop the supervision
-            log.warning("an event could not be written: %s (%s)", message, error)
+        self._events.append(kind, instance, message, data)
 
     def _changed(self, before: Instance, after: Instance) -> None:
         record = to_record(after, self._keeper.boot_id)

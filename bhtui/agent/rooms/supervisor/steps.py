@@ -65,7 +65,7 @@ class _Steps:
             i = self._room.driver(call.target).instance
         except NotFound:
             return Done(detail="it is gone")
-        if i.asked_by != call.operation_id:
+        if i.asked_by != call.operation_id and i.goal is Goal.UP:
             return Done(detail="it ran before, and is left running")
         return await self._stop(call, None)
 
