@@ -149,7 +149,7 @@ def _last_words(*files: Path) -> str:
     return ""
 
 
-def await_end(socket_path: str, timeout: float = 30.0) -> None:
+def await_end(socket_path: str, timeout: float = 50.0) -> None:
     """Waits until nobody answers at a keeper's socket any more. Raises Fault."""
     deadline = time.monotonic() + timeout
     while answers(socket_path):
