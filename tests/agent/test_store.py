@@ -154,7 +154,7 @@ def test_damage_found_later_is_a_clear_error_and_ends_nothing(path: Path) -> Non
     content[4096:] = b"\xff" * (len(content) - 4096)
     with path.open("r+b") as file:
         file.write(content)
-    with pytest.raises(StoreDamaged, match="cannot read .* damaged"):
+    with pytest.raises(StoreDamaged, match=r"cannot read .* damaged"):
         store.rows("SELECT * FROM events")
     assert events.append("instance.state", "api-1").seq == 0
     assert events.append("instance.state", "api-2").seq == 0, "the log is still usable"
@@ -164,7 +164,7 @@ def test_damage_found_later_is_a_clear_error_and_ends_nothing(path: Path) -> Non
 def test_unwritable_place(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
-    with pytest.raises(StoreError, match="cannot open .*agent.db"):
+    with pytest.raises(StoreError, match=r"cannot open .*agent\.db"):
         Store(file / "agent.db")
 
 

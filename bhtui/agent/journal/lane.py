@@ -86,6 +86,8 @@ class Lane:
         await self._forward()
         if book.ending:
             await self._backward()
+        if book.tools.closing:
+            return  # what did not run was not skipped: the next life of the agent runs it
         self._decided = True
         await self._clean_up()
         await book.commit(**self._end(self.record.operation.error))
