@@ -31,9 +31,9 @@ class Fault(Exception):
         self.kind = kind
 
 
-def answers(path: str) -> bool:
-    """Whether anybody accepts connections at a Unix socket."""
-    with socket.socket(socket.AF_UNIX) as sock:
+def answers(path: str, kind: int = socket.SOCK_STREAM) -> bool:
+    """Whether anybody accepts connections at a Unix socket; the keeper's is of the kind SOCK_SEQPACKET."""
+    with socket.socket(socket.AF_UNIX, kind) as sock:
         sock.settimeout(2)
         try:
             sock.connect(path)
@@ -112,9 +112,9 @@ def start(python: str, library: str, run: str, logs: str, environ: dict[str, str
         Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
     deadline = time.monotonic() + timeout
     said = Path(logs) / "start.log"
-    if not answers(keeper):  # with a keeper there, the agent is only on its way back
+    if not answers(keeper, socket.SOCK_SEQPACKET):  # with a keeper there, the agent is only on its way back
         code = _launch(python, library, run, logs, environ, said)
-        if code and not answers(keeper):
+        if code and not answers(keeper, socket.SOCK_SEQPACKET):
             raise Fault("start", f"the keeper ended with code {code}: {_last_words(said) or 'it said nothing'}")
     while not answers(agent):
         if time.monotonic() > deadline:
@@ -152,7 +152,7 @@ def _last_words(*files: Path) -> str:
 def await_end(socket_path: str, timeout: float = 50.0) -> None:
     """Waits until nobody answers at a keeper's socket any more. Raises Fault."""
     deadline = time.monotonic() + timeout
-    while answers(socket_path):
+    while answers(socket_path, socket.SOCK_SEQPACKET):
         if time.monotonic() > deadline:
             raise Fault("failed", f"the keeper still runs after {timeout:.0f} s")
         time.sleep(0.02)
