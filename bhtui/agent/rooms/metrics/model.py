@@ -1,0 +1,46 @@
+"""What is measured, and how it is handed out."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+
+METRICS = ("cpu_percent", "memory_bytes", "threads", "fds", "read_bytes_per_second", "write_bytes_per_second")
+"""Of an instance, in the order of `Sample`. Of the host: cpu_percent and memory_bytes."""
+
+HOST = "host"
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What the whole tree of an instance uses at one moment. Unknown numbers are None, never 0."""
+
+    cpu_percent: float | None = None
+    """Of one core, since the sample before; None in the first one."""
+    memory_bytes: int | None = None
+    """With a cgroup its working set (all it holds but file cache that can be dropped), else the sum of RSS."""
+    threads: int | None = None
+    fds: int | None = None
+    read_bytes_per_second: float | None = None
+    """From storage, not from the cache."""
+    write_bytes_per_second: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One metric of one instance over time."""
+
+    service: str
+    instance: str
+    metric: str
+    times_ns: array[int]
+    """The end of each step, Unix nanoseconds."""
+    values: array[float]
+    """The mean of each step; NaN where nothing was measured."""
+    limit: float | None = None
+    """The declared limit of this metric."""
+
+
+def service_of(instance: str) -> str:
+    """The service of an instance: `api` of `api-1`. The host is its own."""
+    return instance.rpartition("-")[0] or instance

@@ -1,0 +1,204 @@
+"""The room of metrics: one sample a second of every instance and of the host, kept for an hour."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple, dataclass
+from functools import cache
+from pathlib import Path
+
+from bhtui.core.errors import NotFound, UsageError
+from bhtui.core.status import HostStatus
+
+from . import host, procfs
+from .host import HostReading
+from .model import HOST, METRICS, Sample, Series, service_of
+from .ring import Ring
+from .tree import Tree
+
+PERIOD = 1.0
+HOST_METRICS = METRICS[:2]
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Pace:
+    """How well the room keeps its own time."""
+
+    ticks: int = 0
+    missed: int = 0
+    """Ticks that were left out because the one before had taken too long."""
+    lag_seconds: float = 0.0
+    """How late the last tick began."""
+    worst_lag_seconds: float = 0.0
+    duration_seconds: float = 0.0
+    """How long the last one took."""
+
+
+class Metrics:
+    """Samples from `start` to `close`.
+
+    `groups_of` tells the cgroup folders of an instance, `limit_of` its declared limit of a metric.
+    """
+
+    def __init__(
+        self,
+        state_folder: Path,
+        groups_of: Callable[[str], Sequence[str]] = lambda _: (),
+        limit_of: Callable[[str, str], float | None] = lambda _instance, _metric: None,
+        clock: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.pace = Pace()
+        self._folder, self._groups_of, self._limit_of, self._clock = state_folder, groups_of, limit_of, clock
+        self._ring = Ring(len(METRICS))
+        self._trees: dict[str, Tree] = {}
+        self._ended: list[Tree] = []
+        self._latest: dict[str, Sample] = {}
+        self._host = HostReading()
+        self._host_cpu: float | None = None
+        self._os = host.os_name()
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="metrics")
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins to sample, in the running loop."""
+        self._task = asyncio.get_running_loop().create_task(self._run(), name="metrics")
+        self._task.add_done_callback(_tell_failure)
+
+    async def close(self) -> None:
+        """Ends sampling and closes every file."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        self._pool.shutdown(wait=True)
+        for tree in [*self._trees.values(), *self._ended]:
+            tree.close()
+        self._trees.clear()
+        self._ended.clear()
+
+    def track(self, instance: str, pid: int) -> None:
+        """Samples an instance from now on; `pid` is its first process."""
+        self.forget(instance)
+        self._trees[instance] = Tree(pid, self._groups_of(instance))
+
+    def forget(self, instance: str) -> None:
+        """Samples it no more; what was measured stays for an hour."""
+        if (tree := self._trees.pop(instance, None)) is not None:
+            self._ended.append(tree)  # it may be in use in the sampling thread just now, which closes it
+        self._latest.pop(instance, None)
+
+    def of(self, instance: str) -> Sample | None:
+        """The last sample of an instance that runs."""
+        return self._latest.get(instance)
+
+    @property
+    def latest(self) -> Mapping[str, Sample]:
+        """The last sample of every instance that runs."""
+        return self._latest
+
+    def series(
+        self, names: Collection[str], metrics: Collection[str], since_ns: int, until_ns: int, step: float
+    ) -> list[Series]:
+        """Metrics (none: all) of services, instances or `host` (none: all) after since and up to until (0: now).
+
+        `step` in seconds, 0: as sampled. Raises UsageError, NotFound.
+        """
+        if unknown := sorted(set(metrics) - set(METRICS)):
+            raise UsageError(f"cannot show {', '.join(unknown)}: no such metric; there are {', '.join(METRICS)}")
+        if step < 0:
+            raise UsageError(f"cannot show points {step:g} s apart: the step must be zero or more")
+        until = until_ns or self._clock()
+        return [
+            Series(
+                service_of(name),
+                name,
+                metric,
+                *self._ring.read(name, METRICS.index(metric), since_ns, until, round(step * 1e9)),
+                limit=self._limit_of(name, metric),
+            )
+            for name in self._chosen(names)
+            for metric in (HOST_METRICS if name == HOST else METRICS)
+            if metric in metrics or not metrics
+        ]
+
+    def _chosen(self, names: Collection[str]) -> list[str]:
+        there = self._ring.names
+        known = {*there, *self._trees, *map(service_of, there), *map(service_of, self._trees), HOST}
+        if unknown := sorted(set(names) - known):
+            raise NotFound(
+                f"cannot show {', '.join(unknown)}: nothing of that name was measured in the last hour; "
+                f"there are {', '.join(sorted(known))}"
+            )
+        return [name for name in there if name in names or service_of(name) in names or not names]
+
+    def host_status(self, now_ns: int, last_backup_ns: int = 0) -> HostStatus:
+        """The host as it was last measured."""
+        if not self._host.total_ticks:
+            self._host = host.measure(self._folder)
+        return HostStatus(
+            hostname=os.uname().nodename,
+            os=self._os,
+            uptime_seconds=self._host.uptime_seconds,
+            load1=self._host.load1,
+            cpu_percent=self._host_cpu,
+            cpus=os.cpu_count() or 1,
+            memory_used_bytes=self._host.memory_used_bytes,
+            memory_total_bytes=self._host.memory_total_bytes,
+            disk_used_percent=self._host.disk_used_percent,
+            time_ns=now_ns,
+            last_backup_ns=last_backup_ns,
+        )
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        due = loop.time()
+        while True:
+            await asyncio.sleep(due - loop.time())
+            begun = loop.time()
+            self.pace.lag_seconds = begun - due
+            self.pace.worst_lag_seconds = max(self.pace.worst_lag_seconds, self.pace.lag_seconds)
+            await self._tick()
+            self.pace.duration_seconds = loop.time() - begun
+            self.pace.ticks += 1
+            # From deadline to deadline, so that nothing adds up; a deadline that is past already is left out.
+            late = max(0, int((loop.time() - due) // PERIOD))
+            self.pace.missed += late
+            due += PERIOD * (1 + late)
+
+    async def _tick(self) -> None:
+        trees = dict(self._trees)
+        ended, self._ended = self._ended, []
+        loop = asyncio.get_running_loop()
+        samples, reading = await loop.run_in_executor(self._pool, self._measure, trees, ended)
+        self._host_cpu = host.cpu_percent(self._host, reading) if self._host.total_ticks else None
+        self._host = reading
+        self._latest = {name: one for name, one in samples.items() if self._trees.get(name) is trees[name]}
+        rows: dict[str, Sequence[float | None]] = {name: astuple(one) for name, one in self._latest.items()}
+        rows[HOST] = (self._host_cpu, float(reading.memory_used_bytes), *[None] * (len(METRICS) - len(HOST_METRICS)))
+        self._ring.append(self._clock(), rows)
+
+    def _measure(self, trees: Mapping[str, Tree], ended: Sequence[Tree]) -> tuple[dict[str, Sample], HostReading]:
+        """Runs in the sampling thread, as does everything that touches a tree once it is tracked."""
+        for tree in ended:
+            tree.close()
+        children = cache(procfs.children)  # at most once a tick, and only when some tree has no groups
+        samples = {}
+        for name, tree in trees.items():
+            if (sample := tree.sample(time.monotonic_ns(), children)) is not None:
+                samples[name] = sample
+        return samples, host.measure(self._folder)
+
+    @property
+    def size_bytes(self) -> int:
+        """The space the history takes."""
+        return self._ring.size_bytes
+
+
+def _tell_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.critical("sampling has ended: %r; restart the agent and report this", error)

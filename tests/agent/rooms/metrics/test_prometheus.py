@@ -1,0 +1,117 @@
+import re
+import socket
+import urllib.request
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from bhtui.agent.rooms.metrics.model import METRICS, Sample
+from bhtui.agent.rooms.metrics.prometheus import EXPORTED, Endpoint, parse_listen
+from bhtui.agent.rooms.metrics.room import Metrics
+from bhtui.core.errors import BlackholeError, UsageError
+from bhtui.core.states import Goal, Health, State
+from bhtui.core.status import InstanceStatus
+
+
+def status(instance, state=State.RUNNING):
+    return InstanceStatus("api", instance, state, Goal.UP, Health.HEALTHY, restarts=2)
+
+
+@pytest.fixture
+def metrics(tmp_path):
+    room = Metrics(tmp_path)
+    room._latest = {"api-1": Sample(12.5, 1000, 3, 7, 0.0, None)}
+    return room
+
+
+@pytest.fixture
+def endpoint(metrics):
+    made = Endpoint("127.0.0.1:0", metrics, lambda: [status("api-1"), status("api-2", State.BACKOFF)], "1.2.3")
+    yield made
+    made.close()
+
+
+def scrape(port):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        return answer.read().decode()
+
+
+def test_a_scrape_has_all_that_is_described(endpoint):
+    endpoint.observe_request("blackhole.v1.Status", "Get", "OK", 0.02)
+    port = endpoint.start()
+    families = {family.name: family for family in text_string_to_metric_families(scrape(port))}
+    assert {name.removesuffix("_total") for name in EXPORTED} == set(families)
+    for name, described in EXPORTED.items():
+        family = families[name.removesuffix("_total")]
+        assert (family.type, family.documentation) == (described.kind, described.help)
+        assert all(set(sample.labels) - {"le"} == set(described.labels) for sample in family.samples)
+        assert family.samples, name
+    samples = {
+        (one.name, *(one.labels[label] for label in described.labels)): one.value
+        for name, described in EXPORTED.items()
+        for one in families[name.removesuffix("_total")].samples
+    }
+    assert samples["up", "api", "api-1"] == 1
+    assert samples["up", "api", "api-2"] == 0
+    assert samples["process_resource_usage", "api", "api-1", "cpu_percent"] == 12.5
+    assert ("process_resource_usage", "api", "api-1", "write_bytes_per_second") not in samples
+    assert samples["grpc_request_duration_seconds_count", "blackhole.v1.Status", "Get", "OK"] == 1
+    assert samples["blackhole_agent_info", "1.2.3"] == 1
+    assert samples["blackhole_agent_resident_memory_bytes",] > 1 << 20
+
+
+def test_closing_frees_the_port(endpoint, metrics):
+    port = endpoint.start()
+    second = Endpoint(f"127.0.0.1:{port}", metrics, list, "1")
+    with pytest.raises(BlackholeError, match=rf"cannot serve metrics at 127\.0\.0\.1:{port}: Address already in use"):
+        second.start()
+    endpoint.close()
+    assert second.start() == port
+    second.close()
+    with socket.socket() as free:
+        free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        free.bind(("127.0.0.1", port))
+
+
+@pytest.mark.parametrize(
+    ("listen", "parsed"),
+    [
+        ("127.0.0.1:9090", ("127.0.0.1", 9090)),
+        ("localhost:9", ("127.0.0.1", 9)),
+        ("[::1]:9090", ("::1", 9090)),
+        ("127.1.2.3:80", ("127.1.2.3", 80)),
+    ],
+)
+def test_loopback_addresses(listen, parsed):
+    assert parse_listen(listen) == parsed
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:9090", "10.0.0.1:9090", "[::]:9090"])
+def test_any_other_address_is_refused(listen):
+    with pytest.raises(UsageError, match="only this machine may reach them"):
+        parse_listen(listen)
+
+
+@pytest.mark.parametrize(
+    "listen", ["", "9090", "127.0.0.1", "127.0.0.1:x", "example.org:1", "127.0.0.1:70000", ":9090"]
+)
+def test_what_is_no_address_is_refused(listen):
+    with pytest.raises(UsageError, match=r"for example 127\.0\.0\.1:9090"):
+        parse_listen(listen)
+
+
+def test_names_follow_the_rules_of_prometheus():
+    for name, described in EXPORTED.items():
+        assert re.fullmatch("[a-z][a-z_]*[a-z]", name)
+        assert name.endswith("_total") == (described.kind == "counter")
+        assert described.help.endswith(".")
+    assert all(metric in EXPORTED["process_resource_usage"].help for metric in METRICS)
+
+
+def test_the_library_is_imported_only_for_an_endpoint():
+    import subprocess
+    import sys
+
+    code = "import sys, bhtui.agent.rooms.metrics.prometheus; sys.exit('prometheus_client' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[4], check=False).returncode == 0

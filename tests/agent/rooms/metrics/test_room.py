@@ -1,0 +1,123 @@
+import asyncio
+import math
+import os
+import subprocess
+import sys
+
+import pytest
+
+from bhtui.agent.rooms.metrics import room as under_test
+from bhtui.agent.rooms.metrics.model import METRICS
+from bhtui.agent.rooms.metrics.room import Metrics
+from bhtui.core.errors import NotFound, UsageError
+from tests.waiting import eventually
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """A second is a hundredth."""
+    monkeypatch.setattr(under_test, "PERIOD", 0.01)
+
+
+@pytest.fixture
+async def metrics(tmp_path, quick):
+    room = Metrics(tmp_path, limit_of=lambda instance, metric: 64.0 if metric == "memory_bytes" else None)
+    room.start()
+    yield room
+    await room.close()
+
+
+@pytest.fixture
+def sleeper():
+    process = subprocess.Popen(["sleep", "60"])
+    yield process
+    process.kill()
+    process.wait(30)
+
+
+async def test_an_instance_is_sampled_from_track_to_forget(metrics, sleeper):
+    assert metrics.of("api-1") is None
+    metrics.track("api-1", sleeper.pid)
+    await eventually(lambda: (found := metrics.of("api-1")) and found.cpu_percent is not None)
+    found = metrics.of("api-1")
+    assert found.memory_bytes > 0 and found.threads == 1 and found.fds >= 3
+    metrics.forget("api-1")
+    assert metrics.of("api-1") is None
+    ticks = metrics.pace.ticks
+    await eventually(lambda: metrics.pace.ticks > ticks + 3)
+    assert metrics.of("api-1") is None
+    memory = metrics.series(["api"], ["memory_bytes"], 0, 0, 0)[0]
+    assert (memory.service, memory.instance, memory.metric, memory.limit) == ("api", "api-1", "memory_bytes", 64.0)
+    assert len(memory.times_ns) == len(memory.values)
+    assert memory.values[-1] != memory.values[-1]  # the gap after it was forgotten
+    assert any(value > 0 for value in memory.values)
+
+
+async def test_an_instance_that_ended_leaves_a_gap_and_nothing_else(metrics, sleeper):
+    metrics.track("api-1", sleeper.pid)
+    await eventually(lambda: metrics.of("api-1"))
+    sleeper.kill()
+    sleeper.wait(30)
+    await eventually(lambda: metrics.of("api-1") is None)
+    metrics.track("api-1", os.getpid())
+    await eventually(lambda: metrics.of("api-1"))
+
+
+async def test_series_are_chosen_by_name_and_metric(metrics):
+    for name in ("api-1", "api-2", "db-1"):
+        metrics.track(name, os.getpid())
+    await eventually(lambda: len(metrics.latest) == 3)
+
+    def chosen(names=(), wanted=()):
+        return [(one.instance, one.metric) for one in metrics.series(names, wanted, 0, 0, 0)]
+
+    assert chosen(["api", "db-1"], ["fds"]) == [("api-1", "fds"), ("api-2", "fds"), ("db-1", "fds")]
+    assert chosen(["host"]) == [("host", "cpu_percent"), ("host", "memory_bytes")]
+    assert len(chosen()) == 3 * len(METRICS) + 2
+    with pytest.raises(NotFound, match=r"cannot show webb: .*there are api, api-1, api-2, db, db-1, host"):
+        chosen(["webb"])
+    with pytest.raises(UsageError, match="there are cpu_percent"):
+        chosen([], ["speed"])
+    with pytest.raises(UsageError):
+        metrics.series((), (), 0, 0, -1)
+
+
+async def test_the_host_is_measured(metrics):
+    early = metrics.host_status(5)
+    assert early.time_ns == 5 and early.memory_total_bytes > early.memory_used_bytes > 0
+    await eventually(lambda: metrics.host_status(0).cpu_percent is not None)
+    now = metrics.host_status(7, last_backup_ns=3)
+    assert 0 <= now.cpu_percent <= 100
+    assert now.hostname == os.uname().nodename and now.os and now.cpus >= 1
+    assert 0 < now.disk_used_percent <= 100 and now.uptime_seconds > 0 and now.last_backup_ns == 3
+    host = metrics.series(["host"], ["memory_bytes"], 0, 0, 0)[0]
+    assert not math.isnan(host.values[-1])
+
+
+async def test_ticks_that_come_too_late_are_left_out_and_counted(metrics, monkeypatch):
+    await eventually(lambda: metrics.pace.ticks > 2)
+    measure, slow = metrics._measure, asyncio.Event()
+
+    def once_slow(*args):
+        if not slow.is_set():
+            slow.set()
+            subprocess.run([sys.executable, "-c", "import time; time.sleep(0.1)"], check=True)
+        return measure(*args)
+
+    monkeypatch.setattr(metrics, "_measure", once_slow)
+    await eventually(lambda: metrics.pace.missed > 5)
+    ticks = metrics.pace.ticks
+    await eventually(lambda: metrics.pace.ticks > ticks + 2)
+
+
+async def test_closing_leaves_nothing_open(tmp_path, quick, sleeper):
+    before = len(os.listdir("/proc/self/fd"))
+    room = Metrics(tmp_path)
+    room.start()
+    room.track("api-1", sleeper.pid)
+    room.track("api-2", sleeper.pid)
+    await eventually(lambda: len(room.latest) == 2)
+    room.forget("api-2")
+    await room.close()
+    assert len(os.listdir("/proc/self/fd")) == before
+    await Metrics(tmp_path).close()
