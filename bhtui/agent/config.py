@@ -7,11 +7,12 @@ was edited meanwhile changes nothing until somebody asks for it.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from bhtui import config
-from bhtui.agent.events import EventLog
+from bhtui.agent.events.log import EventLog
 from bhtui.agent.store import Store
 from bhtui.core.errors import BlackholeError, ConfigError, NotFound
 from bhtui.core.event import EventKind
@@ -39,6 +40,8 @@ class ConfigInForce:
         self.path = path
         self.text = ConfigText("", str(path))
         self.spec = Spec()
+        self.adopted: list[Callable[[Spec], None]] = []
+        """Called with each configuration that is put in force."""
         self.error = ""
         """Why the file on the disk is not in force; empty when nothing is wrong with it."""
 
@@ -75,6 +78,8 @@ class ConfigInForce:
         if not same:
             message = f"{text.path} is in force: {len(spec.services)} services"
             self._events.append(EventKind.CONFIG_LOADED, text.path, message, {"digest": spec.digest})
+        for tell in self.adopted:
+            tell(spec)
 
     def _refused(self, error: BlackholeError) -> None:
         self.error = str(error)

@@ -16,6 +16,7 @@ class EventKind(StrEnum):
     AGENT_STARTED = "agent.started"
     AGENT_STOPPED = "agent.stopped"
     KEEPER_REPLACED = "keeper.replaced"
+    EMERGENCY_STOP = "keeper.emergency"  # everything was killed past the agent
     CONFIG_LOADED = "config.loaded"
     CONFIG_REFUSED = "config.refused"
     STATE_CHANGED = "instance.state"

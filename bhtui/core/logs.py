@@ -1,57 +1,61 @@
-"""Captured output: its lines and what can be asked of them."""
+"""Captured output: its lines, what can be asked of them, and what is answered."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+LEVELS = ("trace", "debug", "info", "warning", "error", "fatal")
+"""From the least to the most serious."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class LogLine:
-    """One captured line. `level` is one of LEVELS, or empty where none is recognised."""
+    """One line of one instance. Never changed once made; it is not frozen because that doubles the time to make one."""
 
     time_ns: int
+    """When it was complete, Unix nanoseconds."""
     service: str
     instance: str
     stream: str
     """`stdout` or `stderr`."""
     level: str
+    """One of LEVELS, or empty where none is recognised."""
     message: str
-    """As written, without the newline; bytes that are not UTF-8 are escaped as \\xNN."""
+    """Without the newline; bytes that are not UTF-8 are written as \\xNN."""
     partial: bool = False
-    """The line was cut here and goes on in the next of this instance and stream."""
-
-
-LEVELS = ("trace", "debug", "info", "warning", "error", "fatal")
-"""Lowest first."""
+    """It was cut here and goes on in the next line of this instance and stream."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogsQuery:
-    """Which lines. Times are Unix nanoseconds, 0: no bound."""
+    """Which lines to read. All conditions must hold."""
 
     names: tuple[str, ...] = ()
-    """Services or instances; none: all. `agent` is the agent's own log."""
+    """Services or instances; none: every service. `agent` is the agent's own log."""
     since_ns: int = 0
+    """Lines at or after this time; 0: no bound."""
     until_ns: int = 0
+    """Lines before this time; 0: no bound."""
     tail: int = 0
     """Only the newest so many that match; 0: all."""
     follow: bool = False
     grep: str = ""
-    """Python regular expression searched in the message."""
+    """Python regular expression searched in the message. Only `.` and its like match a byte that is not UTF-8."""
     ignore_case: bool = False
     invert: bool = False
+    """Only lines in which grep is not found."""
     level: str = ""
-    """Lowest level shown; empty: all, also lines without a known level."""
+    """The lowest level shown; lines without a level are then left out."""
 
 
 @dataclass(frozen=True, slots=True)
 class LogBatch:
-    """Some lines of an answer, in time order."""
+    """Some lines in time order."""
 
     lines: tuple[LogLine, ...] = ()
     scanned: int = 0
-    """Lines read so far, matched or not."""
+    """Lines looked at so far by this read, matched or not."""
     dropped: int = 0
-    """Lines that were lost for this reader since the last batch."""
+    """At least so many lines were removed by rotation before this read reached them."""
     caught_up: bool = False
-    """Everything that was there at the question has been sent."""
+    """Everything that was there when the read began has been given; what comes after this batch is new."""

@@ -1,1 +1,12 @@
 """The API as the agent serves it: decode, ask the room or begin an operation, encode. One file per proto file."""
+
+from .agent import Agent
+from .backup import Backup
+from .config import Config
+from .events import Events
+from .logs import Logs
+from .metrics import Metrics
+from .operations import Operations
+from .status import Status
+
+__all__ = ["Agent", "Backup", "Config", "Events", "Logs", "Metrics", "Operations", "Status"]

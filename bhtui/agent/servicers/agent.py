@@ -11,13 +11,13 @@ from .guard import Context
 
 
 class Agent(AgentServicer):
-    """`info`, `shutdown(keep_services)` and `upgrade(bundle folder)` are the wiring's: they concern all rooms."""
+    """`info`, `shutdown(keep_services)`, `upgrade(bundle folder, python)` are the wiring's: they concern all rooms."""
 
     def __init__(
         self,
         info: Callable[[], pb.AgentInfo],
         shutdown: Callable[[bool], Awaitable[None]],
-        upgrade: Callable[[str], Awaitable[str]],
+        upgrade: Callable[[str, str], Awaitable[str]],
     ) -> None:
         self._info = info
         self._shutdown = shutdown
@@ -31,4 +31,4 @@ class Agent(AgentServicer):
         return pb.ShutdownResponse()
 
     async def Upgrade(self, request: pb.UpgradeRequest, context: Context) -> pb.UpgradeResponse:
-        return pb.UpgradeResponse(version=await self._upgrade(request.bundle_dir))
+        return pb.UpgradeResponse(version=await self._upgrade(request.bundle_dir, request.python))

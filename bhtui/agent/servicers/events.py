@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from bhtui.agent.events import EventLog
+from bhtui.agent.events.log import EventLog
 from bhtui.rpc.blackhole.v1 import events_pb2 as pb
 from bhtui.rpc.blackhole.v1.events_pb2_grpc import EventsServicer
 from bhtui.rpc.convert.events import batch_to_message

@@ -22,7 +22,7 @@ Observe = Callable[[str, str, str, float], None]
 Context = ServicerContext[Any, Any]
 
 
-class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+class Guard(grpc.aio.ServerInterceptor):
     """Wraps the handlers of all servicers, so that those hold nothing but their own few lines."""
 
     def __init__(self, observe: Observe) -> None:
@@ -35,13 +35,10 @@ class Guard(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         method = handler_call_details.method
         metadata = dict(handler_call_details.invocation_metadata or ())
         call = _Call(method, method in ACCESS and role_of(metadata) >= ACCESS[method], self._observe)
+        codec = handler.request_deserializer, handler.response_serializer
         if handler.response_streaming:
-            wrapped = call.stream(handler.unary_stream)
-            make = grpc.unary_stream_rpc_method_handler
-        else:
-            wrapped = call.unary(handler.unary_unary)
-            make = grpc.unary_unary_rpc_method_handler
-        return make(wrapped, handler.request_deserializer, handler.response_serializer)
+            return grpc.unary_stream_rpc_method_handler(call.stream(handler.unary_stream), *codec)
+        return grpc.unary_unary_rpc_method_handler(call.unary(handler.unary_unary), *codec)
 
 
 class _Call:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import AsyncIterator, Callable
 
 from bhtui.agent.journal.runner import Runner
-from bhtui.core.errors import UsageError
+from bhtui.core.errors import NotFound, UsageError
 from bhtui.core.operation import Actor, Plan
 from bhtui.core.request import Request
 from bhtui.rpc.blackhole.v1 import operations_pb2 as pb
@@ -39,8 +40,9 @@ class Operations(OperationsServicer):
     async def Begin(self, request: pb.OperationRequest, context: Context) -> pb.Operation:
         if not ID.fullmatch(request.id):
             raise UsageError("cannot begin the operation: its id is not 32 hexadecimal digits")
-        if known := self._runner.find(request.id):
-            return operation_to_message(known)
+        # Before planning: what was begun under this id may have made the same request impossible by now.
+        with contextlib.suppress(NotFound):
+            return operation_to_message(self._runner.get(request.id))
         plan = self._plan(request_from_message(request))
         actor = actor_from_message(request.actor) if request.actor.name else Actor("unknown")
         return operation_to_message(await self._runner.begin(request.id, plan, actor, request.reason))

@@ -6,9 +6,10 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
-from bhtui.agent.events import EventLog
+from bhtui.agent.events.log import EventLog
+from bhtui.agent.rooms.supervisor.room import Supervisor
 from bhtui.core.status import HostStatus, InstanceStatus
 from bhtui.rpc.blackhole.v1 import status_pb2 as pb
 from bhtui.rpc.blackhole.v1.status_pb2_grpc import StatusServicer
@@ -20,35 +21,26 @@ SHORTEST_INTERVAL = 0.05
 """Seconds between snapshots at the least: many events at once are one snapshot."""
 
 
-class Seen(Protocol):
-    """What is asked of the rooms."""
-
-    def status(self, names: Iterable[str] = ()) -> list[InstanceStatus]: ...
-
-    async def check_health(self, names: Iterable[str] = ()) -> None: ...
-
-
 class Status(StatusServicer):
     """`host` says how the host is; `open_operations` names the operations that have not ended."""
 
     def __init__(
         self,
-        seen: Seen,
+        supervisor: Supervisor,
         host: Callable[[int], HostStatus],
         events: EventLog,
         open_operations: Callable[[], list[str]],
     ) -> None:
-        self._seen = seen
+        self._supervisor = supervisor
         self._host = host
         self._events = events
         self._open_operations = open_operations
 
     async def Get(self, request: pb.StatusRequest, context: Context) -> pb.Snapshot:
-        return self._snapshot(self._seen.status(request.names), full=True)
+        return self._snapshot(self._supervisor.status(request.names), full=True)
 
     async def CheckHealth(self, request: pb.StatusRequest, context: Context) -> pb.Snapshot:
-        await self._seen.check_health(request.names)
-        return self._snapshot(self._seen.status(request.names), full=True)
+        return self._snapshot(await self._supervisor.check(request.names), full=True)
 
     async def Watch(
         self,
@@ -60,7 +52,7 @@ class Status(StatusServicer):
         full = True
         while True:
             event = self._events.changed()
-            now = {status.instance: status for status in self._seen.status(request.names)}
+            now = {status.instance: status for status in self._supervisor.status(request.names)}
             yield self._snapshot(
                 [status for name, status in now.items() if full or not _same(before.get(name), status)],
                 removed=[name for name in before if name not in now],
@@ -84,7 +76,7 @@ class Status(StatusServicer):
     async def quick(self, question: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The quick road: the objects that a client would make of Get's answer."""
         host = self._host(time.time_ns()).hostname
-        return [instance_to_json(status, host) for status in self._seen.status(question.get("names", ()))]
+        return [instance_to_json(status, host) for status in self._supervisor.status(question.get("names", ()))]
 
 
 def _same(before: InstanceStatus | None, now: InstanceStatus) -> bool:

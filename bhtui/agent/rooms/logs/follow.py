@@ -14,9 +14,10 @@ from collections.abc import Callable, Sequence
 from operator import attrgetter
 from pathlib import Path
 
+from bhtui.core.logs import LogLine
+
 from . import files
 from .files import BLOCK, LogFile, Survey
-from .model import LogLine
 from .query import Matcher
 from .scan import Scanner
 

@@ -13,9 +13,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from operator import attrgetter
 
+from bhtui.core.logs import LogLine
+
 from . import cri, files
 from .files import BLOCK, LogFile
-from .model import LogLine
 from .query import Matcher
 from .scan import Scanner
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from .model import LEVELS
+from bhtui.core.logs import LEVELS
 
 _WORDS = {
     "trace": "trace trc verbose finest",

@@ -12,9 +12,9 @@ import re
 from collections.abc import Iterator
 
 from bhtui.core.errors import UsageError
+from bhtui.core.logs import LEVELS, LogsQuery
 
 from . import levels
-from .model import LEVELS, LogsQuery
 
 MAX_TAIL = 100_000
 _SHORTEST_LITERAL = 2

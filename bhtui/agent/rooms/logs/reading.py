@@ -12,10 +12,11 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from bhtui.core.logs import LogBatch, LogLine, LogsQuery
+
 from . import files, history
 from .follow import Follower, Merger
 from .history import Run
-from .model import Batch, LogLine, LogsQuery
 from .query import Matcher
 
 BATCH_LINES = 500
@@ -46,7 +47,7 @@ class Reading:
         self._is_caught_up = self._was_told = self._is_idle = False
         self._lock = threading.Lock()
 
-    def next(self) -> Batch | None:
+    def next(self) -> LogBatch | None:
         """The next batch; None when nothing new has come: ask again after a while. Raises OSError."""
         with self._lock:
             deadline = time.monotonic() + STEP_SECONDS
@@ -63,7 +64,7 @@ class Reading:
     def _must_tell(self) -> bool:
         return self._is_caught_up and not self._was_told
 
-    def _batch(self) -> Batch | None:
+    def _batch(self) -> LogBatch | None:
         lines: list[LogLine] = []
         size = 0
         while self._ready and len(lines) < BATCH_LINES and size < BATCH_CHARACTERS:
@@ -76,7 +77,7 @@ class Reading:
         lost, self._lost = self._lost, 0
         if self._is_idle and not (lines or lost or tell):
             return None
-        return Batch(tuple(lines), self._scanned, lost, tell)
+        return LogBatch(tuple(lines), self._scanned, lost, tell)
 
     def close(self) -> None:
         """Closes every file."""

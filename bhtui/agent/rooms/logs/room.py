@@ -10,9 +10,9 @@ from contextlib import aclosing
 from pathlib import Path
 
 from bhtui.core.errors import BlackholeError, NotFound
+from bhtui.core.logs import LogBatch, LogLine, LogsQuery
 
 from .files import active_name
-from .model import Batch, LogLine, LogsQuery
 from .reading import Reading, Source
 
 AGENT = "agent"
@@ -36,7 +36,7 @@ class Logs:
         self._is_closed = True
         self._pool.shutdown(wait=True)
 
-    async def read(self, query: LogsQuery) -> AsyncGenerator[Batch, None]:
+    async def read(self, query: LogsQuery) -> AsyncGenerator[LogBatch, None]:
         """The lines a query asks for, in batches, merged by time; with `follow` it never ends by itself.
 
         Batches without lines tell how far a search has come. Raises UsageError, NotFound, and BlackholeError when a

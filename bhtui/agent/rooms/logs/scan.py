@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bhtui.core.logs import LogLine
+
 from . import cri, levels
 from .files import JOIN_LIMIT, may_have_parts
-from .model import LogLine
 from .query import Matcher
 
 

@@ -132,16 +132,20 @@ class UpgradeRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     BUNDLE_DIR_FIELD_NUMBER: _builtins.int
+    PYTHON_FIELD_NUMBER: _builtins.int
     bundle_dir: _builtins.str
-    """Folder of the placed bundle below the agent's state folder."""
+    """Folder of the placed bundle below the agent's state folder; empty: the installation that the agent runs from."""
+    python: _builtins.str
+    """The interpreter to run it with; empty: the one that runs the agent now."""
     def __init__(
         self,
         *,
         bundle_dir: _builtins.str = ...,
+        python: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_dir", b"bundle_dir"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bundle_dir", b"bundle_dir", "python", b"python"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,7 +1,7 @@
 from dataclasses import dataclass, field
 
 from bhtui.agent.rooms.logs.follow import MAX_HELD, REORDER_NS, Merger
-from bhtui.agent.rooms.logs.model import LogLine
+from bhtui.core.logs import LogLine
 
 
 def made(*times):

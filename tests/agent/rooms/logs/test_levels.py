@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bhtui.agent.rooms.logs.levels import detect, rank
-from bhtui.agent.rooms.logs.model import LEVELS
+from bhtui.core.logs import LEVELS
 
 LINES = {
     # JSON: zap, logrus, slog, structlog, bunyan and pino, syslog numbers

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from bhtui.agent.rooms.logs.model import LogsQuery
 from bhtui.agent.rooms.logs.query import Matcher, check, literals
 from bhtui.agent.rooms.logs.scan import Scanner
 from bhtui.core.errors import UsageError
+from bhtui.core.logs import LogsQuery
 from tests.agent.rooms.logs.logmaker import START, line
 
 patterns = st.text("abAB. *+?|()[]^$\\dwsSbx{}12=:-é", max_size=10)

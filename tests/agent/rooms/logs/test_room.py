@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bhtui.agent.rooms.logs.model import LogsQuery
 from bhtui.agent.rooms.logs.reading import BATCH_LINES
 from bhtui.agent.rooms.logs.room import Logs
 from bhtui.core.errors import BlackholeError, NotFound, UsageError
+from bhtui.core.logs import LogsQuery
 from tests.agent.rooms.logs.logmaker import START, Writer, line
 
 SECOND = 1_000_000_000

@@ -1,0 +1,50 @@
+"""`python -m bhtui.agent`: the agent of this user on this host, in the foreground. The keeper starts it."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import sys
+from pathlib import Path
+
+from bhtui.agent import wiring
+from bhtui.core.errors import BlackholeError, Refused
+from bhtui.core.paths import Paths, resolve
+
+
+def main() -> int:
+    """Runs until it is told to end; the exit code of core.errors."""
+    os.umask(0o077)
+    # Its time stamps are the keeper's, which captures what is printed here.
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    try:
+        paths = resolve(os.environ, os.getuid(), Path.home())
+        _prepare(paths)
+        asyncio.run(wiring.run(paths))
+    except BlackholeError as error:
+        logging.getLogger(__name__).error("%s", error)
+        return error.exit_code
+    return 0
+
+
+def _prepare(paths: Paths) -> None:
+    """Makes the folders, and sees to it that this is the only agent here. Raises Refused, BlackholeError."""
+    try:
+        for folder in (paths.run, paths.state, paths.logs):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        paths.run.chmod(0o700)
+        lock = os.open(paths.run / "agent.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise BlackholeError(
+            f"cannot use {error.filename}: {error.strerror}; make it writable for this user"
+        ) from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # held for as long as this process lives
+    except BlockingIOError:
+        raise Refused(f"cannot start another agent in {paths.run}: one runs there already") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""The Prometheus endpoint, as the configuration in force wants it: opened, moved, closed while the agent runs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+
+import bhtui
+from bhtui.agent.events.log import EventLog
+from bhtui.agent.rooms.metrics.prometheus import Endpoint
+from bhtui.agent.rooms.metrics.room import Metrics
+from bhtui.core.errors import BlackholeError
+from bhtui.core.event import EventKind
+from bhtui.core.spec import Spec
+from bhtui.core.status import InstanceStatus
+
+log = logging.getLogger(__name__)
+
+
+class Endpoints:
+    """At most one endpoint at a time."""
+
+    def __init__(self, metrics: Metrics, status: Callable[[], Sequence[InstanceStatus]], events: EventLog) -> None:
+        self._metrics, self._status, self._events = metrics, status, events
+        self._listen = ""
+        self._open: Endpoint | None = None
+
+    def follow(self, spec: Spec) -> None:
+        """Serves where this configuration says; one that cannot be opened is told and stays closed."""
+        if spec.metrics.listen == self._listen:
+            return
+        self.close()
+        self._listen = spec.metrics.listen
+        if not self._listen:
+            return
+        try:
+            endpoint = Endpoint(self._listen, self._metrics, self._status, bhtui.__version__)
+            endpoint.start()
+            self._open = endpoint
+        except BlackholeError as error:
+            log.error("%s", error)
+            self._events.append(EventKind.CONFIG_REFUSED, "metrics.listen", str(error))
+
+    def observe_request(self, service: str, method: str, status: str, seconds: float) -> None:
+        """Counts a call to the agent, where somebody may ask for it."""
+        if self._open:
+            self._open.observe_request(service, method, status, seconds)
+
+    def close(self) -> None:
+        """Closes the port, if there is one."""
+        if self._open:
+            self._open.close()
+            self._open = None

@@ -1,0 +1,288 @@
+"""Puts the agent together: the only file that knows all rooms. `run` is the whole life of one agent.
+
+Things are made in the order in which they need each other, each with the reason for its place; an AsyncExitStack ends
+them in reverse.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+import uuid
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import grpc.aio
+
+import bhtui
+from bhtui.agent import identity, servicers
+from bhtui.agent.config import ConfigInForce
+from bhtui.agent.ending import Ending
+from bhtui.agent.endpoints import Endpoints
+from bhtui.agent.events.log import EventLog
+from bhtui.agent.frontdoor import FrontDoor
+from bhtui.agent.journal.runner import Runner
+from bhtui.agent.keeper import Exit, Keeper, Launch, Listener, Replaced
+from bhtui.agent.rooms.backup.room import Backup
+from bhtui.agent.rooms.health.room import HealthRoom
+from bhtui.agent.rooms.limits.room import Limits
+from bhtui.agent.rooms.logs.room import Logs
+from bhtui.agent.rooms.metrics.room import Metrics
+from bhtui.agent.rooms.supervisor.room import Supervisor
+from bhtui.agent.servicers.guard import Guard
+from bhtui.agent.store import Store
+from bhtui.agent.upkeep import upkeep
+from bhtui.core.errors import BlackholeError
+from bhtui.core.event import EventKind
+from bhtui.core.operation import AGENT
+from bhtui.core.paths import Paths
+from bhtui.core.request import StopRequest
+from bhtui.core.spec import Spec
+from bhtui.rpc import options
+from bhtui.rpc.blackhole.v1 import (
+    agent_pb2,
+    agent_pb2_grpc,
+    backup_pb2_grpc,
+    config_pb2_grpc,
+    events_pb2_grpc,
+    logs_pb2_grpc,
+    metrics_pb2_grpc,
+    operations_pb2_grpc,
+    status_pb2_grpc,
+)
+
+log = logging.getLogger(__name__)
+
+STOP_SECONDS = 120.0
+"""How long the services may take to stop when the host or somebody ends the agent."""
+GRPC_GRACE = 1.0
+"""Seconds that calls under way have at the end."""
+
+
+async def run(paths: Paths) -> None:
+    """From the first file opened to the last one closed. Raises BlackholeError when it cannot begin."""
+    begun = time.monotonic()
+    ending = Ending()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ending.tell, signal.Signals(number).name)
+    async with AsyncExitStack() as stack:
+        agent = await _assemble(paths, ending, stack, begun)
+        agent.events.append(EventKind.AGENT_STARTED, message=f"agent {bhtui.__version__} runs, process {os.getpid()}")
+        log.info("the agent runs after %.0f ms", (time.monotonic() - begun) * 1000)
+        await ending.wait()
+        log.info("the agent ends: %s", ending.why)
+        agent.events.append(EventKind.AGENT_STOPPED, message=f"the agent ends: {ending.why}")
+        if ending.services:
+            await agent.stop_services("the agent is being stopped")
+            # The keeper ends this process too, but only after it has answered.
+            stack.push_async_callback(agent.end_keeper)
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """The parts that questions about the whole agent need."""
+
+    paths: Paths
+    ending: Ending
+    events: EventLog
+    config: ConfigInForce
+    keeper: Keeper
+    limits: Limits
+    supervisor: Supervisor
+    runner: Runner
+    begun: float
+
+    def info(self) -> agent_pb2.AgentInfo:
+        """Who answers here."""
+        return agent_pb2.AgentInfo(
+            agent_pid=os.getpid(),
+            keeper_pid=self.keeper.pid,
+            version=bhtui.__version__,
+            bundle=identity.bundle_of(self.paths),
+            uptime_seconds=time.monotonic() - self.begun,
+            hostname=socket.gethostname(),
+            boot_id=self.keeper.boot_id,
+            config_path=self.config.text.path,
+            run_dir=str(self.paths.run),
+            state_dir=str(self.paths.state),
+            log_dir=str(self.paths.logs),
+            last_seq=self.events.last_seq,
+            limits=self.limits.held_by,
+            config_error=self.config.error,
+        )
+
+    async def stop_services(self, reason: str) -> None:
+        """Stops everything in reverse order, and remembers what was up for the next agent. Waits STOP_SECONDS."""
+        before = self.supervisor.picture
+        plan = self.supervisor.plan(StopRequest(force=True))
+        if plan.steps:
+            operation = await self.runner.begin(uuid.uuid4().hex, plan, AGENT, reason)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STOP_SECONDS):
+                    async for seen in self.runner.watch(operation.id):
+                        log.info("stopping the services: %s", seen.state)
+        self.supervisor.remember_up(before)
+
+    async def end_keeper(self) -> None:
+        """Ends the keeper with whatever still runs, and with that this process."""
+        try:
+            await self.keeper.shutdown(force=True)
+        except BlackholeError as error:
+            log.warning("the keeper did not end: %s", error)
+
+    async def shutdown(self, keep_services: bool) -> None:
+        """Answers first, then ends."""
+        if keep_services:
+            await self.keeper.agent("stop")
+            return
+        await self.stop_services("asked to stop the agent")
+        self.ending.tell("asked to end with its services", services=True)
+
+    async def upgrade(self, bundle_dir: str, python: str) -> str:
+        """Lets keeper and agent go on as another version; services are not touched. Raises Refused, KeeperError."""
+        new = identity.program(bundle_dir, python, self.paths)
+        return await self.keeper.upgrade(new.keeper_argv, new.env, agent_argv=new.agent_argv, agent_env=new.env)
+
+
+async def _assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: float) -> Assembled:
+    # First, so that everything after it can remember and tell.
+    store = Store(paths.database)
+    stack.callback(store.close)
+    events = EventLog(store)
+    await stack.enter_async_context(_task(upkeep(store, events), "upkeep"))
+
+    # Before the rooms, which are made of it.
+    config = ConfigInForce(store, events, paths.config)
+    config.load()
+
+    # Rooms that need no other room.
+    limits = Limits(paths.run)
+    stack.callback(limits.close)
+    health = HealthRoom()
+    stack.push_async_callback(health.close)
+    logs = Logs(paths.logs, lambda: _names(config))
+    stack.callback(logs.close)
+    metrics = Metrics(paths.state, limits.groups, lambda instance, metric: _limit_of(config.spec, instance, metric))
+    stack.push_async_callback(metrics.close)
+    backup = Backup(lambda: config.spec)
+    stack.callback(backup.close)
+
+    # The keeper tells of exits from the moment it is reached; what comes before the supervisor is there, it asks for.
+    told = _Told(events, ending)
+    keeper = await Keeper.connect(
+        paths.run,
+        launch=Launch(paths.logs, (sys.executable, "-m", "bhtui.agent")),
+        listener=Listener(told.exited, told.replaced, told.terminate, told.emergency),
+    )
+    stack.push_async_callback(keeper.close)
+    supervisor = Supervisor(config, keeper, health, limits, metrics, events, store, paths.logs)
+    stack.push_async_callback(supervisor.close)
+    told.supervisor = supervisor
+
+    # What runs is taken over before open operations go on: their steps ask what is.
+    await supervisor.adopt()
+    limits.sweep(set(supervisor.picture))
+    kinds = {kind.name: kind for kind in supervisor.step_kinds()}
+    runner = Runner(store, kinds, events, time.time_ns)
+    stack.push_async_callback(runner.close)
+    await runner.recover()
+    metrics.start()
+
+    # Last, so that whoever comes in finds everything settled.
+    agent = Assembled(paths, ending, events, config, keeper, limits, supervisor, runner, begun)
+    await _serve(agent, logs, metrics, backup, stack)
+    return agent
+
+
+async def _serve(agent: Assembled, logs: Logs, metrics: Metrics, backup: Backup, stack: AsyncExitStack) -> None:
+    endpoint = Endpoints(metrics, agent.supervisor.status, agent.events)
+    endpoint.follow(agent.config.spec)
+    agent.config.adopted.append(endpoint.follow)
+    stack.callback(endpoint.close)
+    server = grpc.aio.server(interceptors=[Guard(endpoint.observe_request)], options=options.SERVER)
+    status = servicers.Status(
+        agent.supervisor, metrics.host_status, agent.events, lambda: [o.id for o in agent.runner.list(open_only=True)]
+    )
+    agent_pb2_grpc.add_AgentServicer_to_server(servicers.Agent(agent.info, agent.shutdown, agent.upgrade), server)
+    backup_pb2_grpc.add_BackupServicer_to_server(servicers.Backup(backup), server)
+    config_pb2_grpc.add_ConfigServicer_to_server(servicers.Config(agent.config), server)
+    events_pb2_grpc.add_EventsServicer_to_server(servicers.Events(agent.events), server)
+    logs_pb2_grpc.add_LogsServicer_to_server(servicers.Logs(logs), server)
+    metrics_pb2_grpc.add_MetricsServicer_to_server(servicers.Metrics(metrics), server)
+    operations = servicers.Operations(agent.runner, agent.supervisor.plan)
+    operations_pb2_grpc.add_OperationsServicer_to_server(operations, server)
+    status_pb2_grpc.add_StatusServicer_to_server(status, server)
+    agent.paths.grpc_socket.unlink(missing_ok=True)
+    server.add_insecure_port(f"unix:{agent.paths.grpc_socket}")
+    await server.start()
+    stack.push_async_callback(server.stop, GRPC_GRACE)
+    door = FrontDoor(agent.paths.agent_socket, agent.paths.grpc_socket, {"status": status.quick})
+    await door.open()
+    stack.push_async_callback(door.close)
+
+
+class _Told:
+    """What the keeper tells, handed to whom it concerns."""
+
+    def __init__(self, events: EventLog, ending: Ending) -> None:
+        self._events, self._ending = events, ending
+        self.supervisor: Supervisor | None = None
+
+    def exited(self, ended: Exit) -> None:
+        if self.supervisor:
+            self.supervisor.on_exit(ended)
+
+    def replaced(self, change: Replaced) -> None:
+        message = f"the keeper died; process {change.new_pid} has taken over {len(change.adopted)} processes"
+        data = {"old_pid": change.old_pid, "new_pid": change.new_pid, "lost": dict(change.lost)}
+        self._events.append(EventKind.KEEPER_REPLACED, message=message, data=data)
+
+    def terminate(self) -> None:
+        self._ending.tell("this host is going down, or somebody ended the keeper", services=True)
+
+    def emergency(self, uid: int, pid: int) -> None:
+        self._events.append(EventKind.EMERGENCY_STOP, message=f"everything was killed by user {uid}, process {pid}")
+        if self.supervisor:
+            self.supervisor.on_emergency()
+
+
+def _limit_of(spec: Spec, instance: str, metric: str) -> float | None:
+    """The declared limit of a metric, in its unit."""
+    service = spec.services.get(instance.rpartition("-")[0])
+    if service is None:
+        return None
+    if metric == "cpu_percent":
+        return service.limits.cpu and service.limits.cpu * 100
+    return service.limits.memory if metric == "memory_bytes" else None
+
+
+def _names(config: ConfigInForce) -> set[str]:
+    """Declared services and instances."""
+    return {name for spec in config.spec.services.values() for name in (spec.name, *spec.instance_names())}
+
+
+@contextlib.asynccontextmanager
+async def _task(work: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
+    """A task that runs as long as the agent; its failure is told in the log and does not end the agent."""
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(_tell_failure)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def _tell_failure(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()):
+        log.error("%s has failed and stays down until the agent is started again", task.get_name(), exc_info=error)
