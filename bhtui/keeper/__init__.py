@@ -9,10 +9,10 @@ Protocol
 packet is a JSON object, with file descriptors beside it (SCM_RIGHTS); larger bodies come in a memfd (see `wire`).
 
 A request has an `op` and an `id` of the client's choice. The answer has the id as `re`, and either its fields or
-`error: {stage, errno, text}`. An answer with descriptors names them, in order, in `fds`: `pidfd`, `stdout`, `stderr`
-(the latter two until the pipe has ended). A client must not read from the pipes: it holds them so that a service does
-not die of SIGPIPE with the keeper. Several clients may be connected; one that reads too slowly is dropped, and misses
-nothing because `list` has it all.
+`error: {stage, errno, text}`. An answer with descriptors names them, in order, in `fds`: `pidfd`, `stdout` and `stderr`
+until the pipe has ended, `tails` (see `capture`). A client must not read from the pipes: it holds them so that a
+service does not die of SIGPIPE with the keeper, and to hand them to the next one. Several clients may be connected; one
+that reads too slowly is dropped, and misses nothing because `list` has it all.
 
 =========== ============================================ ====================================================
 op          asks with                                    answers

@@ -7,9 +7,8 @@ import signal
 import time
 
 from bhtui.keeper import proc
-from bhtui.keeper.capture import Capture, Logs, load_pipes
+from bhtui.keeper.capture import Capture, Logs
 from bhtui.keeper.children import Children, unknown_exit
-from bhtui.keeper.logfile import LogFile
 from bhtui.keeper.loop import Loop, Timer
 from bhtui.keeper.spawn import SpawnError, Started
 
@@ -65,14 +64,11 @@ class Agent:
     def _runs(self, pid: int, pidfd: int) -> None:
         self.pid, self.pidfd, self.start = pid, pidfd, proc.start_of(pid)
 
-    def attach(self, pipes: dict[str, int]) -> LogFile:
-        """Captures its output from these pipes into the log that it returns."""
-        return self._attach({"pipes": [{"stream": stream, "fd": fd, "tail": ""} for stream, fd in pipes.items()]})
-
-    def _attach(self, state: dict[str, Any]) -> LogFile:
+    def attach(self, fds: dict[str, int]) -> Capture:
+        """Captures its output from these pipes."""
         log = self._logs.take(self._log, **LOG_BOUNDS)
-        self.capture = Capture(self._loop, self._logs, log, load_pipes(state), self._pipes_ended)
-        return log
+        self.capture = Capture(self._loop, self._logs, log, fds, self._pipes_ended)
+        return self.capture
 
     def _pipes_ended(self) -> None:
         self.capture = None
@@ -142,14 +138,14 @@ class Agent:
 
     def fds(self) -> dict[str, int]:
         """Its descriptors by what they are; none while it does not run."""
-        pipes = {pipe.stream: pipe.fd for pipe in self.capture.pipes} if self.capture else {}
+        pipes = self.capture.fds() if self.capture else {}
         return {"pidfd": self.pidfd, **pipes} if self.pid else pipes
 
     def dump(self) -> dict[str, Any]:
         """For an upgraded keeper."""
         return {
             "spec": self.spec, "wanted": self.wanted, "pid": self.pid, "start": self.start, "pidfd": self.pidfd,
-            "restarts": self.restarts, "capture": self.capture.dump() if self.capture else None,
+            "restarts": self.restarts, "capture": self.capture.fds() if self.capture else None,
         }  # fmt: skip
 
     def load(self, state: dict[str, Any]) -> None:
@@ -157,7 +153,7 @@ class Agent:
         self.spec, self.wanted, self.restarts = state["spec"], state["wanted"], state["restarts"]
         self.pid, self.start, self.pidfd = state["pid"], state["start"], state["pidfd"]
         if state["capture"]:
-            self._attach(state["capture"])
+            self.attach(state["capture"])
         found = proc.stat(self.pid) if self.pid else None
         if not self.pid:
             self.begin()

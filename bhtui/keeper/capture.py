@@ -2,6 +2,9 @@
 
 A chunk is stamped once, when it is read, and the prefix goes in by `bytes.replace`: that is what makes it fast. The
 unfinished tail of a chunk waits for its newline; a tail over `MAX_TAIL` bytes is written as a partial line (P).
+
+Tails are also in a memfd that the agent holds too, beside a flag that says whether a chunk was being moved. So whoever
+succeeds a killed keeper goes on in the middle of a line, and knows whether anything can be missing.
 """
 
 from __future__ import annotations
@@ -15,11 +18,11 @@ from bhtui.keeper.loop import DATA, Loop, Timer
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
 CHUNK = 1 << 17  # bytes read from one pipe in one turn
 PIPE_BYTES = 1 << 20  # asked of the kernel: what a service may write while the keeper is being replaced
 MAX_TAIL = 16 << 10
+SLOTS = {"stdout": 0, "stderr": 5 + MAX_TAIL}
 DRAIN_TURNS = 2 * PIPE_BYTES // CHUNK  # a grandchild that never stops writing must not hold up the exit of the process
 
 
@@ -44,10 +47,37 @@ def frame(tail: bytes, chunk: bytes, head: bytes) -> tuple[list[bytes | memoryvi
 class Pipe:
     """The read end of stdout or stderr of a process."""
 
-    __slots__ = ("fd", "stream", "tail")
+    __slots__ = ("fd", "slot", "stream", "tail")
 
-    def __init__(self, stream: str, fd: int, tail: bytes = b"") -> None:
-        self.stream, self.fd, self.tail = stream, fd, tail
+    def __init__(self, stream: str, fd: int) -> None:
+        self.stream, self.fd, self.tail = stream, fd, b""
+        self.slot = SLOTS[stream]
+
+
+class Tails:
+    """The memfd of one process. Each pipe has a slot: one byte (1 while a chunk is being moved), length, tail."""
+
+    def __init__(self, fd: int = -1) -> None:
+        self.fd = fd if fd >= 0 else os.memfd_create("tails", os.MFD_CLOEXEC)
+
+    def begin(self, slot: int) -> None:
+        """A chunk leaves the pipe now."""
+        os.pwrite(self.fd, b"\1", slot)
+
+    def settle(self, slot: int) -> None:
+        """It has arrived in the log."""
+        os.pwrite(self.fd, b"\0", slot)
+
+    def store(self, slot: int, tail: bytes) -> None:
+        """What is left of it."""
+        os.pwrite(self.fd, len(tail).to_bytes(4, "big") + tail, slot + 1)
+
+    def load(self, slot: int) -> bytes | None:
+        """What was left, or None when a chunk was on its way."""
+        head = os.pread(self.fd, 5, slot)
+        if head[:1] == b"\1":
+            return None
+        return os.pread(self.fd, min(int.from_bytes(head[1:], "big"), MAX_TAIL), slot + 5)
 
 
 class Logs:
@@ -102,11 +132,19 @@ class Logs:
 class Capture:
     """Both pipes of one process and the log file they go to. `on_end` is called once, when both have ended."""
 
-    def __init__(self, loop: Loop, logs: Logs, log: LogFile, pipes: list[Pipe], on_end: Callable[[], None]) -> None:
-        self.log, self.pipes = log, pipes
+    def __init__(self, loop: Loop, logs: Logs, log: LogFile, fds: dict[str, int], on_end: Callable[[], None]) -> None:
+        """Takes over `stdout` and `stderr`, or those of them that are left, and, from another keeper, its `tails`."""
+        self.log, self.pipes = log, [Pipe(stream, fds[stream]) for stream in SLOTS if stream in fds]
+        self.complete = "tails" in fds
         self._loop, self._logs, self._on_end = loop, logs, on_end
+        self._tails = Tails(fds.get("tails", -1))
         log.users += 1
-        for pipe in pipes:
+        for pipe in self.pipes:
+            tail = self._tails.load(pipe.slot)
+            self.complete &= tail is not None
+            pipe.tail = tail or b""
+            self._tails.store(pipe.slot, pipe.tail)
+            self._tails.settle(pipe.slot)
             os.set_blocking(pipe.fd, False)
             _widen(pipe.fd)
             loop.watch(pipe.fd, lambda pipe=pipe: self._turn(pipe), rank=DATA)  # type: ignore[misc]
@@ -117,17 +155,25 @@ class Capture:
 
     def _read(self, pipe: Pipe) -> bool | None:
         """Moves one chunk: True when there was one, False when the pipe is empty for now, None at its end."""
+        self._tails.begin(pipe.slot)
         try:
             chunk = os.read(pipe.fd, CHUNK)
         except BlockingIOError:
+            self._tails.settle(pipe.slot)
             return False
-        if not chunk:
-            return None
+        if chunk:
+            self._move(pipe, chunk)
+        self._tails.settle(pipe.slot)
+        return True if chunk else None
+
+    def _move(self, pipe: Pipe, chunk: bytes) -> None:
         head = f"{stamp(self.log.now())} {pipe.stream} F ".encode()
-        parts, size, lines, pipe.tail = frame(pipe.tail, chunk, head)
+        parts, size, lines, tail = frame(pipe.tail, chunk, head)
         if size:
             self._write(parts, size, lines)
-        return True
+        if tail or pipe.tail:
+            self._tails.store(pipe.slot, tail)
+        pipe.tail = tail
 
     def _write(self, parts: list[bytes | memoryview], size: int, lines: int) -> None:
         self.log.write(parts, size, lines)
@@ -148,8 +194,9 @@ class Capture:
     def _finish_line(self, pipe: Pipe) -> None:
         if pipe.tail:
             line = f"{stamp(self.log.now())} {pipe.stream} F ".encode() + pipe.tail + b"\n"
-            pipe.tail = b""
             self._write([line], len(line), 1)
+            pipe.tail = b""
+            self._tails.store(pipe.slot, b"")
 
     def _end(self, pipe: Pipe) -> None:
         self._finish_line(pipe)
@@ -157,18 +204,13 @@ class Capture:
         os.close(pipe.fd)
         self.pipes.remove(pipe)
         if not self.pipes:
+            os.close(self._tails.fd)
             self._logs.release(self.log)
             self._on_end()
 
-    def dump(self) -> dict[str, Any]:
-        """What an upgraded keeper needs to go on exactly here."""
-        pipes = [{"stream": pipe.stream, "fd": pipe.fd, "tail": pipe.tail.decode("latin-1")} for pipe in self.pipes]
-        return {"log": self.log.path, "pipes": pipes}
-
-
-def load_pipes(state: dict[str, Any]) -> list[Pipe]:
-    """The pipes of a dumped capture."""
-    return [Pipe(pipe["stream"], pipe["fd"], pipe["tail"].encode("latin-1")) for pipe in state["pipes"]]
+    def fds(self) -> dict[str, int]:
+        """What a successor needs to go on exactly here."""
+        return {**{pipe.stream: pipe.fd for pipe in self.pipes}, "tails": self._tails.fd}
 
 
 def _widen(fd: int) -> None:

@@ -14,7 +14,7 @@ from bhtui.keeper.capture import Logs
 from bhtui.keeper.children import Children, unknown_exit
 from bhtui.keeper.logfile import LogFile
 from bhtui.keeper.loop import Loop
-from bhtui.keeper.spawn import Launcher
+from bhtui.keeper.spawn import HANDLED, Launcher
 from bhtui.keeper.table import Entry, Table
 
 TYPE_CHECKING = False
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from bhtui.keeper.kill import Members, Report
 
-SIGNALS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 TERMINATE_GRACE_S = 90.0
 KILL_TIMEOUT_S = 5.0
 
@@ -53,7 +52,7 @@ class Keeper:
         self.stopping = False
         self.upgrading = False
         self.hold_path = os.path.join(run_dir, "hold")
-        self.loop.on_signals(SIGNALS, self._on_signal)
+        self.loop.on_signals(HANDLED, self._on_signal)
 
     def note(self, text: str) -> None:
         """A line in the keeper's own log; a traceback takes several."""

@@ -9,6 +9,7 @@ import time
 
 from bhtui import __version__
 from bhtui.keeper import PROTOCOL, kill, proc
+from bhtui.keeper.capture import SLOTS, Capture
 from bhtui.keeper.spawn import SpawnError, Started
 from bhtui.keeper.table import Entry
 from bhtui.keeper.upgrade import Upgrade
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from bhtui.keeper.server import Client
 
 PAGE = 64  # entries of one `list`: with their descriptors they must fit into the queue of a client
-ADOPTED = "the keeper was replaced here: up to one chunk of output may be missing"
+ADOPTED = "the keeper was replaced here: "
+COMPLETE, INCOMPLETE = "nothing is missing", "up to one chunk of output may be missing"
 
 
 class Refused(Exception):
@@ -193,10 +195,9 @@ def adopt(keeper: Keeper, request: Request) -> None:
     fds = dict(zip(message["fds"], request.fds, strict=True))
     if message.get("agent"):
         pipes = {name: fd for name, fd in fds.items() if name != "pidfd"}
-        if keeper.agent.capture is None and pipes:
-            log = keeper.agent.attach(pipes)
+        if keeper.agent.capture is None and not pipes.keys().isdisjoint(SLOTS):
+            _mark(keeper.agent.attach(pipes))
             _taken(request, pipes)
-            log.note(ADOPTED)
         request.reply()
         return
     if message["key"] in keeper.table.entries:
@@ -214,15 +215,19 @@ def _adopt(keeper: Keeper, request: Request, fds: dict[str, int]) -> None:
         start=int(message["start"]), cgroups=list(message["cgroups"]), log=message["log"],
         spawned_ns=message["spawned_ns"], adopted=True,
     )  # fmt: skip
-    _taken(request, {"pidfd": entry.pidfd, **fds})
-    log = keeper.logs.by_path[entry.log["path"]]
-    log.note(ADOPTED)
-    if fds:
-        keeper.table.capture(entry, fds)
+    if not fds.keys().isdisjoint(SLOTS):
+        _mark(keeper.table.capture(entry, fds))
+        _taken(request, fds)
+    _taken(request, {"pidfd": entry.pidfd})
     keeper.table.add(entry)
     keeper.keep(entry)
     keeper.logs.drop_unused()
     request.reply(entry.public(), entry.fds())
+
+
+def _mark(capture: Capture) -> None:
+    capture.log.now()
+    capture.log.note(ADOPTED + (COMPLETE if capture.complete else INCOMPLETE))
 
 
 def _taken(request: Request, fds: dict[str, int]) -> None:

@@ -20,6 +20,7 @@ RUN_VARIABLE = "BLACKHOLE_RUN"
 IOPRIO_SET = {"x86_64": 251, "aarch64": 30, "riscv64": 30, "ppc64le": 273, "s390x": 282, "i686": 289, "armv7l": 314}
 IOPRIO_WHO_PROCESS, IOPRIO_CLASS_SHIFT = 1, 13
 FAILED = 127
+HANDLED = {signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}  # by the keeper
 
 
 class SpawnError(Exception):
@@ -46,8 +47,7 @@ class Launcher:
 
     def __init__(self, run_dir: str, nofile: int) -> None:
         self.run_dir, self.nofile = run_dir, nofile
-        every = signal.valid_signals()
-        self._ignored = [number for number in every if signal.getsignal(number) == signal.SIG_IGN]
+        self._ignored = {number for number in signal.valid_signals() if signal.getsignal(number) == signal.SIG_IGN}
 
     def markers(self, key: str) -> dict[str, str]:
         """The environment entries by which descendants of an instance are found again."""
@@ -109,7 +109,7 @@ class Launcher:
         os.dup2(null, 0)
         os.dup2(out, 1)
         os.dup2(err, 2)
-        for number in self._ignored:
+        for number in self._ignored | HANDLED:
             signal.signal(number, signal.SIG_DFL)
 
 

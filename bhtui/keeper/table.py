@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from bhtui.keeper import proc
-from bhtui.keeper.capture import Capture, Logs, load_pipes
+from bhtui.keeper.capture import Capture, Logs
 from bhtui.keeper.kill import Target
 
 TYPE_CHECKING = False
@@ -49,8 +49,7 @@ class Entry:
 
     def fds(self) -> dict[str, int]:
         """The descriptors that go with it, by what they are."""
-        pipes = {pipe.stream: pipe.fd for pipe in self.capture.pipes} if self.capture else {}
-        return {"pidfd": self.pidfd, **pipes}
+        return {"pidfd": self.pidfd, **(self.capture.fds() if self.capture else {})}
 
     def target(self) -> Target:
         """What the killer has to know."""
@@ -58,7 +57,7 @@ class Entry:
 
     def dump(self) -> dict[str, Any]:
         """For an upgraded keeper."""
-        capture = self.capture.dump() if self.capture else None
+        capture = self.capture.fds() if self.capture else None
         return {"pidfd": self.pidfd, "capture": capture, **{name: getattr(self, name) for name in FIELDS}}
 
 
@@ -83,14 +82,11 @@ class Table:
         for entry in ended[: max(0, len(ended) - MAX_ENDED)]:
             self.forget(entry)
 
-    def capture(self, entry: Entry, pipes: dict[str, int]) -> None:
-        """Writes what comes out of these pipes ("stdout", "stderr"). Raises OSError when the log cannot be opened."""
-        state = {"pipes": [{"stream": stream, "fd": fd, "tail": ""} for stream, fd in pipes.items()]}
-        self._attach(entry, state)
-
-    def _attach(self, entry: Entry, state: dict[str, Any]) -> None:
+    def capture(self, entry: Entry, fds: dict[str, int]) -> Capture:
+        """Writes what comes out of these pipes. Raises OSError when the log cannot be opened."""
         log = self._logs.take(**entry.log)
-        entry.capture = Capture(self._loop, self._logs, log, load_pipes(state), lambda: self._pipes_ended(entry))
+        entry.capture = Capture(self._loop, self._logs, log, fds, lambda: self._pipes_ended(entry))
+        return entry.capture
 
     def _pipes_ended(self, entry: Entry) -> None:
         entry.capture = None
@@ -119,7 +115,7 @@ class Table:
             capture = fields.pop("capture")
             entry = Entry(**fields)
             if capture:
-                self._attach(entry, capture)
+                self.capture(entry, capture)
             if not entry.forgotten:
                 self.entries[entry.key] = entry
             elif entry.capture:

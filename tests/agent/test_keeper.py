@@ -176,6 +176,23 @@ async def test_a_killed_keeper_is_replaced_and_nothing_is_started_twice(place: P
     await place.keeper.spawn(place.request("a-1#2", IDLE))
 
 
+async def test_half_a_line_survives_the_keeper(place: Place) -> None:
+    script = "printf 'first half, '; while [ ! -e $0 ]; do sleep 0.02; done; echo second half"
+    go_on = place.root / "go"
+    await place.keeper.spawn(place.request("a-1#1", ["/bin/sh", "-c", script, str(go_on)]))
+    tails = place.keeper._fds["a-1#1"]["tails"]
+    await eventually(lambda: os.pread(tails, 12, 5) == b"first half, ", what="the keeper to have read it")
+    await eventually(lambda: os.pread(tails, 1, 0) == b"\0")
+    kill_now(place.keeper.pid)
+    await eventually(lambda: place.heard.replaced)
+    go_on.touch()
+    await place.exit_of("a-1#1")
+    assert place.texts("a-1#1") == [
+        "[blackhole] the keeper was replaced here: nothing is missing",
+        "first half, second half",
+    ]
+
+
 async def test_ends_while_there_is_no_keeper_are_told_as_unknown(place: Place) -> None:
     spawned = await place.keeper.spawn(place.request("a-1#1", IDLE))
     kill_now(place.keeper.pid)

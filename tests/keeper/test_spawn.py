@@ -72,9 +72,9 @@ def test_the_answer_identifies_the_process(keeper: Running) -> None:
         "spawn", key="a-1#1", argv=IDLE, log={"path": str(keeper.log("a-1#1"))}, tag={"x": 1}
     )
     try:
-        assert answer["fds"] == ["pidfd", "stdout", "stderr"]
+        assert answer["fds"] == ["pidfd", "stdout", "stderr", "tails"]
         assert proc.pid_of(fds[0]) == answer["pid"]
-        assert all(stat.S_ISFIFO(os.fstat(fd).st_mode) for fd in fds[1:])
+        assert all(stat.S_ISFIFO(os.fstat(fd).st_mode) for fd in fds[1:3])
         assert proc.start_of(answer["pid"]) == answer["start"]
         assert answer["boot"] == Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         entry = keeper.entry("a-1#1")

@@ -67,18 +67,17 @@ class Keeper:
     ) -> Keeper:
         """Connects to the keeper of that directory; with `launch` one is started when there is none."""
         keeper = cls(Path(run_dir), launch, listener or Listener())
-        try:
+        deadline = time.monotonic() + TIMEOUT_S
+        while True:
             try:
-                await keeper._reach()
-            except OSError:
-                if launch is None:
-                    raise
-                await keeper._start()
-                await keeper._reach()
-        except OSError as error:
-            text = f"cannot reach the keeper in {run_dir}: {error.strerror or error}; is the agent started by it?"
-            raise KeeperLost(text, "connect", error.errno or 0) from error
-        return keeper
+                await (keeper._reach_or_start() if launch else keeper._reach())
+                return keeper
+            except (OSError, KeeperError) as error:
+                # A keeper that is just dying, or just starting, looks like none for a moment.
+                if launch is None or time.monotonic() > deadline:
+                    why = error.strerror if isinstance(error, OSError) else error
+                    raise KeeperLost(f"cannot reach the keeper in {run_dir}: {why}", "connect") from error
+            await asyncio.sleep(FIRST_PAUSE_S)
 
     # ---- what the agent asks -------------------------------------------------------------------------------------
 
@@ -331,7 +330,7 @@ class Keeper:
     async def _reach_or_start(self) -> Replaced:
         try:
             return await self._reach()
-        except OSError:
+        except (OSError, KeeperLost):
             await self._start()
             return await self._reach()
 
