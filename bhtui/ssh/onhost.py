@@ -11,6 +11,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -21,6 +22,9 @@ from pathlib import Path
 from typing import Any
 
 MARK = "BLACKHOLE-ONHOST-1 "
+
+COMES_BACK = 3.0
+"""Seconds in which a keeper brings its agent back by itself; after them it is told to."""
 
 
 class Fault(Exception):
@@ -110,42 +114,72 @@ def start(python: str, library: str, run: str, logs: str, environ: dict[str, str
         return
     for folder in (run, logs):
         Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
-    deadline = time.monotonic() + timeout
+    began = time.monotonic()
     said = Path(logs) / "start.log"
-    if not answers(keeper, socket.SOCK_SEQPACKET):  # with a keeper there, the agent is only on its way back
-        code = _launch(python, library, run, logs, environ, said)
+    asked = not answers(keeper, socket.SOCK_SEQPACKET)
+    command = ([python, "-m", "bhtui.agent"], _environment(library, environ))
+    if asked:
+        code = _launch(
+            [python, "-m", "bhtui.keeper", "--run", run, "--log-dir", logs, "--detach", "--"], *command, said
+        )
         if code and not answers(keeper, socket.SOCK_SEQPACKET):
             raise Fault("start", f"the keeper ended with code {code}: {_last_words(said) or 'it said nothing'}")
     while not answers(agent):
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - began
+        if not asked and waited > COMES_BACK:
+            asked = True
+            _restart_agent(keeper, *command)
+        if waited > timeout:
             words = _last_words(Path(logs) / "agent.log", Path(logs) / "keeper.err", said) or "it said nothing"
             raise Fault("start", f"the agent gave no answer in {timeout:.0f} s: {words}")
         time.sleep(0.01)
 
 
-def _launch(python: str, library: str, run: str, logs: str, environ: dict[str, str], said: Path) -> int:
+def _environment(library: str, environ: dict[str, str]) -> dict[str, str]:
+    return {**os.environ, **environ, **({"PYTHONPATH": library} if library else {})}
+
+
+def _launch(keeper: list[str], agent: list[str], env: dict[str, str], said: Path) -> int:
     """Runs the keeper's command, which comes back when the keeper is in the background; its exit code."""
-    argv = [python, "-m", "bhtui.keeper", "--run", run, "--log-dir", logs, "--detach", "--"]
-    argv += [python, "-m", "bhtui.agent"]
-    env = {**os.environ, **environ, **({"PYTHONPATH": library} if library else {})}
     # A pipe would be held open by what stays behind, and an SSH channel would wait for it.
     with open(said, "wb") as log:
         done = subprocess.run(
-            argv, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/",
-            timeout=15, check=False,
-        )  # fmt: skip
+            [*keeper, *agent],
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd="/",
+            timeout=15,
+            check=False,
+        )
     return done.returncode
 
 
+def _restart_agent(keeper: str, argv: list[str], env: dict[str, str]) -> None:
+    """Has a keeper run this agent instead of the one that was stopped, or that does not come up. Raises Fault.
+
+    The request is one packet of bhtui.keeper's protocol.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
+        sock.settimeout(5)
+        sock.connect(keeper)
+        sock.send(json.dumps({"op": "agent", "id": 1, "action": "restart", "argv": argv, "env": env}).encode())
+        answer = json.loads(sock.recv(1 << 16))
+    if "error" in answer:
+        raise Fault("start", f"the keeper does not start the agent: {answer['error']['text']}")
+
+
 def _last_words(*files: Path) -> str:
-    """The last three lines of the first file that has any."""
+    """The last two lines of the first file that has any, without the time stamps of a captured log."""
     for file in files:
         try:
             lines = file.read_bytes()[-4096:].decode(errors="replace").strip().splitlines()
         except OSError:
             continue
         if lines:
-            return " | ".join(line.strip() for line in lines[-3:])
+            return " | ".join(re.sub(r"^\S+Z (stdout|stderr) [FP] ", "", line).strip() for line in lines[-2:])
     return ""
 
 

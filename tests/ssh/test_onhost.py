@@ -7,9 +7,11 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from bhtui.ssh import bundle, onhost
@@ -112,3 +114,36 @@ def test_an_agent_that_says_nothing_is_waited_for_and_named(tmp_path: Path):
     with pytest.raises(onhost.Fault, match="gave no answer"):
         onhost.start(sys.executable, str(tmp_path), str(tmp_path / "run"), str(tmp_path / "logs"), {}, 0.3)
     assert time.monotonic() - began >= 0.3
+
+
+AGENT = """
+import pathlib, socket
+path = pathlib.Path(RUN) / "agent.sock"
+path.unlink(missing_ok=True)
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(str(path))
+listener.listen()
+while True:
+    listener.accept()
+"""
+
+
+def test_a_keeper_whose_agent_was_stopped_or_is_broken_is_told_to_run_ours():
+    repo = Path(onhost.__file__).parents[2]
+    with tempfile.TemporaryDirectory(prefix="bh", dir="/tmp") as folder:
+        run, logs, ours = (str(Path(folder) / name) for name in ("run", "logs", "ours"))
+        subprocess.run(
+            [sys.executable, "-m", "bhtui.keeper", "--run", run, "--log-dir", logs, "--detach", "--", "/bin/false"],
+            env={"PYTHONPATH": str(repo)}, check=True, timeout=20,
+        )  # fmt: skip
+        keeper = int(Path(run, "keeper.lock").read_text())
+        try:
+            Path(ours, "bhtui").mkdir(parents=True)
+            Path(ours, "bhtui/__init__.py").touch()
+            Path(ours, "bhtui/agent.py").write_text(f"RUN = {run!r}\n{AGENT}")
+            onhost.start(sys.executable, ours, run, logs, {}, 15)
+            assert onhost.answers(f"{run}/agent.sock")
+            assert int(Path(run, "keeper.lock").read_text()) == keeper
+        finally:
+            for process in [*psutil.Process(keeper).children(), psutil.Process(keeper)]:
+                process.kill()
