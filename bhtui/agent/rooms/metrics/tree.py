@@ -17,14 +17,16 @@ Children = Callable[[], dict[int, list[int]]]
 
 
 class Counter:
-    """One file with a number, held open: the file of a cgroup is read again and again."""
+    """A file with a number, in the first of the folders that has it; held open, for it is read again and again."""
 
     def __init__(self, folders: Sequence[str], name: str) -> None:
         self._fd = -1
         for folder in folders:
-            if (path := Path(folder, name)).exists():
-                self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-                return
+            try:
+                self._fd = os.open(f"{folder}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:
+                continue  # not in this hierarchy, or no descriptor left: what cannot be known is None
+            return
 
     def read(self, key: bytes = b"") -> int | None:
         """The number, in a file of `key number` lines the one behind the key; None when there is none."""

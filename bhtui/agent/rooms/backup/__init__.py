@@ -1,0 +1,1 @@
+"""Backups: what exists, and what a backup would take."""
