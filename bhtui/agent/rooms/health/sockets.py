@@ -61,7 +61,8 @@ class HttpProbe:
             line = await reader.readline()
             status = _status(line)
             if status is None:
-                return ProbeResult(False, detail=f"{self._url}: the answer is not HTTP: {line[:40]!r}")
+                what = f"the answer is not HTTP: {line[:40]!r}" if line else "it closed the connection without an answer"
+                return ProbeResult(False, detail=f"{self._url}: {what}")
             if 200 <= status < 400:
                 return ProbeResult(True)
             return ProbeResult(False, detail=f"HTTP {status}{await _body(reader)}")
@@ -84,7 +85,7 @@ def _status(line: bytes) -> int | None:
 
 async def _body(reader: asyncio.StreamReader) -> str:
     """The beginning of the answer in one line, for the detail; the status alone when there is none."""
-    head = await reader.read(LINE_LIMIT)
+    head = b"\r\n" + await reader.read(LINE_LIMIT)  # the end of the status line: there may be no header at all
     if b"\r\n\r\n" not in head:
         head += await reader.read(LINE_LIMIT)
     text = " ".join(head.partition(b"\r\n\r\n")[2].decode(errors="replace").split())[:BODY_SHOWN]

@@ -94,12 +94,13 @@ class _Builder:
         for level in graph.levels(_needs({s: self.services[s] for s in closed})):
             for service in level:
                 for name in self.services[service].instance_names():
-                    if name in wanted or (service not in services and self._is_down(name)):
+                    if name in wanted or (service not in services and self.is_down(name)):
                         self._start_one(name, self.services[service], environment)
-                    elif service not in services or not self._is_down(name):
+                    elif service not in services or not self.is_down(name):
                         self.running.append(name)
 
-    def _is_down(self, name: str) -> bool:
+    def is_down(self, name: str) -> bool:
+        """Whether it neither runs nor has completed, once the steps so far are done."""
         i = self.picture.get(name)
         return i is None or name in self.stops or not (i.state is State.RUNNING or i.completed)
 
@@ -148,7 +149,7 @@ def _plan_start(spec: Spec, picture: Picture, request: StartRequest, change: Cha
     new = change.spec if change else spec
     b, told = _with_change(spec, picture, change)
     chosen = _resolve(request.services, new.services, {})
-    names = [n for n in chosen if b._is_down(n) and (request.services or not _has_completed(picture, n))]
+    names = [n for n in chosen if b.is_down(n) or (request.services and _has_completed(picture, n))]
     b.start([*names, *_to_start(spec, picture, change, b.stops)], run_environment(request))
     effects = [*told, *_already("running", [*b.running, *(n for n in chosen if n not in names)])]
     return b.build("start", request.services or tuple(new.services), effects, undo_on_failure=True)

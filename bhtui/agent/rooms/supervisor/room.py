@@ -20,7 +20,7 @@ from bhtui.core.event import EventKind
 from bhtui.core.operation import Plan
 from bhtui.core.request import ReloadConfigRequest, Request, StartRequest
 from bhtui.core.spec import ProbeKind, Restart, RestartSpec, ServiceSpec, Spec
-from bhtui.core.states import ALIVE, State
+from bhtui.core.states import ALIVE, Goal, Result, State
 from bhtui.core.status import InstanceStatus
 
 from . import adoption, gates, machine, requests, steps
@@ -244,6 +244,15 @@ class Supervisor:
         """Everything was killed past the agent (the keeper's emergency stop): nothing is to be started again."""
         for driver in self._drivers.values():
             driver.post(lambda i: machine.on_stop_asked(i, 0.0, self._clock()))
+
+    def remember_up(self, before: Mapping[str, Instance]) -> None:
+        """What was up in that picture is started by the next agent, as after a reboot. For the end of the agent."""
+        for name, i in before.items():
+            if i.goal is Goal.UP and i.completed:
+                self._records.save_instance(name, to_record(i, self._keeper.boot_id))
+            elif i.goal is Goal.UP and name in self._drivers:
+                again = replace(self._drivers[name].instance, goal=Goal.UP, result=Result.NONE)
+                self._records.save_instance(name, to_record(again, boot_id=""))
 
     def _add(self, instance: Instance) -> None:
         path = self.log_path(instance.service, instance.name)

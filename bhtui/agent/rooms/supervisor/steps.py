@@ -48,13 +48,16 @@ class _Steps:
 
     def _progress(self, i: Instance) -> Outcome:
         learned = {"asked": True}
+        is_bare = i.state is State.RUNNING and i.spec.probe.kind is ProbeKind.NONE
+        left = SETTLE - self._room.uptime(i) if is_bare else 0.0
+        if is_bare and left <= 0:
+            return Done(learned, f"pid {i.pid}")
         if reason := failure(i):
             raise BlackholeError(reason)
         if i.completed:
             return Done(learned, f"completed: {i.exit_text}")
-        if i.state is State.RUNNING and i.spec.probe.kind is ProbeKind.NONE:
-            left = SETTLE - self._room.uptime(i)
-            return RetryAfter(left, "it has just started", learned) if left > 0 else Done(learned, f"pid {i.pid}")
+        if is_bare:
+            return RetryAfter(left, "it has just started", learned)
         if i.state is State.RUNNING and i.health in WELL:
             return Done(learned, f"{i.health} after {seconds_text(self._room.uptime(i))}, pid {i.pid}")
         return WaitFor(waits_for(i), learned)
@@ -135,18 +138,14 @@ def failure(i: Instance) -> str:
     ended, tail = i.ended, i.last_error.split("\n")[1:]
     if i.state is State.STOPPED and i.goal is Goal.DOWN:
         return f"cannot start {i.name}: it was stopped meanwhile"
-    settled = i.state in (State.BACKOFF, State.FAILED, State.STOPPED) and not i.completed
-    given_up = settled and (
-        i.state is not State.BACKOFF
-        or i.result in (Result.SPAWN_ERROR, Result.START_TIMEOUT)
-        or i.early_exits >= EARLY_EXITS
-    )
-    if not given_up:
+    ended_so = i.state is State.BACKOFF and i.result in (Result.SPAWN_ERROR, Result.START_TIMEOUT)
+    rests = i.state in (State.FAILED, State.STOPPED) and not i.completed
+    if not (rests or ended_so or (i.early_exits >= EARLY_EXITS and i.state is not State.STOPPING)):
         return ""
     if i.early_exits > 1:
         ended = f"ended {i.early_exits} times before it was ready, the last time: {ended}"
-    first = ended if ended.startswith("cannot start") else f"cannot start {i.name}: {ended or i.last_error}"
-    return "\n".join((first, *tail))
+    ended = ended.removeprefix(f"cannot start {i.service}: ")
+    return "\n".join((f"cannot start {i.name}: {ended}", *tail))
 
 
 def waits_for(i: Instance) -> str:

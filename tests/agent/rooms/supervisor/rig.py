@@ -15,7 +15,7 @@ from typing import Any
 
 from bhtui.agent.events.log import EventLog
 from bhtui.agent.journal.runner import Runner
-from bhtui.agent.keeper import Exit, Keeper, KeeperError, KeptProcess, Killed, Launch, Listener, SpawnRequest
+from bhtui.agent.keeper import Exit, Keeper, KeeperError, KeptProcess, Killed, Listener, SpawnRequest
 from bhtui.agent.rooms.health.room import HealthRoom
 from bhtui.agent.rooms.supervisor.room import Supervisor
 from bhtui.agent.store import Store
@@ -23,6 +23,7 @@ from bhtui.core.operation import Actor, Operation, Plan
 from bhtui.core.request import Request
 from bhtui.core.spec import LimitsSpec, ServiceSpec, Spec
 from bhtui.core.states import State
+from bhtui.keeper import client
 from tests.waiting import eventually
 
 
@@ -209,9 +210,10 @@ async def short_root() -> AsyncIterator[Path]:
 
 
 async def connect(root: Path, rigs: list[Rig]) -> Keeper:
-    """To the real keeper in that folder, which is started when there is none; the last rig is told what ends."""
+    """Starts a real keeper in that folder and connects to it; the last rig is told what ends."""
+    await asyncio.to_thread(client.start, root / "run", root / "logs", ["/bin/sleep", "1000"])
     listener = Listener(exited=lambda ended: rigs[-1].room.on_exit(ended) if rigs else None)
-    return await Keeper.connect(root / "run", launch=Launch(root / "logs", ("/bin/true",)), listener=listener)
+    return await Keeper.connect(root / "run", listener=listener)
 
 
 @asynccontextmanager

@@ -62,7 +62,7 @@ def kinds(effects: tuple[Effect, ...]) -> list[type]:
     return [type(effect) for effect in effects]
 
 
-# ---- all of it ---------------------------------------------------------------------------------------------------------
+# ---- all of it ---------------------------------------------------------------------------------------------------
 
 Event = Callable[[Instance, int], Moved]
 times = st.integers(0, 100)
@@ -115,7 +115,8 @@ def test_any_history_keeps_to_the_edges_and_decides(spec: ServiceSpec, history: 
         now += seconds * SECOND // 10
         before = i
         i, effects = event(before, now)
-        path = [(e.data["from"], e.data["to"]) for e in effects if isinstance(e, Record) and e.kind == EventKind.STATE_CHANGED]
+        records = [e for e in effects if isinstance(e, Record) and e.kind == EventKind.STATE_CHANGED]
+        path = [(e.data["from"], e.data["to"]) for e in records]
         assert all(State(to) in EDGES[State(origin)] for origin, to in path)
         assert (path[0][0], path[-1][1]) == (before.state, i.state) if path else before.state is i.state
         check_invariants(i, effects)
@@ -130,7 +131,8 @@ def check_invariants(i: Instance, effects: tuple[Effect, ...]) -> None:
         assert i.goal is Goal.UP, "nothing moves up that is to be down"
     spawns = [e for e in effects if isinstance(e, Spawn)]
     assert len(spawns) <= 1
-    assert not spawns or (i.state is State.STARTING and effects[-1] is spawns[0] and spawns[0].incarnation == i.incarnation)
+    if spawns:
+        assert (i.state, effects[-1]) == (State.STARTING, Spawn(i.incarnation)), "a spawn is the last effect"
     timers = [e for e in effects if isinstance(e, StartTimer)]
     assert all(t.incarnation == i.incarnation and t.delay >= 0 for t in timers)
 
@@ -179,7 +181,7 @@ def test_every_state_was_reached() -> None:
     assert set(states()) == set(State)
 
 
-# ---- starting ----------------------------------------------------------------------------------------------------------
+# ---- starting ----------------------------------------------------------------------------------------------------
 
 
 def test_a_start_spawns_and_waits_until_it_is_well() -> None:
@@ -243,7 +245,7 @@ def test_a_spawn_that_fails_follows_the_policy() -> None:
     assert isinstance(effects[-1], StartTimer)
 
 
-# ---- ending by itself --------------------------------------------------------------------------------------------------
+# ---- ending by itself --------------------------------------------------------------------------------------------
 
 
 def test_a_crash_is_told_with_its_last_lines_and_what_is_left_is_killed_first() -> None:
@@ -255,7 +257,8 @@ def test_a_crash_is_told_with_its_last_lines_and_what_is_left_is_killed_first() 
     assert order.index(KillTree) < order.index(StartTimer)
     assert ForgetHealth in order
     i, _ = machine.on_killed(i, 2, NOW, 0.5)
-    assert i.last_error.startswith("exit 1 after 0.2 s, restart 1 in 20 ms; 2 processes outlived api-1 and were killed\n")
+    left = "2 processes outlived api-1 and were killed"
+    assert i.last_error.startswith(f"exit 1 after 0.2 s, restart 1 in 20 ms; {left}\n")
     i, effects = machine.on_backoff_over(i, "", NOW + SECOND)
     assert (i.state, i.incarnation) == (State.STARTING, 2)
 
@@ -330,7 +333,7 @@ def test_without_liveness_it_is_only_told() -> None:
     )  # fmt: skip
 
 
-# ---- stopping ----------------------------------------------------------------------------------------------------------
+# ---- stopping ----------------------------------------------------------------------------------------------------
 
 
 def test_a_stop_asks_then_kills_then_tells_what_was_left() -> None:
@@ -384,7 +387,7 @@ def test_a_start_while_it_stops_comes_after() -> None:
     i, _ = started(i)
     i, _ = machine.on_exited(i, exit_of(i, 0), NOW, 0.5)
     assert i.state is State.STOPPING
-    i, effects = machine.on_killed(i, 0, NOW, 0.5)
+    i, _ = machine.on_killed(i, 0, NOW, 0.5)
     assert (i.state, i.incarnation, i.goal) == (State.STARTING, 2, Goal.UP)
 
 
@@ -397,7 +400,7 @@ def test_a_stop_ends_waiting_for_a_restart() -> None:
     assert kinds(effects) == [Ignored]
 
 
-# ---- another life of the agent ----------------------------------------------------------------------------------------
+# ---- another life of the agent -----------------------------------------------------------------------------------
 
 
 def test_what_runs_is_adopted() -> None:
@@ -422,7 +425,7 @@ def test_what_should_be_down_is_stopped_when_it_is_found() -> None:
 
 def test_an_end_that_nobody_saw() -> None:
     i = instance(goal=Goal.UP, incarnation=7)
-    after, effects = machine.on_ended_unseen(i, Exit(7), "", NOW, 0.5)
+    after, _ = machine.on_ended_unseen(i, Exit(7), "", NOW, 0.5)
     assert (after.state, after.history.restarts, after.result) == (State.STARTING, 1, Result.UNKNOWN)
     after, _ = machine.on_ended_unseen(i, Exit(7, 1), "db-1 healthy", NOW, 0.5)
     assert after.state is State.WAITING

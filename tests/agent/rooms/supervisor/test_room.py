@@ -42,7 +42,8 @@ async def test_what_is_spawned_knows_who_it_is(tmp_path: Path) -> None:
         await rig.run(StartRequest(debug=True))
         (request,) = rig.keeper.requests
         expected = {
-            "A": "b", "KEY": "hush", "BLACKHOLE_TUNING_MAX_CONNS": "5", "BLACKHOLE_SERVICE": "api", "BLACKHOLE_REPLICA": "1",
+            "A": "b", "KEY": "hush", "BLACKHOLE_TUNING_MAX_CONNS": "5", "BLACKHOLE_SERVICE": "api",
+            "BLACKHOLE_REPLICA": "1",
             "BLACKHOLE_INSTANCE_NAME": "api-1", "PYTHONUNBUFFERED": "1", "LOG_LEVEL": "debug", "BLACKHOLE_DEBUG": "1",
         }  # fmt: skip
         assert expected.items() <= dict(request.env).items()
@@ -69,8 +70,9 @@ async def test_it_fails_at_the_start_limit_and_stays_so(tmp_path: Path) -> None:
     async with fake_rig(tmp_path, spec_of(spec)) as rig:
         await rig.room.start("api-1")
         for incarnation in (1, 2, 3, 4):
-            await eventually(lambda n=incarnation: f"api-1#{n}" in rig.keeper.table and rig.state("api-1") is State.RUNNING)
-            rig.keeper.end(f"api-1#{incarnation}", code=1)
+            key = f"api-1#{incarnation}"
+            await eventually(lambda k=key: k in rig.keeper.table and rig.state("api-1") is State.RUNNING)
+            rig.keeper.end(key, code=1)
         await rig.reaches("api-1", State.FAILED)
         assert "restarted 3 times in 60 s" in rig.room.status()[0].last_error
 
