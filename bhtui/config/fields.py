@@ -106,7 +106,7 @@ def address(value: Any) -> str:
     return f"{host or '127.0.0.1'}:{port}"
 
 
-def grpc_address(value: Any) -> str:
+def socket_address(value: Any) -> str:
     """As `address`, or `unix:PATH`. Raises ValueError."""
     written = text(value)
     return written if written.startswith("unix:") else address(value)
@@ -123,11 +123,20 @@ def url(value: Any) -> str:
     return written
 
 
+def probe_url(value: Any) -> str:
+    """As `url`, or `http+unix://%2Frun%2Fapp.sock/path` for a socket. Raises ValueError."""
+    written = text(value)
+    if written.startswith("http+unix://%2F"):
+        return written
+    return url(value)
+
+
 def regex(value: Any) -> str:
-    """A regular expression of Python's `re`. Raises ValueError."""
+    """A regular expression of Python's `re`, good for text and for bytes. Raises ValueError."""
     written = text(value)
     try:
         re.compile(written)
+        re.compile(written.encode())
     except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"{written!r} is not a regular expression: {error}") from None
     return written
@@ -191,8 +200,9 @@ Environment = Annotated[dict[str, str], BeforeValidator(environment)]
 Labels = Annotated[dict[str, str], BeforeValidator(variables)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(texts)]
 Address = Annotated[str, BeforeValidator(address)]
-GrpcAddress = Annotated[str, BeforeValidator(grpc_address)]
+SocketAddress = Annotated[str, BeforeValidator(socket_address)]
 Url = Annotated[str, BeforeValidator(url)]
+ProbeUrl = Annotated[str, BeforeValidator(probe_url)]
 Regex = Annotated[str, BeforeValidator(regex)]
 Cron = Annotated[str, BeforeValidator(cron)]
 SignalName = Annotated[str, BeforeValidator(signal_name)]

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from bhtui.core.spec import ProbeKind, ProbeSpec
 
-from .fields import Address, Count, Duration, GrpcAddress, Regex, Section, Url, Wait, command, text
+from .fields import Count, Duration, ProbeUrl, Regex, Section, SocketAddress, Wait, command, text
 
 
 def test_command(value: Any) -> tuple[str, ...]:
@@ -36,9 +36,9 @@ class Healthcheck(Section):
         "command": "write test: [CMD, program, argument]",
     }
 
-    tcp: Address | None = None
-    http: Url | None = None
-    grpc: GrpcAddress | None = None
+    tcp: SocketAddress | None = None
+    http: ProbeUrl | None = None
+    grpc: SocketAddress | None = None
     test: Annotated[tuple[str, ...], BeforeValidator(test_command)] | None = None
     log: Regex | None = None
     disable: bool = False

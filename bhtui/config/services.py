@@ -16,13 +16,13 @@ from .fields import (
     Count,
     Duration,
     Environment,
-    GrpcAddress,
     Labels,
     Name,
     Port,
     Section,
     SignalName,
     Size,
+    SocketAddress,
     Text,
     Texts,
     Umask,
@@ -183,7 +183,7 @@ class Service(Section):
     ports: list[Annotated[Port, BeforeValidator(port)]] = Field(default_factory=list)
     data: Texts = ()
     metrics: Url | None = None
-    contract: GrpcAddress | None = None
+    contract: SocketAddress | None = None
     reload_signal: SignalName | None = None
     labels: Labels = Field(default_factory=dict)
     logging: ServiceLogging = ServiceLogging()

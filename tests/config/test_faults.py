@@ -66,6 +66,7 @@ services:
         ("healthcheck: {tcp: 99999}", "not between 1 and 65535"),
         ("healthcheck: {http: 'ftp://x'}", "not a URL"),
         ("healthcheck: {log: '('}", "not a regular expression"),
+        ("healthcheck: {log: '\\u1234'}", "not a regular expression"),
         ("healthcheck: {test: [redis-cli]}", "begins with CMD"),
         ("healthcheck: {tcp: 1, interval: 0s}", "must be more than 0"),
         ("restart: sometimes", "'no', 'on-failure', 'always' or 'unless-stopped'"),

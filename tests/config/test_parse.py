@@ -147,6 +147,8 @@ def test_paths_begin_at_the_folder_of_the_file() -> None:
         ("grpc: 50051", ProbeSpec(ProbeKind.GRPC, "127.0.0.1:50051")),
         ("grpc: unix:/run/x.sock", ProbeSpec(ProbeKind.GRPC, "unix:/run/x.sock")),
         ("http: http://127.0.0.1/health", ProbeSpec(ProbeKind.HTTP, "http://127.0.0.1/health")),
+        ("tcp: unix:/run/x.sock", ProbeSpec(ProbeKind.TCP, "unix:/run/x.sock")),
+        ("http: http+unix://%2Frun%2Fx.sock/", ProbeSpec(ProbeKind.HTTP, "http+unix://%2Frun%2Fx.sock/")),
         ("log: 'ready .*'", ProbeSpec(ProbeKind.LOG, "ready .*")),
         ("test: [CMD, redis-cli, ping]", ProbeSpec(ProbeKind.COMMAND, command=("redis-cli", "ping"))),
         ("test: [CMD-SHELL, 'a | b']", ProbeSpec(ProbeKind.COMMAND, command=("/bin/sh", "-c", "a | b"))),

@@ -70,8 +70,7 @@ class Ledger(Service):
             count += 1
             if row["number"] != number + 1:
                 problems.append(f"entries {number + 1} to {row['number'] - 1} are missing")
-            hashed = _hash(previous, row["number"], row["time_ns"], row["kind"], row["data"])
-            if (row["previous"], row["hash"]) != (previous, hashed):
+            if not _is_next(row, previous):
                 problems.append(f"entry {row['number']} is not what was written")
             previous, number = row["hash"], row["number"]
         return problems, count
@@ -118,6 +117,15 @@ class LedgerApi(ledger_pb2_grpc.LedgerServicer):
         if row is None:
             await context.abort(grpc.StatusCode.NOT_FOUND, "there is no entry yet")
         return _entry(row)
+
+
+def _is_next(row: sqlite3.Row, previous: str) -> bool:
+    """Whether an entry is what was written after the one with that hash, down to the types of its values."""
+    try:
+        hashed = _hash(previous, row["number"], row["time_ns"], row["kind"], row["data"])
+    except TypeError:
+        return False
+    return (row["previous"], row["hash"]) == (previous, hashed)
 
 
 def _record(change: storage_pb2.BlobInfo) -> bytes:
