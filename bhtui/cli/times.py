@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import datetime, timedelta
 
 from bhtui.core.errors import UsageError
 from bhtui.core.units import parse_duration
+
+
+def local_text(time_ns: int) -> str:
+    """`2026-03-01 13:00:00.123` in this machine's time zone, for people."""
+    seconds, rest = divmod(time_ns, 1_000_000_000)
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds)) + f".{rest // 1_000_000:03d}"
 
 
 def moment_ns(text: str, option: str, now: datetime) -> int:

@@ -15,6 +15,7 @@ from bhtui.cli.output import write_record
 from bhtui.cli.present import BLUE, GREY, colourful, paint, printable
 from bhtui.cli.settings import Settings
 from bhtui.cli.targets import Target, everywhere, opened
+from bhtui.cli.times import local_text
 from bhtui.core.errors import NoConnection, UsageError
 from bhtui.rpc.blackhole.v1.events_pb2 import Event
 from bhtui.rpc.convert.events import event_to_json
@@ -83,7 +84,7 @@ def _write(settings: Settings, target: Target, event: Event) -> None:
         write_record(event_to_json(event, target.name), settings.output)
         return
     colours = colourful()
-    moment = event_to_json(event)["time"][:23].replace("T", " ")
+    moment = local_text(event.time_ns)
     host = f"{target.name} " if settings.remote else ""
     actor = f" by {event.actor.name}" if event.HasField("actor") else ""
     text = event.message or (json.dumps(json.loads(event.data)) if event.data else "")

@@ -19,7 +19,7 @@ from bhtui.cli.output import write_record
 from bhtui.cli.present import BLUE, GREY, RED, YELLOW, colourful, paint, printable
 from bhtui.cli.settings import Settings
 from bhtui.cli.targets import Answers, everywhere, opened
-from bhtui.cli.times import moment_ns
+from bhtui.cli.times import local_text, moment_ns
 from bhtui.core.errors import UsageError
 from bhtui.core.logs import LEVELS
 from bhtui.core.units import format_time
@@ -153,8 +153,7 @@ def _write_plain(line: Line, hosts: bool) -> None:
 
 def _write_text(line: Line, hosts: bool, colours: bool) -> None:
     target, message = line
-    seconds, rest = divmod(message.time_ns, 1_000_000_000)
-    moment = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds)) + f".{rest // 1_000_000:03d}"
+    moment = local_text(message.time_ns)
     place = f"{target.name} {message.instance}" if hosts else message.instance
     text = paint(printable(message.message), LEVEL_COLOURS.get(message.level, ""), colours)
     sys.stdout.write(f"{paint(moment, GREY, colours)} {paint(place, BLUE, colours)} {text}\n")
