@@ -1,1 +1,1 @@
-"""The console: streams in (sources), reduced to views (models), told as data (columns), drawn (panes, screens, widgets)."""
+"""The console: streams in (sources), reduced to views (models), told as data (columns), then drawn (panes, screens)."""

@@ -129,7 +129,7 @@ ACTIONS: tuple[Action, ...] = (
            "operate", True, 21, _in_state(*_ALIVE), _stop),
     Action("restart", "r", "restart..", _ACTING, "Restart the selected or marked services, after showing the plan",
            "operate", True, 22, _in_state(*_ALIVE, "failed"), _restart),
-    Action("rolling", "R", "rolling..", _ACTING, "Restart one instance at a time, the next only when the last is healthy",
+    Action("rolling", "R", "rolling..", _ACTING, "Restart one instance at a time, the next when the last is healthy",
            "operate", True, 40, _in_state(*_ALIVE, "failed"), _rolling),
 
     Action("open", "enter", "open", ("fleet", "services", "operations", "events", "help"), "Go into what is selected",
@@ -139,7 +139,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("host-logs", "l", "logs", ("fleet",), "Logs of the selected or marked hosts, merged", footer=15),
     Action("faults", "F", "faults", ("fleet",), "Show only what is in trouble, or everything", footer=45),
     Action("group", "g", "group", ("fleet",), "Show the next group of hosts, or all", footer=46),
-    Action("sort", "S", "sort", ("fleet", "services"), "Sort by the next column; trouble comes first again after the last"),
+    Action("sort", "S", "sort", ("fleet", "services"), "Sort by the next column; after the last, by trouble again"),
 
     Action("up", "up,k", "up", ("table", "logs"), "One row up"),
     Action("down", "down,j", "down", ("table", "logs"), "One row down"),
@@ -197,10 +197,10 @@ ACTIONS: tuple[Action, ...] = (
            "operate", True, 20),
 
     Action("go-fleet", "f1", "fleet", ("app",), "The fleet"),
-    Action("go-operations", "o", "operations", ("fleet", "host", "instance", "events"), "What was changed, by whom, how it went",
-           footer=43),
-    Action("go-events", "n", "events", ("fleet", "host", "instance", "operations"), "Everything that was observed, in order",
-           footer=44),
+    Action("go-operations", "o", "operations", ("fleet", "host", "instance", "events"),
+           "What was changed, by whom, how it went", footer=43),
+    Action("go-events", "n", "events", ("fleet", "host", "instance", "operations"),
+           "Everything that was observed, in order", footer=44),
     Action("command", "colon", "go to", ("app",), "Go to a screen, host or service by name", footer=60),
     Action("palette", "ctrl+p", "palette", ("app",), "Everything that can be done here, by name"),
     Action("help", "question_mark", "help", ("app",), "The keys that work here", footer=61),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import getpass
-import os
 import socket
+import tempfile
+import traceback
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
+from rich.text import Text
 from textual.app import App
 from textual.binding import BindingType
 from textual.theme import Theme as TextualTheme
@@ -38,6 +40,7 @@ from .screens.logs import LogScreen
 from .screens.operations import OperationsScreen
 from .sources.backend import Backend
 from .sources.message import HostInfo, Seen
+from .widgets.canvas import Canvas
 
 SAID_FOR = 8.0
 """Seconds that the result of an act stays in the bottom line."""
@@ -56,6 +59,7 @@ class Options:
     """Times a second that the screen is drawn at most."""
     open_host: str = ""
     """The host to open at once; empty: the fleet."""
+    crash_file: Path = Path(tempfile.gettempdir()) / "bhtui-crash.txt"
     actor: str = field(default_factory=getpass.getuser)
     origin: str = field(default_factory=socket.gethostname)
 
@@ -67,10 +71,15 @@ class Console(App[None]):
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [*bindings("app")]
     contexts = ("app",)
-    CSS = "Screen { background: $background; } * { scrollbar-size: 0 0; }"
+    CSS = "BaseScreen { background: $background; } * { scrollbar-size: 0 0; }"
 
-    def __init__(self, backend: Backend, clock: Callable[[], float], options: Options | None = None,
-                 recorder: Callable[[Seen], None] = lambda _: None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        backend: Backend,
+        clock: Callable[[], float],
+        options: Options | None = None,
+        recorder: Callable[[Seen], None] = lambda _: None,
+    ) -> None:
         super().__init__()
         self.backend, self.now, self.options, self.record = backend, clock, options or Options(), recorder
         self.read_only = self.options.read_only
@@ -87,8 +96,14 @@ class Console(App[None]):
         self._drawing_due = False
         self._drawn_at = 0.0
         if self.options.keymap:
-            self.set_keymap({f"{context}.{action.id}": self.options.keymap[action.id]
-                             for action in ACTIONS if action.id in self.options.keymap for context in action.contexts})  # fmt: skip
+            self.set_keymap(
+                {
+                    f"{context}.{action.id}": self.options.keymap[action.id]
+                    for action in ACTIONS
+                    if action.id in self.options.keymap
+                    for context in action.contexts
+                }
+            )
 
     # Life
 
@@ -98,7 +113,26 @@ class Console(App[None]):
         if self.options.open_host:
             self.go("host", self.options.open_host)
         self.set_interval(1.0, self._tick)
+        # After the first frame: what the hosts need is slow to load.
+        self.call_after_refresh(self._watch_hosts)
+
+    def _watch_hosts(self) -> None:
         self.run_worker(self.backend.run(self.take), name="hosts", exit_on_error=True)
+
+    async def on_unmount(self) -> None:
+        await self.backend.close()
+
+    def _fatal_error(self) -> None:
+        """A fault of ours: the details go to a file, one line to the person."""
+        path = self.options.crash_file
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(traceback.format_exc(), encoding="utf-8")
+            where = f"details are in {path}"
+        except OSError as error:
+            where = f"details could not be written to {path}: {error.strerror}"
+        fault = traceback.format_exc().strip().splitlines()[-1]
+        self.panic(Text(f"bhtui: cannot go on: {fault}; {where}. What runs on the hosts goes on."))
 
     def take(self, seen: Seen) -> None:
         """Takes in what a source saw."""
@@ -160,13 +194,17 @@ class Console(App[None]):
                 surface=colors["raised"],
                 panel=colors["cursor"],
                 dark=theme.dark,
-                variables={"input-selection-background": colors["cursor"], "text-muted": colors["dim"]},
-            )  # fmt: skip
+                variables={
+                    "input-selection-background": colors["cursor"],
+                    "text-muted": colors["dim"],
+                    "button-focus-text-style": "bold",
+                },
+            )
         )
         self.theme = name
         for screen in self.screen_stack:
-            for widget in screen.query("Canvas"):
-                getattr(widget, "repaint")()  # noqa: B009 - queried by its class's name
+            for widget in screen.query(Canvas):
+                widget.repaint()
 
     def _reload_theme(self) -> None:
         try:
@@ -328,9 +366,12 @@ class Console(App[None]):
 
     def _places(self) -> list[Place]:
         screens = {
-            "fleet": "all hosts", "operations": "what was changed, by whom", "events": "what was observed",
-            "audit": "what people did", "logs": "lines of this host, or of all",
-        }  # fmt: skip
+            "fleet": "all hosts",
+            "operations": "what was changed, by whom",
+            "events": "what was observed",
+            "audit": "what people did",
+            "logs": "lines of this host, or of all",
+        }
         found = [Place(name, "screen", about, "", partial(self.go, name)) for name, about in screens.items()]
         for view in self.fleet.hosts.values():
             found.append(Place(view.name, "host", view.info.address, "", partial(self.go, "host", view.name)))
@@ -358,10 +399,12 @@ class Console(App[None]):
             deeds.append(Place(action.id, "action", action.help, shown_key(self.key_of(action)), run))
         self._goto("do or go to", [*deeds, *self._places()])
 
+    def _hidden(self, action: Action) -> bool:
+        return action.role == "operate" and self.read_only
+
     async def action_help(self) -> None:
         if not isinstance(self.screen, HelpScreen):
-            hidden = lambda action: action.role == "operate" and self.read_only  # noqa: E731
-            self.push_screen(HelpScreen(self.here(), self.key_of, hidden))
+            self.push_screen(HelpScreen(self.here(), self.key_of, self._hidden))
 
     def action_go_fleet(self) -> None:
         self.go("fleet")
@@ -372,7 +415,7 @@ class Console(App[None]):
 
     def action_picture(self) -> None:
         try:
-            path = self.save_screenshot(path=os.getcwd())
+            path = self.save_screenshot(path=str(Path.cwd()))
         except OSError as error:
             self.say(f"cannot write the picture: {error.strerror}; start bhtui in a folder you can write to", "bad")
             return

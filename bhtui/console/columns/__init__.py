@@ -1,1 +1,1 @@
-"""Columns of every table as data: title, width, alignment, what goes first when the terminal is narrow, and the cell."""
+"""Columns of every table as data: title, width, alignment, what goes first when there is no room, the cell."""

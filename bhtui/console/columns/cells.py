@@ -41,7 +41,7 @@ def load(history: tuple[float, ...], value: float | None, width: int, top: float
     """A sparkline and the percentage it ends in."""
     if value is None:
         return NOTHING
-    number = f"{value:4.0f} %"
+    number = f"{value:3.0f} %"
     style = heat(value / top)
     bars = spark(history, width - len(number) - 1, top)
     return ((bars, f"g{min(6, 2 + int(value / top * 4))}" if width > len(number) else ""), (" ", ""), (number, style))

@@ -47,6 +47,8 @@ def _alert(view: HostView, now: float, _: int) -> Spans:
 def _what(view: HostView, now: float, _: int) -> Spans:
     if view.link.detail and not view.fresh(now):
         return cells.text(view.link.detail, "dim")
+    if view.agent and view.agent.config_error:
+        return cells.text(f"configuration refused: {view.agent.config_error}", "warn")
     if view.trouble:
         return cells.text(view.trouble, "warn")
     bad, _warn = counts(view)
@@ -68,10 +70,10 @@ def _memory(view: HostView, now: float, width: int) -> Spans:
         else f"{format_size(used)}/{format_size(total)}"
     )
     style = cells.heat(used / total)
-    if width < 18:
+    if width < 16:
         return _dimmed(view, now, ((numbers, style),))
-    full, empty = meter(used / total, width - 12)
-    return _dimmed(view, now, ((full, style or "g2"), (empty, "faint"), (numbers.rjust(12), style)))
+    full, empty = meter(used / total, width - 11)
+    return _dimmed(view, now, ((full, style or "g2"), (empty, "faint"), (numbers.rjust(11), style)))
 
 
 def _disk(view: HostView, now: float, _: int) -> Spans:
@@ -110,15 +112,26 @@ def _memory_share(view: HostView) -> float:
 
 FLEET: tuple[Column[HostView], ...] = (
     Column("", 1, lambda view, now, _: cells.sign(host_level(view, now))),
-    Column("HOST", 12, _name, grow=3, most=30, sort=lambda view, _: view.name),
-    Column("LINK", 10, _link, grow=1, most=18, sort=lambda view, now: link_text(view, now)),
+    Column("HOST", 12, _name, grow=2, most=24, sort=lambda view, _: view.name),
+    Column("LINK", 10, _link, grow=1, most=16, sort=lambda view, now: link_text(view, now)),
     Column("SVC", 4, _services, "right", sort=lambda view, _: -len(view.instances)),
     Column("ALERT", 7, _alert, sort=lambda view, _: tuple(-n for n in counts(view))),
-    Column("CPU", 13, _cpu, priority=1, grow=3, most=32, sort=lambda view, _: -(view.cpu[-1] if view.cpu else -1)),
-    Column("MEM", 8, _memory, "right", priority=2, grow=2, most=26, sort=lambda view, _: -_memory_share(view)),
-    Column("DISK", 5, _disk, "right", priority=3, sort=lambda view, _: -(view.status.disk_used_percent if view.status else -1)),
+    Column("CPU", 13, _cpu, priority=1, grow=3, most=27, sort=lambda view, _: -(view.cpu[-1] if view.cpu else -1)),
+    Column("MEM", 9, _memory, "right", priority=2, grow=3, most=22, sort=lambda view, _: -_memory_share(view)),
+    Column(
+        "DISK",
+        5,
+        _disk,
+        "right",
+        priority=3,
+        sort=lambda view, _: -(view.status.disk_used_percent if view.status else -1),
+    ),
     Column("LOAD", 5, _load, "right", priority=6, sort=lambda view, _: -(view.status.load1 if view.status else -1)),
-    Column("UP", 6, _up, "right", priority=7, sort=lambda view, _: -(view.status.uptime_seconds if view.status else -1)),
-    Column("BACKUP", 6, _backup, "right", priority=4, sort=lambda view, _: view.status.last_backup_ns if view.status else 0),
+    Column(
+        "UP", 6, _up, "right", priority=7, sort=lambda view, _: -(view.status.uptime_seconds if view.status else -1)
+    ),
+    Column(
+        "BACKUP", 6, _backup, "right", priority=4, sort=lambda view, _: view.status.last_backup_ns if view.status else 0
+    ),
     Column("WHAT", 18, _what, priority=8, grow=4, most=60),
-)  # fmt: skip
+)

@@ -14,13 +14,25 @@ from . import cells
 from .column import Column
 
 OPERATION_SIGN = {
-    "pending": ("…", "dim"), "running": ("▶", "link"), "cancelling": ("◂", "warn"), "rolling-back": ("↶", "warn"),
-    "done": ("✓", "ok"), "failed": ("✗", "bad"), "cancelled": ("⊘", "warn"),
-}  # fmt: skip
+    "pending": ("…", "dim"),
+    "running": ("▶", "link"),
+    "cancelling": ("◂", "warn"),
+    "rolling-back": ("↶", "warn"),
+    "done": ("✓", "ok"),
+    "failed": ("✗", "bad"),
+    "cancelled": ("⊘", "warn"),
+}
 STEP_SIGN = {
-    "pending": ("·", "faint"), "running": ("▶", "link"), "waiting": ("◔", "link"), "done": ("✓", "ok"), "failed": ("✗", "bad"),
-    "skipped": ("-", "dim"), "undoing": ("↶", "warn"), "undone": ("↶", "dim"), "undo-failed": ("✗", "bad"),
-}  # fmt: skip
+    "pending": ("·", "faint"),
+    "running": ("▶", "link"),
+    "waiting": ("◔", "link"),
+    "done": ("✓", "ok"),
+    "failed": ("✗", "bad"),
+    "skipped": ("-", "dim"),
+    "undoing": ("↶", "warn"),
+    "undone": ("↶", "dim"),
+    "undo-failed": ("✗", "bad"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +51,7 @@ class EventRow:
     event: events_pb2.Event
 
 
-def _outcome(row: OperationRow, now: float, _: int) -> Spans:
+def _outcome(row: OperationRow, _now: float, _width: int) -> Spans:
     one = row.operation
     style = OPERATION_SIGN.get(one.state, ("", ""))[1]
     if one.state in ("running", "pending", "cancelling", "rolling-back"):
@@ -74,10 +86,15 @@ OPERATIONS: tuple[Column[OperationRow], ...] = (
     Column("WHO", 8, _who, priority=4, grow=1, most=24),
     Column("REASON", 10, lambda row, _, __: cells.text(row.operation.reason, "dim"), priority=5, grow=3, most=50),
     Column("ID", 8, lambda row, _, __: cells.text(row.operation.id[:8], "faint"), priority=6),
-)  # fmt: skip
+)
 
 
-def _event_style(event: events_pb2.Event) -> str:
+def _short(target: str) -> str:
+    """An operation's id is told by its beginning."""
+    return target if len(target) < 32 else target[:8]
+
+
+def event_style(event: events_pb2.Event) -> str:
     text = f"{event.kind} {event.message}"
     if "failed" in text or "unhealthy" in text or "lost" in event.kind or "refused" in event.kind:
         return "bad"
@@ -91,10 +108,10 @@ EVENTS: tuple[Column[EventRow], ...] = (
     Column("SEQ", 6, lambda row, _, __: ((str(row.event.seq), "faint"),), "right", priority=4),
     Column("HOST", 9, lambda row, _, __: cells.text(row.host.name, "link"), priority=2, grow=1, most=20),
     Column("KIND", 15, lambda row, _, __: cells.text(row.event.kind, "dim"), priority=1, grow=1, most=20),
-    Column("TARGET", 10, lambda row, _, __: cells.text(row.event.target if len(row.event.target) < 32 else row.event.target[:8], "strong"), grow=1, most=18),
-    Column("MESSAGE", 20, lambda row, _, __: cells.text(row.event.message, _event_style(row.event)), grow=6, most=200),
+    Column("TARGET", 10, lambda row, _, __: cells.text(_short(row.event.target), "strong"), grow=1, most=18),
+    Column("MESSAGE", 20, lambda row, _, __: cells.text(row.event.message, event_style(row.event)), grow=6, most=200),
     Column("WHO", 8, lambda row, _, __: cells.text(row.event.actor.name, "dim"), priority=3, grow=1, most=16),
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +123,28 @@ class BackupRow:
 
 
 BACKUPS: tuple[Column[BackupRow], ...] = (
-    Column("", 1, lambda row, _, __: ((("✓", "ok"),) if row.snapshot.verified else (("·", "dim"),))),
+    Column("", 1, lambda row, _, __: (("✓", "ok"),) if row.snapshot.verified else (("·", "dim"),)),
     Column("AGO", 6, lambda row, now, _: cells.age(row.host.instance_age(row.snapshot.time_ns, now)), "right"),
-    Column("TYPE", 4, lambda row, _, __: cells.text({"incremental": "inc"}.get(row.snapshot.type, row.snapshot.type), "strong")),
+    Column(
+        "TYPE",
+        4,
+        lambda row, _, __: cells.text({"incremental": "inc"}.get(row.snapshot.type, row.snapshot.type), "strong"),
+    ),
     Column("NEW", 6, lambda row, _, __: ((format_size(row.snapshot.bytes_added), ""),), "right", priority=1),
     Column("SIZE", 6, lambda row, _, __: ((format_size(row.snapshot.bytes_total), ""),), "right"),
-    Column("CHECK", 8, lambda row, _, __: ((("verified", "ok"),) if row.snapshot.verified else (("not yet", "dim"),)), priority=2),
-    Column("SERVICES", 8, lambda row, _, __: cells.text(" ".join(row.snapshot.services), "dim"), priority=3, grow=2, most=40),
+    Column(
+        "CHECK",
+        8,
+        lambda row, _, __: (("verified", "ok"),) if row.snapshot.verified else (("not yet", "dim"),),
+        priority=2,
+    ),
+    Column(
+        "SERVICES",
+        8,
+        lambda row, _, __: cells.text(" ".join(row.snapshot.services), "dim"),
+        priority=3,
+        grow=2,
+        most=40,
+    ),
     Column("ID", 8, lambda row, _, __: cells.text(row.snapshot.id[:8], "faint"), priority=4),
-)  # fmt: skip
+)

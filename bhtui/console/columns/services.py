@@ -100,14 +100,27 @@ def _ports(row: ServiceRow, now: float, _: int) -> Spans:
 
 SERVICES: tuple[Column[ServiceRow], ...] = (
     Column("", 1, lambda row, _, __: cells.sign(row.view.level)),
-    Column("SERVICE", 10, lambda row, _, __: ((row.view.name, "strong"),), grow=2, most=24, sort=lambda row, _: row.view.name),
-    Column("STATE", 9, _state, grow=1, most=14, sort=lambda row, _: -row.view.level),
-    Column("", 3, _restarts, priority=2, sort=lambda row, _: -row.view.status.restarts),
+    Column(
+        "SERVICE",
+        10,
+        lambda row, _, __: ((row.view.name, "strong"),),
+        grow=2,
+        most=24,
+        sort=lambda row, _: row.view.name,
+    ),
+    Column("STATE", 11, _state, grow=1, most=14, sort=lambda row, _: -row.view.level),
+    Column("", 3, _restarts, priority=5, sort=lambda row, _: -row.view.status.restarts),
     Column("HEALTH", 9, _health, priority=7),
     Column("CPU", 6, _cpu, "right", priority=1, grow=2, most=24, sort=lambda row, _: -row.view.status.cpu_percent),
     Column("MEM", 6, _memory, "right", priority=3, sort=lambda row, _: -row.view.status.memory_bytes),
     Column("OF LIMIT", 14, _limit, "right", priority=8, grow=1, most=18),
     Column("PORTS", 8, _ports, priority=9, grow=1, most=16),
-    Column("PID", 7, lambda row, now, _: _dimmed(row, now, cells.text(str(row.view.status.pid or ""), "dim")), "right", priority=10),
+    Column(
+        "PID",
+        7,
+        lambda row, now, _: _dimmed(row, now, cells.text(str(row.view.status.pid or ""), "dim")),
+        "right",
+        priority=10,
+    ),
     Column("UP", 6, _up, "right", priority=4, sort=lambda row, _: -row.view.status.uptime_seconds),
-)  # fmt: skip
+)

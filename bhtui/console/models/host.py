@@ -14,6 +14,7 @@ HISTORY = 120
 """Samples of a sparkline that are kept."""
 EVENTS_KEPT = 2000
 OPERATIONS_KEPT = 200
+CONNECTING = LinkSeen("connecting")
 SILENT_AFTER = 3.5
 """Seconds without a word after which a live link is called stale; a snapshot is due every second."""
 _ENDED = frozenset({"done", "failed", "cancelled"})
@@ -40,7 +41,7 @@ class HostView:
     """Everything known of one host. Last known values stay when the connection is gone; `seen_at` tells their age."""
 
     info: HostInfo
-    link: LinkSeen = LinkSeen("connecting")
+    link: LinkSeen = CONNECTING
     link_since: float = 0.0
     seen_at: float = 0.0
     status: status_pb2.HostStatus | None = None

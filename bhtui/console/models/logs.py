@@ -1,4 +1,4 @@
-"""Log lines of one view: kept up to a bound, merged in time order, filtered, counted. Mutable, because of the volume."""
+"""Log lines of one view: kept up to a bound, merged in time order, filtered, counted; mutable for their number."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ LEVELS = ("", "trace", "debug", "info", "warning", "error", "fatal")
 """A level's place is its rank; lines without a known level have rank 0."""
 RANK = {name: rank for rank, name in enumerate(LEVELS)} | {"warn": 4, "err": 5, "critical": 6, "panic": 6}
 ERROR = 5
+EVERYTHING = Query()
 _CHECK_EVERY = 2000
 
 
@@ -34,7 +35,7 @@ class Entry(NamedTuple):
 class LogFilter:
     """Which lines are shown."""
 
-    query: Query = Query()
+    query: Query = EVERYTHING
     rank: int = 0
 
     def passes(self, entry: Entry) -> bool:
@@ -44,7 +45,7 @@ class LogFilter:
 def refilter(
     entries: list[Entry], chosen: LogFilter, cancelled: Callable[[], bool] = lambda: False
 ) -> list[Entry] | None:
-    """Those that pass; for a worker thread: it looks every so often whether it is still wanted, and if not says None."""
+    """Those that pass; for a worker thread: it looks now and then whether it is wanted; if not, None."""
     out: list[Entry] = []
     for start in range(0, len(entries), _CHECK_EVERY):
         if cancelled():

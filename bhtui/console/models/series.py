@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from bisect import bisect_left
 from dataclasses import dataclass, field
 
@@ -26,7 +28,7 @@ class Track:
     limit: float | None = None
 
     def merge(self, times: list[float], values: list[float], keep: float) -> None:
-        """Adds points after the last one, or all when they reach further back; drops those older than `keep` seconds."""
+        """Adds points after the last one, or all when they reach further back; keeps `keep` seconds."""
         if not times:
             return
         if not self.times or times[0] < self.times[0]:
@@ -62,7 +64,7 @@ class Track:
     def _sampling(self) -> float:
         """Seconds between neighbouring points, as the newest ones tell."""
         newest = self.times[-20:]
-        gaps = sorted(b - a for a, b in zip(newest, newest[1:], strict=False))
+        gaps = sorted(b - a for a, b in itertools.pairwise(newest))
         return gaps[len(gaps) // 2] if gaps else 1.0
 
 
@@ -92,7 +94,13 @@ class SeriesModel:
         for series in response.series:
             track = self.tracks.setdefault((host, series.instance or series.service, series.metric), Track())
             track.limit = series.limit if series.HasField("limit") else None
-            track.merge([time / 1e9 for time in series.times_ns], list(series.values), self.keep)
+            # What could not be measured is not a number; a gap says the same.
+            points = [
+                (at / 1e9, value)
+                for at, value in zip(series.times_ns, series.values, strict=True)
+                if not math.isnan(value)
+            ]
+            track.merge([at for at, _ in points], [value for _, value in points], self.keep)
 
     def get(self, host: str, instance: str, metric: str) -> Track | None:
         """A track, if anything was heard of it."""
@@ -104,17 +112,19 @@ class SeriesModel:
             del self.tracks[key]
 
 
+_DECIMAL_STEPS = (1, 2, 3, 4, 5, 6, 8, 10)
+_BINARY_STEPS = (1, 2, 4, 8, 16, 32, 64, 128, 192, 256, 384, 512, 768, 1024)
+
+
 def nice_top(value: float, binary: bool = False) -> float:
     """A round number at or above a value, for the top of an axis."""
     if value <= 0:
         return 1.0
-    base, unit = (1024.0, 1.0) if binary else (10.0, 1.0)
+    base = 1024.0 if binary else 10.0
+    steps = _BINARY_STEPS if binary else _DECIMAL_STEPS
+    unit = 1.0
     while value >= unit * base:
         unit *= base
-    if binary:
-        steps = (1, 2, 4, 8, 16, 32, 64, 128, 192, 256, 384, 512, 768, 1024)
-    else:
-        steps = (1, 2, 3, 4, 5, 6, 8, 10)
     while value < unit and value < 1:
         unit /= base
     return next(step * unit for step in steps if step * unit >= value)

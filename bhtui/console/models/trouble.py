@@ -33,6 +33,7 @@ BROKEN_LINKS = {
     "agent-too-old": "agent too old",
     "python-too-old": "python too old",
     "failed": "failed",
+    "agent-stopped": "agent stopped",
     "closed": "closed",
 }
 """Links that will not come back by themselves, or say why they have not come yet."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing_extensions import override
+
 from bhtui.core.units import format_age, format_size
 from bhtui.rpc.blackhole.v1 import backup_pb2
 
 from ..actions import bindings
 from ..columns.operations import BACKUPS, BackupRow
 from ..models.host import HostView
-from ..paint import Line, Span, Spans, plain, wrap
+from ..paint import Line, Span, Spans, fit, plain, wrap
 from ..widgets.table import Row, Table
 from ..widgets.title import ruled, title
 
@@ -19,8 +21,8 @@ class BackupsPane(Table[BackupRow]):
     contexts = ("backups", "table")
     BINDINGS = bindings("backups")
 
-    def __init__(self, number: str, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
-        super().__init__(BACKUPS, empty=self._empty, id=id)
+    def __init__(self, number: str) -> None:
+        super().__init__(BACKUPS, empty=self._empty)
         self.number = number
         self._host: HostView | None = None
         self._facts: Spans = ()
@@ -36,9 +38,12 @@ class BackupsPane(Table[BackupRow]):
             self._facts = (("none yet", "warn"),) if host.backups else ()
         self.set_rows([Row(one.id, BackupRow(host, one)) for one in snapshots])
 
+    @override
     def draw(self, width: int, height: int) -> list[Line]:
         hint = self._host.backups.hint if self._host and self._host.backups else ""
-        self.footer_lines = [Line(((" " + plain(hint), "dim"),))] if hint and self.rows and height > 6 else []
+        self.footer_lines = (
+            [Line(fit(((" " + plain(hint), "dim"),), width))] if hint and self.rows and height > 6 else []
+        )
         return [
             Line(ruled(title(self.number, "BACKUPS", self.has_focus, self._facts), (), width)),
             *super().draw(width, height - 1),
@@ -51,9 +56,7 @@ class BackupsPane(Table[BackupRow]):
         answer = self._host.backups if self._host else None
         if answer is None:
             return [Line(), Line((("   not known yet", "dim"),))]
-        lines: list[Line] = []
-        for source in answer.sources:
-            lines.append(Line(_source(source, width)))
+        lines = [Line(_source(source)) for source in answer.sources]
         if not answer.sources:
             lines.append(Line((("   no service declares data", "dim"),)))
         where = answer.repository or "nowhere: no repository is configured"
@@ -64,7 +67,7 @@ class BackupsPane(Table[BackupRow]):
         return lines
 
 
-def _source(source: backup_pb2.BackupSource, width: int) -> Spans:
+def _source(source: backup_pb2.BackupSource) -> Spans:
     sign: Span = ("✗ ", "bad") if source.problem else ("· ", "dim")
     size = f"{format_size(source.bytes)}  " if not source.problem else ""
     tail = source.problem or source.path

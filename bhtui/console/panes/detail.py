@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing_extensions import override
+
 from bhtui.core.units import format_age, format_size
+from bhtui.rpc.blackhole.v1 import events_pb2
 
 from ..actions import bindings
 from ..columns.cells import clock, heat
-from ..columns.operations import _event_style
+from ..columns.operations import event_style
 from ..columns.services import ServiceRow, state_text
-from ..models.trouble import SIGN, STYLE
+from ..models.trouble import SIGN, STYLE, Level
 from ..paint import Line, Span, Spans, meter, plain, wrap
 from ..widgets.canvas import Canvas
 from ..widgets.title import ruled, title
@@ -23,8 +26,8 @@ class DetailPane(Canvas):
     contexts = ("detail",)
     BINDINGS = bindings("detail")
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
-        super().__init__(id=id)
+    def __init__(self) -> None:
+        super().__init__()
         self._row: ServiceRow | None = None
         self._instance = ""
 
@@ -33,15 +36,20 @@ class DetailPane(Canvas):
         self._instance, self._row = name, row
         self.repaint()
 
+    @override
     def draw(self, width: int, height: int) -> list[Line]:
         row = self._row
         now = self.console_app.now()
         lines = [Line(ruled(title("1", self._instance.upper(), self.has_focus), (), width))]
         if row is None:
             return [*lines, Line(), Line((("   is not declared on this host (any more)", "dim"),))]
-        for label, spans in _facts(row, now, width - _LABEL - 3):
-            lines.append(Line(((" " + label.rjust(_LABEL) + "  ", "dim"), *spans)))
-        lines += self._error(row, width)
+        facts = [
+            Line(((" " + label.rjust(_LABEL) + "  ", "dim"), *spans))
+            for label, spans in _facts(row, now, width - _LABEL - 3)
+        ]
+        error = self._error(row, width)
+        # What went wrong stands above what is merely so.
+        lines += facts[:2] + error + facts[2:] if row.view.level >= Level.WARN else facts + error
         lines += self._events(row, height - len(lines))
         return lines
 
@@ -50,10 +58,11 @@ class DetailPane(Canvas):
         if not text:
             return []
         style = "bad" if row.view.status.state in ("failed", "backoff") else "dim"
-        lines = [Line(), Line((("  LAST ERROR", "title"),))]
+        lines: list[Line] = []
         for number, part in enumerate(text.splitlines()[:12]):
-            for piece in wrap(plain(part), width - 4):
-                lines.append(Line((("   ", ""), (piece, style if not number else "dim"))))
+            for piece in wrap(plain(part), width - _LABEL - 4):
+                label = "" if lines else "last error"
+                lines.append(Line(((" " + label.rjust(_LABEL) + "  ", "dim"), (piece, style if not number else "dim"))))
         return lines
 
     def _events(self, row: ServiceRow, room: int) -> list[Line]:
@@ -62,13 +71,12 @@ class DetailPane(Canvas):
         if not found or room < 3:
             return []
         lines = [Line(), Line((("  LATELY", "title"),))]
-        for event in reversed(found):
-            lines.append(
-                Line(
-                    ((f"   {clock(event.time_ns)} ", "time"), (plain(event.message or event.kind), _event_style(event)))
-                )
-            )
+        lines += [Line(_event(event)) for event in reversed(found)]
         return lines[:room]
+
+
+def _event(event: events_pb2.Event) -> Spans:
+    return ((f"   {clock(event.time_ns)} ", "time"), (plain(event.message or event.kind), event_style(event)))
 
 
 def _facts(row: ServiceRow, now: float, width: int) -> list[tuple[str, Spans]]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from textual import events
 from textual.message import Message
+from typing_extensions import override
 
-from bhtui.core.units import format_age, format_size
+from bhtui.core.units import format_size
 
 from ..actions import bindings
 from ..columns.cells import clock
@@ -73,8 +74,8 @@ class GraphPane(Canvas):
     class Wanted(Message):
         """Another window or subject is wanted."""
 
-    def __init__(self, number: str, series: SeriesModel, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
-        super().__init__(id=id)
+    def __init__(self, number: str, series: SeriesModel) -> None:
+        super().__init__()
         self.number, self.series = number, series
         self.host = ""
         self.instance = ""
@@ -102,6 +103,7 @@ class GraphPane(Canvas):
             self.cursor = time
             self.repaint()
 
+    @override
     def draw(self, width: int, height: int) -> list[Line]:
         tracks = [
             (metric, track) for metric in METRICS if (track := self.series.get(self.host, self.subject, metric.name))
@@ -149,7 +151,7 @@ class GraphPane(Canvas):
             (metric.show(now_value) if now_value is not None else "-", "strong"),
         )
         right: Spans = (
-            (f"max {metric.show(peak)}", "dim"),
+            (f"max {metric.show(peak)}" if width >= 46 else "", "dim"),
             (f"  limit {metric.show(track.limit)}" if track.limit else "", "limit"),
             (" ", ""),
         )
@@ -162,7 +164,7 @@ class GraphPane(Canvas):
 
     def _axis(self, width: int) -> Spans:
         columns = width - GUTTER - 2
-        middle = f"-{format_age(self.window / 2) if self.window > 60 else '30 s'}"
+        middle = "-30 s" if self.window == 60 else f"-{self.window / 120:g} min"
         marks = f"-{WINDOW_NAMES[self.window]}".ljust(columns // 2 - len(middle) // 2) + middle
         return fit(((" " * (GUTTER + 1), ""), (marks.ljust(columns - 3) + "now", "axis")), width)
 

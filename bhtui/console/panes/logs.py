@@ -14,6 +14,7 @@ from pathlib import Path
 from textual import events
 from textual.message import Message
 from textual.worker import get_current_worker
+from typing_extensions import override
 
 from bhtui.rpc.blackhole.v1 import logs_pb2
 
@@ -60,8 +61,8 @@ class LogPane(Canvas):
             super().__init__()
             self.chosen, self.shown, self.order = chosen, shown, order
 
-    def __init__(self, number: str = "", *, whole: bool = False, id: str | None = None) -> None:  # noqa: A002 - Textual's name
-        super().__init__(id=id)
+    def __init__(self, number: str = "", *, whole: bool = False) -> None:
+        super().__init__()
         self.number, self.whole = number, whole
         self.model = LogModel()
         self.scope = ""
@@ -96,6 +97,7 @@ class LogPane(Canvas):
 
     # Drawing
 
+    @override
     def draw(self, width: int, height: int) -> list[Line]:
         lines = [Line(ruled(*self._title(), width))]
         if height >= 12:
@@ -149,7 +151,7 @@ class LogPane(Canvas):
         for total, errors in columns:
             spans.append((_BARS[0 if not total else 1 + total * 7 // top], "bad" if errors else "g2"))
         seconds = (self.model.shown[-1].time_ns - self.model.shown[0].time_ns) / 1e9
-        spans.append((f"  {top:,} a column · {_span(seconds)}", "dim"))
+        spans.append((f"  peak {top:,} · {_span(seconds)}", "dim"))
         return tuple(spans)
 
     def _why_empty(self) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing_extensions import override
+
 from ..actions import bindings
 from ..columns.services import SERVICES, ServiceRow
 from ..models.host import HostView
 from ..models.match import Query
 from ..models.trouble import Level, reason
-from ..paint import Line, Spans, plain
+from ..paint import Line, Spans, plain, wrap
 from ..widgets.table import Row, Table
 from ..widgets.title import ruled, title
 
@@ -18,8 +20,8 @@ class ServicesPane(Table[ServiceRow]):
     contexts = ("services", "table")
     BINDINGS = bindings("services")
 
-    def __init__(self, number: str, *, id: str | None = None) -> None:  # noqa: A002 - Textual's name
-        super().__init__(SERVICES, empty=self._empty, id=id)
+    def __init__(self, number: str) -> None:
+        super().__init__(SERVICES, empty=self._empty)
         self.number = number
         self.query_text = Query()
         self._host: HostView | None = None
@@ -39,6 +41,7 @@ class ServicesPane(Table[ServiceRow]):
         self._count = ((f"/{query.text} ", "match"), (f" {len(rows)}/{len(every)} ", "dim")) if query.text else ()
         self.set_rows([Row(row.view.name, row, _why(row)) for row in self.sorted_items(rows, now)])
 
+    @override
     def draw(self, width: int, height: int) -> list[Line]:
         head = Line(ruled(title(self.number, "SERVICES", self.has_focus, self._facts), self._count, width))
         return [head, *super().draw(width, height - 1)]
@@ -46,13 +49,20 @@ class ServicesPane(Table[ServiceRow]):
     def heads(self) -> int:
         return 2
 
-    def _empty(self, _: int) -> list[Line]:
+    def _empty(self, width: int) -> list[Line]:
         host = self._host
         if host is None or not host.seen_at:
             why = (host.link.detail or host.trouble) if host else ""
             return [Line(), Line(((f"   {plain(why) or 'waiting for the first word of this host'}", "dim"),))]
         if self.query_text.text:
             return [Line(), Line((("   nothing passes the filter; esc clears it", "dim"),))]
+        if host.agent and host.agent.config_error:
+            text = wrap(plain(host.agent.config_error), width - 5)
+            return [
+                Line(),
+                Line((("   the configuration was refused", "bad"),)),
+                *(Line((("   " + piece, ""),)) for piece in text),
+            ]
         path = host.agent.config_path if host.agent else "blackhole.yaml"
         return [
             Line(),
@@ -67,4 +77,4 @@ def _why(row: ServiceRow) -> tuple[Spans, ...]:
     if not text:
         return ()
     style = "bad" if row.view.level is Level.BAD else "warn"
-    return ((("   └ ", "faint"), (plain(text), style.replace("bad", "bad"))),)
+    return ((("   └ ", "faint"), (plain(text), style)),)

@@ -71,7 +71,8 @@ class BaseScreen(Screen[None]):
             return
         self.show()
         self.query_one(TopLine).tell(self.path(), self.facts(), worst_badge(*self.worst()))
-        self.refresh_footer()
+        if self.is_current:
+            self.refresh_footer()
 
     def refresh_footer(self) -> None:
         """Draws the bottom line for what has the focus."""

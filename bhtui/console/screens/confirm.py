@@ -1,16 +1,18 @@
-"""Nothing dangerous without a plan: what exactly will run, what else will be noticed, and Cancel unless told otherwise."""
+"""Nothing dangerous without a plan: what will run, what else will be noticed, and Cancel unless told otherwise."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.app import ComposeResult
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Label
+from typing_extensions import override
 
 from bhtui.core.errors import BlackholeError
 from bhtui.core.units import format_age
@@ -25,17 +27,20 @@ if TYPE_CHECKING:
 
 _DIALOG = """
     {name} {{ align: center middle; background: $background 60%; }}
-    {name} > Vertical {{ width: 76; max-width: 96%; height: auto; max-height: 94%; background: $surface; border: round $primary; padding: 0 1; border-title-color: $primary; border-title-style: bold; }}
+    {name} > Vertical {{ width: 76; max-width: 96%; height: auto; max-height: 94%; padding: 0 1; }}
+    {name} > Vertical {{ background: $surface; border: round $primary; }}
+    {name} > Vertical {{ border-title-color: $primary; border-title-style: bold; }}
     {name} .buttons {{ height: 1; align-horizontal: right; margin-top: 1; }}
-    {name} Button {{ height: 1; min-width: 12; border: none; margin-left: 2; background: $panel; color: $foreground; text-style: none; }}
+    {name} Button {{ height: 1; min-width: 12; border: none; margin-left: 2; }}
+    {name} Button {{ background: $panel; color: $foreground; text-style: none; }}
     {name} Button:focus {{ background: $primary; color: $background; text-style: bold; }}
     {name} Button.danger {{ color: $error; }}
     {name} Button.danger:focus {{ background: $error; color: $background; }}
     {name} Button:disabled {{ color: $text-muted; opacity: 60%; }}
     {name} Input {{ height: 1; border: none; padding: 0 1; background: $panel; }}
     {name} Input:focus {{ border: none; background: $boost; }}
-    {name} .field {{ height: 1; margin-top: 0; }}
-    {name} .field Label {{ width: 24; color: $text-muted; text-align: right; padding-right: 1; }}
+    {name} .field {{ height: 1; margin-top: 1; }}
+    {name} .field Label {{ width: auto; min-width: 13; color: $text-muted; padding-right: 1; }}
 """
 
 
@@ -43,7 +48,7 @@ class ConfirmScreen(ModalScreen[bool]):
     """A question whose answer is no unless told otherwise."""
 
     DEFAULT_CSS = _DIALOG.format(name="ConfirmScreen")
-    BINDINGS = [("escape", "dismiss(False)", "no")]  # noqa: RUF012 - Textual's form
+    BINDINGS: ClassVar[list[BindingType]] = [("escape", "dismiss(False)", "no")]
     AUTO_FOCUS = "#no"
 
     def __init__(self, question: str, detail: str, yes: str) -> None:
@@ -55,8 +60,8 @@ class ConfirmScreen(ModalScreen[bool]):
             box.border_title = plain(self.question)
             yield Label(self.detail, markup=False)
             with Horizontal(classes="buttons"):
-                yield Button("Leave it", id="no")
-                yield Button(self.yes, id="yes", classes="danger")
+                yield Button("Leave it", id="no", compact=True)
+                yield Button(self.yes, id="yes", classes="danger", compact=True)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         self.dismiss(event.button.id == "yes")
@@ -86,6 +91,7 @@ class PlanBody(Canvas):
         self.styles.height = len(lines)
         self.repaint()
 
+    @override
     def draw(self, width: int, height: int) -> list[Line]:
         return [Line(line.spans, "dialog") for line in self.text]
 
@@ -94,7 +100,7 @@ class PlanScreen(ModalScreen["tuple[list[Target], str] | None"]):
     """Shows the plan of an action on targets. Ends with the targets to go on with and the reason, or with None."""
 
     DEFAULT_CSS = _DIALOG.format(name="PlanScreen")
-    BINDINGS = [("escape", "leave", "cancel")]  # noqa: RUF012 - Textual's form
+    BINDINGS: ClassVar[list[BindingType]] = [("escape", "leave", "cancel")]
     AUTO_FOCUS = "#cancel"
 
     def __init__(self, action: Action, targets: list[Target]) -> None:
@@ -121,13 +127,14 @@ class PlanScreen(ModalScreen["tuple[list[Target], str] | None"]):
                     yield Label(f"type {self.to_type} to confirm", markup=False)
                     yield Input(id="typed", select_on_focus=False, compact=True)
             with Horizontal(classes="buttons"):
-                yield Button("Cancel", id="cancel")
+                yield Button("Cancel", id="cancel", compact=True)
                 where = " on PRODUCTION" if self.to_type else ""
                 yield Button(
                     f"{self.verb.id.capitalize()}{where}",
                     id="go",
                     classes="danger" if self.verb.dangerous else "",
                     disabled=True,
+                    compact=True,
                 )
 
     def on_mount(self) -> None:
@@ -136,7 +143,7 @@ class PlanScreen(ModalScreen["tuple[list[Target], str] | None"]):
     async def _ask(self) -> None:
         self.planned = list(await asyncio.gather(*map(self._plan, self.targets)))
         width = min(76, self.app.size.width * 96 // 100) - 4
-        room = self.app.size.height - (12 if self.to_type else 10)
+        room = self.app.size.height - (13 if self.to_type else 11)
         lines = plan_lines(self.planned, width)
         if len(lines) > room:
             lines = [*lines[: room - 1], Line(((f"… {len(lines) - room + 1} lines more", "dim"),))]
@@ -216,15 +223,13 @@ def _whole(one: Planned, width: int) -> list[Line]:
         lines.append(Line((("nothing to do: everything is as it would be", "dim"),)))
     lines.append(Line())
     for number, effect in enumerate(plan.effects):
-        for part, piece in enumerate(wrap(plain(effect), width - 10)):
-            lines.append(Line((("effects   " if not number and not part else " " * 10, "dim"), (piece, "warn"))))
-    for conflict in plan.conflicts:
-        lines.append(
-            Line((("blocked   ", "bad"), (f"operation {conflict[:8]} holds what this needs; wait or cancel it", "bad")))
-        )
+        for part, piece in enumerate(wrap(plain(effect), width - 13)):
+            lines.append(Line((("effects      " if not number and not part else " " * 13, "dim"), (piece, "warn"))))
+    blocked = [f"operation {conflict[:8]} holds what this needs; wait or cancel it" for conflict in plan.conflicts]
+    lines += [Line((("blocked      ", "bad"), (text, "bad"))) for text in blocked]
     undo = "what was done is undone, last first" if plan.undo_on_failure else "it stops there; nothing is undone"
-    lines.append(Line((("if it fails  "[:10].ljust(10), "dim"), (undo, ""))))
-    lines.append(Line((("last time ", "dim"), (_recent(list(plan.recent_seconds)), ""))))
+    lines.append(Line((("if it fails  ", "dim"), (undo, ""))))
+    lines.append(Line((("last time    ", "dim"), (_recent(list(plan.recent_seconds)), ""))))
     return lines
 
 

@@ -11,10 +11,13 @@ from ..columns.fleet import FLEET
 from ..models.fleet import chosen
 from ..models.host import HostView
 from ..models.match import parse
-from ..models.trouble import Level, counts
-from ..paint import Line, Spans
+from ..models.trouble import Level, host_level, reason
+from ..paint import Line, Spans, plain
 from ..widgets.table import Row, Table
 from .base import BaseScreen
+
+_WIDE = 130
+"""Columns at which the table has one that says what is wrong; below it stands under the row."""
 
 
 class FleetTable(Table[HostView]):
@@ -51,7 +54,10 @@ class FleetScreen(BaseScreen):
         now = app.now()
         hosts = chosen(app.fleet, parse(self._filter), self.group, self.faults_only, now)
         self._matched = len(hosts)
-        self.table.set_rows([Row(view.name, view) for view in self.table.sorted_items(hosts, now)])
+        wide = self.size.width >= _WIDE
+        self.table.set_rows(
+            [Row(view.name, view, () if wide else _why(view, now)) for view in self.table.sorted_items(hosts, now)]
+        )
 
     def facts(self) -> Spans:
         fleet = self.console_app.fleet
@@ -122,9 +128,13 @@ class FleetScreen(BaseScreen):
             self.table.marked = set()
             self.table.repaint()
 
-    def alerts(self) -> int:
-        """Instances in a bad state on all hosts."""
-        return sum(counts(view)[0] for view in self.console_app.fleet.hosts.values())
 
-    def worst(self) -> tuple[Level, str]:
-        return super().worst()
+def _why(view: HostView, now: float) -> tuple[Spans, ...]:
+    if host_level(view, now) < Level.BAD:
+        return ()
+    bad = max(view.instances.values(), key=lambda one: one.level, default=None)
+    if not view.fresh(now) or bad is None:
+        text, style = view.link.detail or view.trouble, "dim"
+    else:
+        text, style = f"{bad.name} {bad.status.state}: {reason(bad.status)}", "bad"
+    return ((("   └ ", "faint"), (plain(text), style)),) if text else ()

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input
+from typing_extensions import override
 
 from ..actions import TITLES, Action, for_contexts, shown_key
-from ..columns.column import Column
+from ..columns.column import GAP, Column, layout
 from ..models.match import Query
-from ..paint import Spans
+from ..paint import Line, Spans
 from ..widgets.table import Row, Table
 
 _BOX = """
     {name} {{ align: center top; background: $background 60%; }}
-    {name} > Vertical {{ width: {width}; max-width: 96%; height: auto; margin-top: 1; background: $surface; border: round $primary; border-title-color: $primary; border-title-style: bold; }}
+    {name} > Vertical {{ width: {width}; max-width: 96%; height: auto; margin-top: 1; background: $surface; }}
+    {name} > Vertical {{ border: round $primary; border-title-color: $primary; border-title-style: bold; }}
     {name} Input {{ height: 1; border: none; background: $panel; padding: 0 1; }}
     {name} Input:focus {{ border: none; }}
     {name} Table {{ height: {height}; }}
@@ -69,15 +72,17 @@ def rank(places: Sequence[Place], text: str) -> list[Place]:
     )
 
 
-class PlacesTable(Table[Place]):
-    """What is found. The input keeps the focus."""
+T = TypeVar("T")
 
-    can_focus = False
+
+class BareTable(Table[T]):
+    """Rows without column heads."""
 
     def heads(self) -> int:
         return 0
 
-    def _head(self, width: int, now: float) -> list[object]:  # type: ignore[override]
+    @override
+    def _head(self, width: int) -> list[Line]:
         return []
 
 
@@ -127,6 +132,12 @@ class GotoScreen(ModalScreen[Place]):
         table.move_to(index + by, by)
 
 
+class PlacesTable(BareTable[Place]):
+    """What is found. The input keeps the focus."""
+
+    can_focus = False
+
+
 @dataclass(frozen=True, slots=True)
 class KeyRow:
     """An action and the keys it is bound to."""
@@ -136,20 +147,33 @@ class KeyRow:
 
 
 KEYS: tuple[Column[KeyRow], ...] = (
-    Column("", 16, lambda row, _, __: ((shown_key(row.keys, every=True), "key"),), "right"),
+    Column("", 12, lambda row, _, __: ((shown_key(row.keys, every=True), "key"),), "right"),
     Column("", 14, lambda row, _, __: ((row.action.label, "strong"),), priority=1),
-    Column("", 30, lambda row, _, __: _help(row.action), grow=1, most=110),
+    Column("", 30, lambda row, now, width: _help(row, now, width), grow=1, most=110),
 )
 
 
-def _help(action: Action) -> Spans:
-    return ((action.help, "dim"),)
+def _help(row: KeyRow, _now: float, width: int) -> Spans:
+    return ((_wrapped(row.action.help, width)[0], "dim"),)
 
 
-class HelpTable(PlacesTable):
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, max(10, width)) or [""]
+
+
+def _key_row(action: Action, keys: str, width: int) -> Row[KeyRow]:
+    """A row, with what does not fit beneath it."""
+    columns = layout(KEYS, width - 5)
+    room = columns[-1][1]
+    indent = " " * (1 + sum(size + GAP for _, size in columns[:-1]))
+    return Row(
+        action.id, KeyRow(action, keys), tuple(((indent + more, "dim"),) for more in _wrapped(action.help, room)[1:])
+    )
+
+
+class HelpTable(BareTable[KeyRow]):
     """Keys under the names of the places where they work."""
 
-    can_focus = True
     contexts = ("help", "table")
 
 
@@ -172,14 +196,16 @@ class HelpScreen(ModalScreen[None]):
         with Vertical() as box:
             box.border_title = "keys that work here"
             box.border_subtitle = "esc"
-            yield HelpTable(KEYS)  # type: ignore[arg-type]
+            yield HelpTable(KEYS)
 
     def on_mount(self) -> None:
-        self.query_one(HelpTable).set_rows(help_rows(self.here, self.key_of, self.hidden))  # type: ignore[arg-type]
+        self.query_one(HelpTable).set_rows(
+            help_rows(self.here, self.key_of, self.hidden, min(110, self.app.size.width * 96 // 100))
+        )
 
 
 def help_rows(
-    contexts: Sequence[str], key_of: Callable[[Action], str], hidden: Callable[[Action], bool]
+    contexts: Sequence[str], key_of: Callable[[Action], str], hidden: Callable[[Action], bool], width: int
 ) -> list[Row[KeyRow]]:
     """Headings and actions, innermost first, each action once."""
     rows: list[Row[KeyRow]] = []
@@ -189,7 +215,7 @@ def help_rows(
         seen |= {one.id for one in actions}
         if actions:
             rows.append(Row(f"# {context}", None, heading=((f"  {TITLES[context].upper()}", "title"),)))
-            rows += [Row(one.id, KeyRow(one, key_of(one))) for one in actions]
+            rows += [_key_row(one, key_of(one), width) for one in actions]
     return rows
 
 

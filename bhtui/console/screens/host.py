@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
+from textual.css.scalar import Scalar
 from textual.widget import Widget
 
 from bhtui.core.units import format_age
@@ -82,9 +84,21 @@ class HostScreen(PaneActions, FeedingScreen):
     def show(self) -> None:
         now = self.console_app.now()
         self.services.show(self.view, parse(self._services_filter), now)
+        self._fit_height(self.services, 0.5)
+        self.logs.problem = self.view.link.detail if not self.view.fresh(now) else ""
         self.logs.repaint()
         self.graphs.repaint()
         self.backups.show(self.view, now)
+        self._fit_height(self.backups, 0.4)
+
+    def _fit_height(self, table: Table[Any], most: float) -> None:
+        """A list takes what its rows need, so that what is drawn beside it gets the rest."""
+        room = int((self.size.height - 2) * most)
+        wanted = max(5, min(room, table.wanted_height()))
+        if self.layout_panes.zoom < 2 and table.styles.height != Scalar.from_number(wanted):
+            table.styles.height = wanted
+        elif self.layout_panes.zoom == 2:
+            table.styles.height = "1fr"
 
     def targets(self) -> list[Target]:
         rows = self.services.chosen()

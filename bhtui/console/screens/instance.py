@@ -63,7 +63,7 @@ class InstanceScreen(PaneActions, FeedingScreen):
         found = self.view.instances.get(self.instance)
         if found is None:
             return Level.NOTICE, link_text(self.view, self.console_app.now())
-        return found.level, f"{found.status.state} {found.status.health}"
+        return found.level, found.status.state if found.status.state != "running" else found.status.health
 
     def show(self) -> None:
         found = self.view.instances.get(self.instance)

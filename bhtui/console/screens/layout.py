@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
+from typing_extensions import override
 
 from ..paint import Line
 from ..widgets.canvas import Canvas
@@ -17,6 +18,7 @@ class Rule(Canvas):
 
     DEFAULT_CSS = "Rule { width: 1; height: 1fr; }"
 
+    @override
     def draw(self, width: int, height: int) -> list[Line]:
         return [Line((("│", "rule"),))] * height
 

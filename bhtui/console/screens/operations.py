@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from textual.widget import Widget
+from typing_extensions import override
 
 from bhtui.rpc.blackhole.v1 import operations_pb2
 
@@ -40,6 +41,7 @@ class StepsPane(Canvas):
         self._row = row
         self.repaint()
 
+    @override
     def draw(self, width: int, height: int) -> list[Line]:
         row = self._row
         if row is None:
@@ -50,8 +52,7 @@ class StepsPane(Canvas):
         bar: Spans = ((full, "bad" if one.state == "failed" else "ok"), (empty, "faint"), (f" {progress(one)} ", ""))
         head = ((plain(f"{one.kind} {' '.join(one.targets)}"), "strong"), (f"  {one.id[:8]}", "dim"))
         lines = [Line(ruled(title("", "STEPS", False, head), bar, width))]
-        for step in one.steps:
-            lines.append(Line(_step(step)))
+        lines += [Line(_step(step)) for step in one.steps]
         facts = [
             ("by", f"{one.actor.name} from {one.actor.origin or 'this machine'}"),
             ("reason", one.reason),
@@ -70,9 +71,12 @@ def _step(step: operations_pb2.Step) -> Spans:
     began = clock(step.started_ns) if step.started_ns else " " * 8
     detail = f"  {plain(step.detail)}" if step.detail else ""
     return (
-        (f"   {began} ", "time"), (f"{sign} ", style), (plain(step.title or f"{step.kind} {step.target}"), "" if step.state != "pending" else "dim"),
-        (took, "dim"), (detail, style if step.state in ("failed", "undo-failed") else "dim"),
-    )  # fmt: skip
+        (f"   {began} ", "time"),
+        (f"{sign} ", style),
+        (plain(step.title or f"{step.kind} {step.target}"), "" if step.state != "pending" else "dim"),
+        (took, "dim"),
+        (detail, style if step.state in ("failed", "undo-failed") else "dim"),
+    )
 
 
 class OperationsScreen(BaseScreen):
@@ -100,12 +104,8 @@ class OperationsScreen(BaseScreen):
 
     def show(self) -> None:
         app = self.console_app
-        rows = [
-            OperationRow(view, one)
-            for view in app.fleet.hosts.values()
-            if not self.only or view.name in self.only
-            for one in view.operations
-        ]
+        views = [view for view in app.fleet.hosts.values() if not self.only or view.name in self.only]
+        rows = [OperationRow(view, one) for view in views for one in view.operations]
         query = parse(self._filter)
         shown = [row for row in rows if query.matches(_words(row))]
         # Open ones first: they are what one looks for here.
@@ -161,4 +161,5 @@ class OperationsScreen(BaseScreen):
 
 def _words(row: OperationRow) -> str:
     one = row.operation
-    return f"{row.host.name} {one.kind} {' '.join(one.targets)} {one.state} {one.actor.name} {one.reason} {one.id} {one.error}"
+    words = (row.host.name, one.kind, *one.targets, one.state, one.actor.name, one.reason, one.id, one.error)
+    return " ".join(words)

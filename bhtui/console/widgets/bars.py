@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from textual import events
+from typing_extensions import override
 
 from ..actions import Action, shown_key
 from ..models.trouble import SIGN, Level
 from ..paint import Line, Span, Spans, fit, justify, plain, width_of
 from .canvas import Canvas
+
+_HELP_ROOM = len("? help  ")
 
 
 class TopLine(Canvas):
@@ -26,6 +29,7 @@ class TopLine(Canvas):
         self.path, self.facts, self.state = path, facts, state
         self.repaint()
 
+    @override
     def draw(self, width: int, height: int) -> list[Line]:
         left: list[Span] = [(" ", "")]
         for place, name in enumerate(self.path):
@@ -54,6 +58,7 @@ class BottomLine(Canvas):
         self.actions, self.result = actions, result
         self.repaint()
 
+    @override
     def draw(self, width: int, height: int) -> list[Line]:
         text, style = self.result
         right: Spans = ((" " + plain(text) + " ", style),) if text else ()
@@ -66,7 +71,8 @@ class BottomLine(Canvas):
         for action, keys in self.actions:
             key, label = shown_key(keys), action.label
             size = len(key) + 1 + len(label)
-            if x + size > room:
+            # The way to all the other keys is always there.
+            if x + size > room - (0 if action.id == "help" else _HELP_ROOM):
                 continue
             self._places.append((x, x + size, action))
             spans += [(key, "key"), (" " + label + "  ", "dim")]

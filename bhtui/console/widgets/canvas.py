@@ -10,7 +10,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from ..paint import BLANK, Line
+from ..paint import BLANK, Line, fit
 from ..theme import Theme
 
 if TYPE_CHECKING:
@@ -20,16 +20,19 @@ if TYPE_CHECKING:
 def to_strip(line: Line, width: int, theme: Theme) -> Strip:
     """A line as Textual wants it: exactly `width` cells, every one with a background."""
     segments = [Segment(text, theme.style(f"{line.base} {style}")) for text, style in line.spans if text]
-    return Strip(segments).adjust_cell_length(width, theme.style(line.base))
+    strip = Strip(segments)
+    if strip.cell_length > width:
+        return to_strip(Line(fit(line.spans, width), line.base), width, theme)
+    return strip.adjust_cell_length(width, theme.style(line.base))
 
 
 class Canvas(Widget):
-    """Base of everything drawn here. A subclass says what its lines are; `repaint` puts the difference on the screen."""
+    """Base of everything drawn here. A subclass says what its lines are; `repaint` shows the difference."""
 
     ALLOW_SELECT = False
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(id=id, classes=classes)
+    def __init__(self) -> None:
+        super().__init__()
         self._lines: list[Line] = []
         self._strips: list[Strip] = []
         self._drawn_for: tuple[int, Theme | None] = (0, None)
@@ -38,7 +41,7 @@ class Canvas(Widget):
     def console_app(self) -> Console:
         return cast("Console", self.app)
 
-    def draw(self, width: int, height: int) -> list[Line]:
+    def draw(self, width: int, height: int) -> list[Line]:  # noqa: ARG002 - for subclasses
         """The lines to show, top first; missing ones are blank."""
         return []
 

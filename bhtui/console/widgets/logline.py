@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 from zlib import crc32
 
@@ -114,7 +115,7 @@ def _marked(whole: str, text_length: int, style: str, query: Query) -> list[Span
     hits = query.spans(whole)
     edges = sorted({0, text_length, len(whole), *(edge for hit in hits for edge in hit)})
     out: list[Span] = []
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         hit = any(low <= start and end <= high for low, high in hits)
         out.append((whole[start:end], "match" if hit else style if end <= text_length else "dim"))
     return out

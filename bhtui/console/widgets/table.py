@@ -1,4 +1,4 @@
-"""A list with columns. Draws only what is visible, so ten thousand rows cost what fifty do; the cursor stays on its row."""
+"""A list with columns. Draws only what is visible, so that many rows cost what few do; the cursor stays on its row."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any, Generic, TypeVar
 
 from textual import events
 from textual.message import Message
+from typing_extensions import override
 
 from ..actions import bindings
 from ..columns.column import GAP, Column, layout
-from ..paint import Line, Spans, fit, justify
+from ..paint import Line, Spans, fit
 from . import window
 from .canvas import Canvas
 
@@ -49,11 +50,14 @@ class Table(Canvas, Generic[T]):
             super().__init__()
             self.table, self.key = table, key
 
-    def __init__(self, columns: Sequence[Column[T]], *, title: Callable[[bool], tuple[Spans, Spans]] | None = None,
-                 empty: Callable[[int], list[Line]] = lambda _: [], id: str | None = None) -> None:  # noqa: A002 - Textual's name  # fmt: skip
-        super().__init__(id=id)
+    def __init__(
+        self,
+        columns: Sequence[Column[T]],
+        *,
+        empty: Callable[[int], list[Line]] = lambda _: [],
+    ) -> None:
+        super().__init__()
         self.columns = columns
-        self.title_of = title
         self.empty = empty
         self.rows: Sequence[Row[T]] = ()
         self.cursor_key = ""
@@ -63,10 +67,13 @@ class Table(Canvas, Generic[T]):
         """Lines that stand at the bottom, below the rows."""
         self._cursor = 0
         self._top = 0
+        self._touched = False
 
     def set_rows(self, rows: Sequence[Row[T]]) -> None:
-        """Shows these rows. The cursor stays on its row wherever that is now, or at its place when the row is gone."""
-        moved_to = next((i for i, row in enumerate(rows) if row.key == self.cursor_key), None)
+        """Shows these rows. The cursor stays on its row, or at its place when the row is gone; until a person has
+        moved it, it is on the first one."""
+        key = self.cursor_key if self._touched else ""
+        moved_to = next((i for i, row in enumerate(rows) if row.key == key), None if self._touched else 0)
         self.rows = rows
         self._cursor = moved_to if moved_to is not None else max(0, min(self._cursor, len(rows) - 1))
         self._cursor = self._selectable(self._cursor, 1)
@@ -88,9 +95,10 @@ class Table(Canvas, Generic[T]):
         marked = [row.item for row in self.rows if row.key in self.marked and row.item is not None]
         return marked or ([self.selected] if self.selected is not None else [])
 
+    @override
     def draw(self, width: int, height: int) -> list[Line]:
         now = self.console_app.now()
-        lines = self._head(width, now)
+        lines = self._head(width)
         body = height - len(lines) - len(self.footer_lines)
         if not self.rows:
             lines += self.empty(width)[:body]
@@ -112,16 +120,18 @@ class Table(Canvas, Generic[T]):
 
     def heads(self) -> int:
         """Lines above the first row."""
-        return (1 if self.title_of else 0) + (1 if self.rows else 0)
+        return 1 if self.rows else 0
+
+    def wanted_height(self) -> int:
+        """Lines that would show every row."""
+        rows = sum(1 + len(row.notes) for row in self.rows) if self.rows else len(self.empty(self.size.width or 40))
+        return self.heads() + rows + len(self.footer_lines) + 1
 
     def _height_of(self, index: int) -> int:
         return 1 + len(self.rows[index].notes)
 
-    def _head(self, width: int, now: float) -> list[Line]:
+    def _head(self, width: int) -> list[Line]:
         lines: list[Line] = []
-        if self.title_of:
-            left, right = self.title_of(self.has_focus)
-            lines.append(Line(justify(left, (*right, (" ", "")), width)))
         if self.rows:
             heads: list[tuple[str, str]] = [("  ", "")]
             for column, size in layout(self.columns, width - 3):
@@ -130,7 +140,7 @@ class Table(Canvas, Generic[T]):
                     ((column.title + ("▾" if chosen else ""), "accent" if chosen else "head"),), size, column.align
                 )
                 heads.append((" " * GAP, ""))
-            lines.append(Line(tuple(heads)))
+            lines.append(Line(tuple(heads[:-1])))
         return lines
 
     def _draw_row(self, index: int, shown: list[tuple[Column[T], int]], width: int, now: float) -> list[Line]:
@@ -144,8 +154,8 @@ class Table(Canvas, Generic[T]):
         for column, size in shown:
             spans += fit(column.cell(row.item, now, size), size, column.align)
             spans.append((" " * GAP, ""))
-        lines = [Line(fit(tuple(spans), width), base)]
-        return lines + [Line(fit((edge, *note), width), base) for note in row.notes]
+        lines = [Line(fit(tuple(spans[:-1]), width - 1), base)]
+        return lines + [Line(fit((edge, *note), width - 1), base) for note in row.notes]
 
     def _bar(self, rows: list[Line], width: int, visible: int) -> None:
         for y in window.thumb(len(self.rows), self._top, visible, len(rows)):
@@ -170,6 +180,7 @@ class Table(Canvas, Generic[T]):
 
     def move_to(self, index: int, step: int = 1) -> None:
         """Puts the cursor on a row."""
+        self._touched = True
         if self.rows:
             self._cursor = self._selectable(max(0, min(index, len(self.rows) - 1)), step)
             self._note_cursor()
@@ -226,7 +237,7 @@ class Table(Canvas, Generic[T]):
         if y == -1 and self.rows:
             self._sort_at(event.x)
         index = self._top
-        while 0 <= y and index < len(self.rows):
+        while y >= 0 and index < len(self.rows):
             if y < self._height_of(index):
                 self.move_to(index)
                 if event.chain == 2:

@@ -1,0 +1,282 @@
+"""Live hosts: streams that go on over lost connections by the last event and the last line that were seen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from bhtui.core.errors import BlackholeError, NoConnection
+from bhtui.rpc.blackhole.v1 import events_pb2, logs_pb2, metrics_pb2, operations_pb2
+from bhtui.rpc.client import AgentClient
+
+from .backend import Sink
+from .message import HostInfo, LinkSeen, Seen, Trouble
+
+FIRST_DELAY = 0.25
+MOST_DELAY = 10.0
+"""Seconds between attempts at a stream that an answering agent refuses."""
+SLOW = 60.0
+"""Seconds between looks at what changes seldom."""
+OVERLAP_NS = 2 * 10**9
+"""Lines this old are asked for again after a lost connection, because lines of several services come a little out of
+order; those already seen are told apart."""
+EVENTS_AT_FIRST = 500
+BEGIN_FOR = 30.0
+"""Seconds that a begin is tried over lost connections; its id makes every try the same operation."""
+_ENDED = frozenset({"done", "failed", "cancelled"})
+
+
+class Status(Protocol):
+    """What a link says of itself (ssh.state.LinkStatus)."""
+
+    @property
+    def state(self) -> str: ...
+    @property
+    def detail(self) -> str: ...
+    @property
+    def remedy(self) -> str: ...
+
+
+class Link(Protocol):
+    """What is needed of a link (ssh.link.Link)."""
+
+    @property
+    def status(self) -> Any: ...
+    def watch(self) -> AsyncIterator[Any]: ...
+    async def ready(self, timeout: float = 60.0) -> AgentClient: ...
+
+
+class Links(Protocol):
+    """What is needed of a fleet (ssh.fleet.Fleet)."""
+
+    @property
+    def links(self) -> Mapping[str, Any]: ...
+    def start(self) -> None: ...
+    async def close(self, timeout: float = 5.0) -> None: ...
+
+
+@dataclass
+class _Woken:
+    """Set when the operations of a host are to be read again."""
+
+    event: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class LiveBackend:
+    """Hosts behind links. `connect` makes the fleet when the first frame is on the screen, because what it imports is
+    slow to load."""
+
+    def __init__(self, infos: tuple[HostInfo, ...], connect: Callable[[], Links], clock: Callable[[], float]) -> None:
+        self._infos, self._connect, self._clock = infos, connect, clock
+        self._fleet: Links | None = None
+        self._connected = asyncio.Event()
+
+    def hosts(self) -> tuple[HostInfo, ...]:
+        return self._infos
+
+    async def run(self, sink: Sink) -> None:
+        # What the links import holds the interpreter for long; a thread lets the screen be drawn meanwhile.
+        self._fleet = await asyncio.to_thread(self._connect)
+        self._fleet.start()
+        self._connected.set()
+        async with asyncio.TaskGroup() as group:
+            for info in self._infos:
+                group.create_task(self._host(info.name, sink), name=f"watch {info.name}")
+
+    async def close(self) -> None:
+        if self._fleet is not None:
+            await self._fleet.close()
+
+    # Watching
+
+    async def _host(self, host: str, sink: Sink) -> None:
+        woken = _Woken()
+
+        def say(body: Any) -> None:
+            sink(Seen(self._clock(), host, body))
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._states(host, say))
+            for stream in (_status, _Events(), _operations, _slow):
+                group.create_task(self._persist(host, say, lambda client, s=stream: s(client, say, woken)))  # type: ignore[misc]
+
+    async def _states(self, host: str, say: Callable[[Any], None]) -> None:
+        link = await self._link(host)
+        async for status in link.watch():
+            detail = f"{status.detail}; {status.remedy}" if status.remedy else status.detail
+            say(LinkSeen(str(status.state), detail))
+
+    async def _persist(
+        self, host: str, say: Callable[[Any], None], stream: Callable[[AgentClient], Awaitable[None]]
+    ) -> None:
+        """Keeps a stream going for ever."""
+        delay = FIRST_DELAY
+        while True:
+            try:
+                await stream(await self._live_client(host))
+                delay = FIRST_DELAY
+            except NoConnection:
+                delay = FIRST_DELAY
+            except BlackholeError as error:
+                say(Trouble(str(error)))
+                delay = min(MOST_DELAY, delay * 2)
+            await asyncio.sleep(delay)
+
+    async def _link(self, host: str) -> Link:
+        await self._connected.wait()
+        assert self._fleet is not None  # set before the event
+        link: Link = self._fleet.links[host]
+        return link
+
+    async def _live_client(self, host: str) -> AgentClient:
+        """The client, whenever the host can be reached at last."""
+        link = await self._link(host)
+        while True:
+            async for status in link.watch():
+                if status.state == "live":
+                    break
+            try:
+                return await link.ready()
+            except NoConnection:
+                await asyncio.sleep(FIRST_DELAY)
+
+    async def _client_now(self, host: str) -> AgentClient:
+        """The client, or why there is none now."""
+        link = await self._link(host)
+        return await link.ready(5.0)
+
+    # Asking
+
+    async def logs(self, host: str, request: logs_pb2.LogsRequest) -> AsyncIterator[logs_pb2.LogBatch]:
+        resume = LogResume()
+        while True:
+            client = await self._live_client(host)
+            try:
+                async for batch in client.logs(resume.request(request)):
+                    yield resume.new(batch)
+            except NoConnection:
+                await asyncio.sleep(FIRST_DELAY)
+            else:
+                if not request.follow:
+                    return
+                await asyncio.sleep(1.0)
+
+    async def series(self, host: str, request: metrics_pb2.SeriesRequest) -> metrics_pb2.SeriesResponse:
+        return await (await self._client_now(host)).series(request)
+
+    async def plan(self, host: str, request: operations_pb2.OperationRequest) -> operations_pb2.OperationPlan:
+        return await (await self._client_now(host)).plan(request)
+
+    async def begin(self, host: str, request: operations_pb2.OperationRequest) -> operations_pb2.Operation:
+        deadline = self._clock() + BEGIN_FOR
+        while True:
+            try:
+                return await (await self._client_now(host)).begin(request)
+            except NoConnection:
+                if self._clock() >= deadline:
+                    raise
+                await asyncio.sleep(FIRST_DELAY * 2)
+
+    async def watch(self, host: str, operation: str) -> AsyncIterator[operations_pb2.Operation]:
+        while True:
+            client = await self._live_client(host)
+            try:
+                async for one in client.watch_operation(operation):
+                    yield one
+                    if one.state in _ENDED:
+                        return
+            except NoConnection:
+                pass
+            await asyncio.sleep(FIRST_DELAY)
+
+    async def cancel(self, host: str, operation: str) -> operations_pb2.Operation:
+        return await (await self._client_now(host)).cancel(operation)
+
+
+class LogResume:
+    """Where a log stream was, so that the next one goes on there: nothing twice, nothing left out."""
+
+    def __init__(self) -> None:
+        self._recent: deque[tuple[int, str, str]] = deque()
+        self._repeated: Counter[tuple[int, str, str]] = Counter()
+        self._last_ns = 0
+
+    def request(self, wanted: logs_pb2.LogsRequest) -> logs_pb2.LogsRequest:
+        """The request for what comes next."""
+        if not self._last_ns:
+            return wanted
+        again = logs_pb2.LogsRequest()
+        again.CopyFrom(wanted)
+        again.tail = 0
+        again.since_ns = self._last_ns - OVERLAP_NS
+        self._repeated = Counter(self._recent)
+        return again
+
+    def new(self, batch: logs_pb2.LogBatch) -> logs_pb2.LogBatch:
+        """The batch without what was seen before."""
+        lines = [line for line in batch.lines if not self._seen(line)]
+        if len(lines) == len(batch.lines):
+            return batch
+        return logs_pb2.LogBatch(lines=lines, scanned=batch.scanned, dropped=batch.dropped, caught_up=batch.caught_up)
+
+    def _seen(self, line: logs_pb2.LogLine) -> bool:
+        key = (line.time_ns, line.instance, line.message)
+        if self._repeated and self._repeated[key] > 0:
+            self._repeated[key] -= 1
+            return True
+        if self._repeated and line.time_ns > self._last_ns:
+            self._repeated.clear()
+        self._last_ns = max(self._last_ns, line.time_ns)
+        self._recent.append(key)
+        while self._recent and self._recent[0][0] < self._last_ns - OVERLAP_NS:
+            self._recent.popleft()
+        return False
+
+
+async def _status(client: AgentClient, say: Callable[[Any], None], woken: _Woken) -> None:
+    open_before: set[str] = set()
+    async for snapshot in client.watch_status():
+        say(snapshot)
+        now = set(snapshot.open_operations)
+        if now or open_before:
+            woken.event.set()
+        open_before = now
+
+
+class _Events:
+    """The event log, from the last one that was seen."""
+
+    def __init__(self) -> None:
+        self._after = 0
+
+    async def __call__(self, client: AgentClient, say: Callable[[Any], None], woken: _Woken) -> None:
+        tail = 0 if self._after else EVENTS_AT_FIRST
+        async for batch in client.events(after=self._after, follow=True, tail=tail):
+            if batch.events:
+                self._after = batch.events[-1].seq
+                say(batch)
+                if _about_operations(batch):
+                    woken.event.set()
+
+
+def _about_operations(batch: events_pb2.EventBatch) -> bool:
+    return any(event.kind.startswith("operation.") for event in batch.events)
+
+
+async def _operations(client: AgentClient, say: Callable[[Any], None], woken: _Woken) -> None:
+    while True:
+        say(operations_pb2.ListOperationsResponse(operations=await client.operations()))
+        await woken.event.wait()
+        # A burst of step changes is one look.
+        await asyncio.sleep(0.2)
+        woken.event.clear()
+
+
+async def _slow(client: AgentClient, say: Callable[[Any], None], _: _Woken) -> None:
+    while True:
+        say(await client.info())
+        say(await client.backups())
+        await asyncio.sleep(SLOW)

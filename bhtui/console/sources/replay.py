@@ -1,0 +1,130 @@
+"""A recording in the place of live hosts: the same messages at the same distances, slower, faster or halted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+from bhtui.core.errors import NotFound, Refused, UsageError
+from bhtui.rpc.blackhole.v1 import logs_pb2, metrics_pb2, operations_pb2
+
+from .backend import Sink
+from .message import HostInfo, LogsSeen, Seen
+from .record import read
+
+SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
+REFUSED = "cannot change anything in a replay; start bhtui without --replay"
+
+
+class Replay:
+    """Plays a recording. `clock` is a monotonic clock in seconds; `now` is the time inside the recording."""
+
+    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
+        """Raises UsageError when the file cannot be read or is empty."""
+        self._messages = list(read(path))
+        if not self._messages:
+            raise UsageError(f"cannot replay {path}: nothing was recorded in it")
+        self._messages.sort(key=lambda seen: seen.time)
+        self.start, self.end = self._messages[0].time, self._messages[-1].time
+        self._clock = clock
+        self._speed = 1.0
+        self._paused = False
+        self._from, self._at = clock(), self.start
+        self._changed = asyncio.Event()
+
+    def now(self) -> float:
+        """The time of the recording; it stands still at its end."""
+        if self._paused:
+            return self._at
+        return min(self.end, self._at + (self._clock() - self._from) * self._speed)
+
+    def describe(self) -> str:
+        """How it goes: `x4`, `paused`, `ended`."""
+        if self.now() >= self.end:
+            return "ended"
+        return "paused" if self._paused else f"x{self._speed:g}"
+
+    def pause(self) -> None:
+        """Halts, or goes on."""
+        self._rebase()
+        self._paused = not self._paused
+
+    def faster(self, by: int) -> None:
+        """Changes the speed by steps."""
+        self._rebase()
+        index = max(0, min(len(SPEEDS) - 1, SPEEDS.index(self._speed) + by))
+        self._speed = SPEEDS[index]
+
+    def _rebase(self) -> None:
+        self._at, self._from = self.now(), self._clock()
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    async def _until(self, time: float) -> None:
+        """Waits until the recording is there."""
+        while self.now() < time:
+            changed = self._changed
+            left = None if self._paused else (time - self.now()) / self._speed
+            try:
+                async with asyncio.timeout(left):
+                    await changed.wait()
+            except TimeoutError:
+                continue
+
+    # As a backend
+
+    def hosts(self) -> tuple[HostInfo, ...]:
+        return tuple({seen.host: seen.body for seen in self._messages if isinstance(seen.body, HostInfo)}.values())
+
+    async def run(self, sink: Sink) -> None:
+        for seen in self._messages:
+            await self._until(seen.time)
+            if not isinstance(seen.body, LogsSeen):
+                sink(seen)
+        await asyncio.Event().wait()
+
+    async def logs(self, host: str, request: logs_pb2.LogsRequest) -> AsyncIterator[logs_pb2.LogBatch]:
+        wanted = set(request.names)
+        known: set[tuple[int, str, str]] = set()
+        for seen in self._messages:
+            if seen.host != host or not isinstance(seen.body, LogsSeen):
+                continue
+            await self._until(seen.time)
+            # One line may be in several of the recorded streams.
+            lines = [line for line in seen.body.batch.lines if not wanted or wanted & {line.service, line.instance}]
+            lines = [line for line in lines if (line.time_ns, line.instance, line.message) not in known]
+            known |= {(line.time_ns, line.instance, line.message) for line in lines}
+            yield logs_pb2.LogBatch(lines=lines, dropped=seen.body.batch.dropped, caught_up=True)
+        await asyncio.Event().wait()
+
+    async def series(self, host: str, request: metrics_pb2.SeriesRequest) -> metrics_pb2.SeriesResponse:
+        out = metrics_pb2.SeriesResponse()
+        for seen in self._seen_until_now(host):
+            if isinstance(seen.body, metrics_pb2.SeriesResponse):
+                names = set(request.names)
+                out.series.extend(one for one in seen.body.series if not names or names & {one.service, one.instance})
+        return out
+
+    def _seen_until_now(self, host: str) -> list[Seen]:
+        now = self.now()
+        return [seen for seen in self._messages if seen.host == host and seen.time <= now]
+
+    async def plan(self, host: str, request: operations_pb2.OperationRequest) -> operations_pb2.OperationPlan:  # noqa: ARG002
+        raise Refused(REFUSED)
+
+    async def begin(self, host: str, request: operations_pb2.OperationRequest) -> operations_pb2.Operation:  # noqa: ARG002
+        raise Refused(REFUSED)
+
+    async def watch(self, host: str, operation: str) -> AsyncIterator[operations_pb2.Operation]:
+        for seen in self._seen_until_now(host):
+            if isinstance(seen.body, operations_pb2.Operation) and seen.body.id == operation:
+                yield seen.body
+                return
+        raise NotFound(f"cannot find operation {operation} in this recording")
+
+    async def cancel(self, host: str, operation: str) -> operations_pb2.Operation:  # noqa: ARG002
+        raise Refused(REFUSED)
+
+    async def close(self) -> None:
+        """Nothing is open."""
