@@ -12,7 +12,7 @@ class BackupSnapshot:
     id: str
     time_ns: int
     type: str
-    """`full` or `incremental`."""
+    """`full` or `incremental`; empty: unknown."""
     host: str
     services: tuple[str, ...] = ()
     bytes_added: int = 0

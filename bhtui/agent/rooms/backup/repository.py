@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .model import Snapshot
+from bhtui.core.backup import BackupSnapshot
 
 _SNAPSHOT_ID = re.compile(r"[0-9a-f]{64}")
 _EXAMPLE = (
@@ -44,14 +44,22 @@ def local_folder(backup: Mapping[str, Any]) -> Path | None:
     return Path(storage["path"]) if storage.get("type") == "local" and storage.get("path") else None
 
 
-def snapshots(folder: Path) -> tuple[Snapshot, ...]:
-    """The snapshots in a local repository, newest first; none when there is no repository. Raises OSError."""
+def snapshots(folder: Path) -> tuple[BackupSnapshot, ...]:
+    """The snapshots in a local repository, newest first; none when there is no repository. Raises OSError.
+
+    They are of the whole repository: which services one holds cannot be seen from outside.
+    """
     try:
         entries = list((folder / "snapshots").iterdir())
     except (FileNotFoundError, NotADirectoryError):
         return ()
-    found = [Snapshot(entry.name, entry.stat().st_mtime_ns) for entry in entries if _SNAPSHOT_ID.fullmatch(entry.name)]
+    found = [_snapshot(entry) for entry in entries if _SNAPSHOT_ID.fullmatch(entry.name)]
     return tuple(sorted(found, key=lambda one: (-one.time_ns, one.id)))
+
+
+def _snapshot(file: Path) -> BackupSnapshot:
+    """What is inside is encrypted: of type, host, services and sizes nothing is known without the password."""
+    return BackupSnapshot(id=file.name, time_ns=file.stat().st_mtime_ns, type="", host="")
 
 
 def hint(backup: Mapping[str, Any], paths: Sequence[str], problem: str = "") -> str:

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 
+from bhtui.core.backup import Backups, BackupSnapshot, BackupSource
 from bhtui.core.errors import NotFound
 from bhtui.core.spec import Spec
 
 from . import repository, sources
-from .model import Backups, DataSource, Snapshot
 
 COUNT_SECONDS = 5.0
 """How long one listing may count files; what is not counted by then says so."""
@@ -49,7 +49,7 @@ class Backup:
     def _look(self, spec: Spec, services: Collection[str]) -> Backups:
         chosen = [one for name, one in sorted(spec.services.items()) if name in services or not services]
         deadline = time.monotonic() + self._count_seconds
-        found: list[DataSource] = []
+        found: list[BackupSource] = []
         for service in chosen:
             for path in service.data:
                 found.append(sources.measure(service.name, path, lambda: self._is_time_up(deadline)))  # noqa: PERF401
@@ -61,7 +61,7 @@ class Backup:
     def _is_time_up(self, deadline: float) -> bool:
         return self._is_closed.is_set() or time.monotonic() >= deadline
 
-    def _snapshots(self, spec: Spec) -> tuple[tuple[Snapshot, ...], str]:
+    def _snapshots(self, spec: Spec) -> tuple[tuple[BackupSnapshot, ...], str]:
         """What is in a local repository, and why that cannot be seen."""
         folder = repository.local_folder(spec.sections.get("backup") or {})
         if folder is None:

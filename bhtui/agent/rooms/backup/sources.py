@@ -6,24 +6,24 @@ import os
 import stat
 from collections.abc import Callable
 
-from .model import DataSource
+from bhtui.core.backup import BackupSource
 
 LOOK_AT_CLOCK = 256
 """Entries between two looks at the clock."""
 
 
-def measure(service: str, path: str, is_time_up: Callable[[], bool]) -> DataSource:
+def measure(service: str, path: str, is_time_up: Callable[[], bool]) -> BackupSource:
     """The bytes and files at a path, symbolic links counted as themselves, a file with several names once."""
     try:
         top = os.lstat(path)
     except OSError as error:
-        return DataSource(service, path, problem=f"cannot read {path}: {(error.strerror or str(error)).lower()}")
+        return BackupSource(service, path, problem=f"cannot read {path}: {(error.strerror or str(error)).lower()}")
     if not stat.S_ISDIR(top.st_mode):
-        return DataSource(service, path, top.st_size, 1)
+        return BackupSource(service, path, top.st_size, 1)
     return _measure_folder(service, path, is_time_up)
 
 
-def _measure_folder(service: str, path: str, is_time_up: Callable[[], bool]) -> DataSource:
+def _measure_folder(service: str, path: str, is_time_up: Callable[[], bool]) -> BackupSource:
     size = files = looked = 0
     problems: list[str] = []
     linked: set[tuple[int, int]] = set()
@@ -32,7 +32,7 @@ def _measure_folder(service: str, path: str, is_time_up: Callable[[], bool]) -> 
         for entry in _entries(folders.pop(), problems):
             looked += 1
             if looked % LOOK_AT_CLOCK == 0 and is_time_up():
-                return DataSource(service, path, size, files, "not counted to the end: it took too long")
+                return BackupSource(service, path, size, files, "not counted to the end: it took too long")
             try:
                 if entry.is_dir(follow_symlinks=False):
                     folders.append(entry.path)
@@ -46,7 +46,7 @@ def _measure_folder(service: str, path: str, is_time_up: Callable[[], bool]) -> 
             if found.st_nlink > 1:
                 linked.add((found.st_dev, found.st_ino))
     more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-    return DataSource(service, path, size, files, problems[0] + more if problems else "")
+    return BackupSource(service, path, size, files, problems[0] + more if problems else "")
 
 
 def _entries(folder: str, problems: list[str]) -> list[os.DirEntry[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from array import array
 from dataclasses import dataclass
 
 METRICS = ("cpu_percent", "memory_bytes", "threads", "fds", "read_bytes_per_second", "write_bytes_per_second")
@@ -24,21 +23,6 @@ class Sample:
     read_bytes_per_second: float | None = None
     """From storage, not from the cache."""
     write_bytes_per_second: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """One metric of one instance over time."""
-
-    service: str
-    instance: str
-    metric: str
-    times_ns: array[int]
-    """The end of each step, Unix nanoseconds."""
-    values: array[float]
-    """The mean of each step; NaN where nothing was measured."""
-    limit: float | None = None
-    """The declared limit of this metric."""
 
 
 def service_of(instance: str) -> str:

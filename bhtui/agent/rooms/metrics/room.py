@@ -13,11 +13,12 @@ from functools import cache
 from pathlib import Path
 
 from bhtui.core.errors import NotFound, UsageError
+from bhtui.core.series import Series
 from bhtui.core.status import HostStatus
 
 from . import host, procfs
 from .host import HostReading
-from .model import HOST, METRICS, Sample, Series, service_of
+from .model import HOST, METRICS, Sample, service_of
 from .ring import Ring
 from .tree import Tree
 

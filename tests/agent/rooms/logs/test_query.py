@@ -15,7 +15,7 @@ texts = st.lists(st.text("abAB 12=:-é\\x", max_size=12), max_size=8)
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(patterns, st.lists(st.text("abAB 12=:-é\\x", max_size=12), max_size=6))
 def test_every_match_contains_the_literals(pattern, candidates):
     assume(compiles(pattern))
@@ -32,7 +32,7 @@ def compiles(pattern):
     return True
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(patterns, texts, st.booleans(), st.booleans())
 @pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_a_search_in_blocks_equals_a_search_in_each_line(pattern, lines, ignore_case, invert):
