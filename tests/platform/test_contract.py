@@ -73,6 +73,10 @@ async def test_metrics_for_prometheus(alone: Running) -> None:
     text = await asyncio.to_thread(read)
     labels = 'method="CheckToken",service="identity",status="UNAUTHENTICATED"'
     assert f"grpc_request_duration_seconds_count{{{labels}}} 1.0" in text
+    reader, writer = await asyncio.open_connection("127.0.0.1", alone.metrics_port)
+    writer.write(b"POST /x HTTP/1.1\r\n\r\n")
+    assert (await asyncio.wait_for(reader.read(), 10)).startswith(b"HTTP/1.1 404")
+    writer.close()
 
 
 async def test_caches_garbage_and_stacks(alone: Running) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar
 
 import grpc
-from prometheus_client import CollectorRegistry, Gauge, start_http_server
+from prometheus_client import CollectorRegistry, Gauge
 
 from bhtui import __version__
 from bhtui.rpc.blackhole.service.v1 import contract_pb2, contract_pb2_grpc, faults_pb2_grpc
@@ -23,6 +23,7 @@ from .database import Connection, Database
 from .faults import FaultService, FaultState
 from .health import HealthService
 from .log import Log
+from .metrics import MetricsEndpoint
 from .observe import Observer, Tracer
 from .reflection import ReflectionService
 from .servicer import ContractService
@@ -185,9 +186,11 @@ class Service:
         loop.add_signal_handler(signal.SIGHUP, self._reload_by_signal)
         server = grpc.aio.server(interceptors=[self.observer], options=[("grpc.so_reuseport", 0)])
         self._add_services(server)
-        close_metrics = self._serve_metrics()
+        metrics = MetricsEndpoint(self.registry)
         try:
             await self._listen(server)
+            if self.options.metrics_port:
+                await metrics.open(self.options.host, self.options.metrics_port)
             await self.start()
             await server.start()
             self.serving = True
@@ -205,7 +208,7 @@ class Service:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await self.stop()
-            close_metrics()
+            await metrics.close()
             self.database.close()
             self.log.info("stopped", requests=self.observer.total)
 
@@ -227,22 +230,6 @@ class Service:
             self.port = 0
         if not self.port:
             raise OSError(f"cannot listen on {address}: it is in use or not an address of this host")
-
-    def _serve_metrics(self) -> Callable[[], None]:
-        """Opens the Prometheus endpoint, if one is wanted; how to close it. Raises OSError."""
-        if not self.options.metrics_port:
-            return lambda: None
-        try:
-            server, thread = start_http_server(self.options.metrics_port, self.options.host, self.registry)
-        except OSError as error:
-            raise OSError(f"cannot serve metrics on port {self.options.metrics_port}: {error.strerror}") from None
-
-        def close() -> None:
-            server.shutdown()
-            server.server_close()
-            thread.join()
-
-        return close
 
     def _reload_by_signal(self) -> None:
         try:
