@@ -28,10 +28,13 @@ class Section(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _without_extensions(cls, value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {key: item for key, item in value.items() if not str(key).startswith("x-")}
-        return value
+    def _only_what_is_said(cls, value: Any) -> Any:
+        """Without extensions, and without keys that have no value: what stands below them may be commented out."""
+        if not isinstance(value, Mapping):
+            return value
+        known = {field.alias or name for name, field in cls.model_fields.items()}
+        said = {key: item for key, item in value.items() if item is not None or key not in known}
+        return {key: item for key, item in said.items() if not str(key).startswith("x-")}
 
 
 def text(value: Any) -> str:

@@ -87,6 +87,7 @@ services:
         ("stop_signal: SIGFOO", "no signal 'SIGFOO'"),
         ("umask: 99", "octal"),
         ("user: [a]", "one value"),
+        ("usr:", "did you mean 'user'?"),
     ],
 )
 def test_a_fault_in_a_service(body: str, said: str) -> None:
@@ -180,6 +181,9 @@ VALUES = st.recursive(
 )
 
 
+ANY_TEXT = st.text(alphabet=st.characters(exclude_categories=()), max_size=30)
+
+
 def judge(text: str) -> None:
     lines = text.count("\n") + 1
     try:
@@ -210,6 +214,6 @@ def test_any_value_in_a_service_is_read_or_refused(body: object) -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(text=st.text(alphabet=st.sampled_from(list("ab:-[]{}&*<!|>'\"#\n\t ,?%@0.")), max_size=60))
+@given(text=st.one_of(st.text(alphabet=st.sampled_from(list("ab:-[]{}&*<!|>'\"#\n\t ,?%@0.")), max_size=60), ANY_TEXT))
 def test_any_text_is_read_or_refused(text: str) -> None:
     judge(text)

@@ -79,6 +79,11 @@ def test_scalars_are_read_as_compose_reads_them() -> None:
     }  # fmt: skip
 
 
+def test_a_key_without_a_value_is_as_if_it_were_not_there() -> None:
+    found = service("environment:\ndepends_on:\nhealthcheck:\nrestart:\nlimits: {memory: }\nports:\nuser:")
+    assert found == ServiceSpec("web", ("x",))
+
+
 def test_a_list_of_variables() -> None:
     assert service("environment: [A=1, 'B=x=y', C=]").environment == {"A": "1", "B": "x=y", "C": ""}
 
