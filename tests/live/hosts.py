@@ -172,7 +172,7 @@ class TestHost:
 
 
 def _sshd_config(host: TestHost) -> str:
-    environ = "".join(f"SetEnv {name}={value}\n" for name, value in host.environ.items())
+    environ = "SetEnv " + " ".join(f"{name}={value}" for name, value in host.environ.items()) + "\n"
     mine = "".join(f"{option}\n" for option in host.options)
     given = {option.split()[0] for option in host.options}
     rest = {
@@ -281,6 +281,8 @@ class TestHosts:
         shown = address if port == 22 else f"[{address}]:{port}"
         with self.known_hosts.open("a") as file:
             file.write(f"{shown} {public}\n")
+        # A home of its own, or every command would wait for the start files of whoever runs the tests.
+        environ = {"HOME": str(folder), **environ}
         host = TestHost(
             name, address, port, folder / "h", self.key, self.known_hosts, folder, namespace, cable, options, jump=jump,
             environ=environ,
