@@ -20,11 +20,11 @@ class StartRequest:
 
 @dataclass(frozen=True, slots=True)
 class StopRequest:
-    """Stop services with what depends on them; none: all."""
+    """Stop services; what depends on them stays up, and the plan says so; none: all."""
 
     services: tuple[str, ...] = ()
     force: bool = False
-    """Takes over from open operations, and does not wait for what depends on the services."""
+    """Takes over from open operations, and stops all at the same time instead of dependents first."""
     timeout: float = 0.0
     """Seconds of grace before SIGKILL; 0: as each service declares."""
     emergency: bool = False

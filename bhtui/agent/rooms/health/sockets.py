@@ -61,8 +61,8 @@ class HttpProbe:
             line = await reader.readline()
             status = _status(line)
             if status is None:
-                what = f"the answer is not HTTP: {line[:40]!r}" if line else "it closed the connection without an answer"
-                return ProbeResult(False, detail=f"{self._url}: {what}")
+                what = f"not HTTP: {line[:40]!r}" if line else "nothing, and then closed the connection"
+                return ProbeResult(False, detail=f"{self._url}: it answered {what}")
             if 200 <= status < 400:
                 return ProbeResult(True)
             return ProbeResult(False, detail=f"HTTP {status}{await _body(reader)}")

@@ -38,7 +38,7 @@ from .effects import (
 )
 from .exits import Exit, signal_number
 from .machine import Instance, Moved
-from .model import HealthProbes, Keeper, Limits, Tail, Usage, Verdict
+from .model import HealthProbes, Keeper, Limits, Prepared, Tail, Usage, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,6 @@ class Driver:
     def __init__(self, instance: Instance, log_path: Path, tools: Tools) -> None:
         self.instance = instance
         self.log_path = log_path
-        self.held_by = ""
         self.ignored = 0
         self._tools = tools
         self._mailbox: asyncio.Queue[Letter] = asyncio.Queue()
@@ -222,6 +221,8 @@ class Driver:
             self._tools.usage.forget(before.name)
         elif pid is not None and pid != before.pid:
             self._tools.usage.track(before.name, pid)
+            if before.state is not State.STARTING:  # adopted: what was killed before was told before
+                self._oom_before = self._tools.limits.oom_kills(before.name)
 
     async def _perform(self, effect: Effect) -> None:
         match effect:
@@ -256,7 +257,8 @@ class Driver:
         instance = self.instance
         try:
             await self._clear_uncertain()
-            request = await asyncio.to_thread(self._prepare, instance)
+            prepared = self._tools.limits.prepare(instance.name, instance.spec.limits)
+            request = await asyncio.to_thread(self._build, instance, prepared)
             self._oom_before = self._tools.limits.oom_kills(instance.name)
             kept = await self._tools.keeper.spawn(request)
         except (BlackholeError, OSError) as error:
@@ -266,8 +268,10 @@ class Driver:
             await self._apply(
                 lambda i: machine.on_spawn_failed(i, reason, self._tools.clock(), self._tools.chance())
             )
+            self._release_limits()
             return
-        await self._apply(lambda i: machine.on_spawned(i, kept.pid, kept.spawned_ns, self._tools.clock()))
+        now, held_by = self._tools.clock(), prepared.held_by
+        await self._apply(lambda i: machine.on_spawned(i, kept.pid, kept.spawned_ns, now, held_by))
 
     async def _clear_uncertain(self) -> None:
         """A start whose answer was lost may have worked; nothing is started beside it."""
@@ -288,12 +292,10 @@ class Driver:
         await self._tools.keeper.forget(key)
         return killed.killed
 
-    def _prepare(self, instance: Instance) -> SpawnRequest:
+    def _build(self, instance: Instance, prepared: Prepared) -> SpawnRequest:
         """In a thread: it reads files, and a user may be looked up over the network."""
         if not self._tools.siblings_live(instance):  # replicas may share a port
             spawning.check_ports(instance.spec)
-        prepared = self._tools.limits.prepare(instance.name, instance.spec.limits)
-        self.held_by = prepared.held_by
         return spawning.build(instance, prepared, self.log_path, self._tools.environ)
 
     async def _signal(self, name: str) -> None:
@@ -324,9 +326,12 @@ class Driver:
                 await self._tools.keeper.kill(key)
         except KeeperError as error:
             log.warning("%s: %s", instance.name, error)
-        if self.instance.state in (State.STOPPED, State.FAILED):
-            self._tools.limits.remove(instance.name)
         await self._apply(lambda i: machine.on_killed(i, left, self._tools.clock(), self._tools.chance()))
+        self._release_limits()
+
+    def _release_limits(self) -> None:
+        if self.instance.state in (State.STOPPED, State.FAILED):
+            self._tools.limits.remove(self.instance.name)
 
     def _start_timer(self, timer: Timer, delay: float, incarnation: int) -> None:
         if handle := self._timers.pop(timer, None):

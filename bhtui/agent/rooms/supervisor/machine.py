@@ -75,6 +75,8 @@ class Instance:
     """Processes that outlived the last run and were killed."""
     asked_by: str = ""
     """The operation that asked for the present run."""
+    held_by: str = ""
+    """What holds the limits of its present process."""
     run_environment: Mapping[str, str] = field(default_factory=dict)
     """Added to the environment of this run alone (start --debug)."""
 
@@ -154,9 +156,9 @@ def _spawn(i: Instance, now: int, why: str) -> Moved:
     return i, (*record, StopTimer(Timer.BACKOFF), Spawn(i.incarnation))
 
 
-def on_spawned(i: Instance, pid: int, started_ns: int, now: int) -> Moved:
+def on_spawned(i: Instance, pid: int, started_ns: int, now: int, held_by: str = "") -> Moved:
     """The keeper has started its process, at `started_ns`: what it wrote since then is of this run."""
-    running = replace(i, pid=pid, started_ns=started_ns)
+    running = replace(i, pid=pid, started_ns=started_ns, held_by=held_by)
     match i.state:
         case State.STARTING if i.pid is None:
             return _await_ready(running, i.spec.probe.ready_timeout, now)
@@ -275,14 +277,15 @@ def on_exited(i: Instance, exit_: Exit, now: int, chance: float) -> Moved:
     ran = max(0.0, ((exit_.time_ns or now) - i.started_ns) / SECOND)
     ended = f"{exit_.text} after {seconds_text(ran)}"
     gone = replace(i, pid=None, health=Health.UNKNOWN, health_detail="", result=exit_.result, exit_text=exit_.text)
-    timers = (StopTimer(Timer.READY), StopTimer(Timer.GRACE))
-    clean: tuple[Effect, ...] = (ForgetHealth(), *timers, KillTree(i.incarnation))
+    quiet: tuple[Effect, ...] = (ForgetHealth(), StopTimer(Timer.READY), StopTimer(Timer.GRACE))
+    clean = (*quiet, KillTree(i.incarnation))
     match i.state:
         case State.STARTING | State.RUNNING:
             early = i.state is State.STARTING or ran < SETTLE
             gone = replace(gone, early_exits=i.early_exits + 1 if early else 0, leftover=0)
             after, effects = _after_run(gone, ended, ran, now, chance, exit_.tail)
-            return after, (*clean, *effects)  # what is left is killed before a new process may be started
+            # The delay runs while what is left is killed; its end is taken from the mailbox only after that.
+            return after, (*quiet, *effects, KillTree(i.incarnation))
         case State.STOPPING:
             asked_for = i.stop_cause is Result.NONE and exit_.is_end_by(i.spec.stop.signal)
             result = Result.SUCCESS if asked_for else exit_.result if i.stop_cause is Result.NONE else i.stop_cause

@@ -30,6 +30,7 @@ def to_record(i: Instance, boot_id: str) -> dict[str, Any]:
         "exit_text": i.exit_text,
         "last_error": i.last_error,
         "asked_by": i.asked_by,
+        "held_by": i.held_by,
     }
 
 
@@ -49,6 +50,7 @@ def from_record(i: Instance, record: Mapping[str, Any]) -> Instance:
         exit_text=record["exit_text"],
         last_error=record["last_error"],
         asked_by=record["asked_by"],
+        held_by=record.get("held_by", ""),
     )
 
 

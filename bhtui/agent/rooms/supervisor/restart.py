@@ -58,7 +58,8 @@ def decide(
         return Decision(Action.FAIL, 0.0, f"{ended}; {limit}", History(history.restarts, recent, streak))
     wait = jittered(delay_of(spec, streak), spec.jitter, spec.maximum, chance)
     count = history.restarts + 1
-    after = History(count, (*recent, now_ns), streak + 1)
+    kept = (*recent, now_ns)[-spec.start_limit :] if spec.start_limit else ()
+    after = History(count, kept, streak + 1)
     return Decision(Action.RESTART, wait, f"{ended}, restart {count} in {seconds_text(wait)}", after)
 
 

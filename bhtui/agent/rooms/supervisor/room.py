@@ -95,7 +95,7 @@ class Supervisor:
         """How the instances are. Raises NotFound."""
         now = self._clock()
         found = [self._drivers[name] for name in self.names(names)]
-        return [to_status(d.instance, d.held_by, self._usage.of(d.instance.name), now) for d in found]
+        return [to_status(d.instance, self._usage.of(d.instance.name), now) for d in found]
 
     async def check(self, names: Sequence[str] = ()) -> list[InstanceStatus]:
         """Runs the probes now, then as `status`."""

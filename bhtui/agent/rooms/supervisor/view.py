@@ -10,7 +10,7 @@ from .model import Sample
 from .restart import SECOND
 
 
-def to_status(i: Instance, held_by: str, sample: Sample | None, now: int) -> InstanceStatus:
+def to_status(i: Instance, sample: Sample | None, now: int) -> InstanceStatus:
     """The instance at the moment `now`, with what it uses, if that is known."""
     alive = i.pid is not None
     uptime = max(0.0, (now - i.started_ns) / SECOND) if alive else None
@@ -32,7 +32,7 @@ def to_status(i: Instance, held_by: str, sample: Sample | None, now: int) -> Ins
         cpu_percent=sample.cpu_percent if sample and alive else None,
         memory_bytes=sample.memory_bytes if sample and alive else None,
         memory_limit_bytes=limits.memory,
-        limits_held_by=held_by if is_limited else "",
+        limits_held_by=i.held_by if is_limited and alive else "",
         last_error=_last_error(i, uptime),
         waiting_for=i.waiting_for,
         since_ns=i.since_ns,

@@ -78,8 +78,8 @@ async def test_tcp_over_a_unix_socket(short: Path) -> None:
         (b"HTTP/1.1 429 Too Many\r\n\r\n", False, "HTTP 429"),
         (b"HTTP/1.1 503 Service Unavailable\r\n\r\nno database\n", False, "HTTP 503: no database"),
         (b"HTTP/1.1 500 Error\r\n\r\n<html>", False, "HTTP 500"),
-        (b"SSH-2.0-OpenSSH\r\n", False, "the answer is not HTTP: b'SSH-2.0-OpenSSH\\r\\n'"),
-        (b"", False, "it closed the connection without an answer"),
+        (b"SSH-2.0-OpenSSH\r\n", False, "it answered not HTTP: b'SSH-2.0-OpenSSH\\r\\n'"),
+        (b"", False, "it answered nothing, and then closed the connection"),
         (b"HTTP/1.1 " + b"9" * 100_000, False, ""),
     ],
 )
