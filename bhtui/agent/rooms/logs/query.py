@@ -69,7 +69,8 @@ class Matcher:
     def __init__(self, query: LogsQuery) -> None:
         check(query)
         self.since_ns = query.since_ns
-        self._rank = levels.rank(query.level)
+        self.levels = frozenset(("", *LEVELS) if not query.level else LEVELS[levels.rank(query.level) :])
+        """Which are serious enough; empty is that of lines in which none is recognised."""
         self._invert = query.invert
         self._lower = query.ignore_case
         self._pattern: re.Pattern[str] | None = None
@@ -129,10 +130,6 @@ class Matcher:
     def finds(self, text: bytes) -> bool:
         """Whether grep, if there is one, wants this text."""
         return self._pattern is None or self._is_found(text) != self._invert
-
-    def shows(self, level: str) -> bool:
-        """Whether the level is serious enough."""
-        return levels.rank(level) >= self._rank
 
     def _is_found(self, text: bytes) -> bool:
         if self._bytes is not None and text.isascii():

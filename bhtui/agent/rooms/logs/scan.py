@@ -34,35 +34,43 @@ class Scanner:
         return found
 
     def _line(self, raw: bytes) -> LogLine | None:
-        record = cri.parse(raw)
-        if record is None:
-            return self._make(self.last_ns, "stdout", raw, partial=False)
+        # Most lines of a search are not wanted, so only those that are get taken apart.
+        text = cri.text_of(raw)
+        level = self._level_if_wanted(text)
+        if level is None:
+            return None
+        record = cri.parse(raw) or cri.Record(self.last_ns, "stdout", False, raw)
         self.last_ns = record.time_ns
-        return self._make(record.time_ns, record.stream, record.text, partial=record.partial)
+        return self._make(record.time_ns, record.stream, text, level, partial=record.partial)
 
     def _join(self, raw: bytes) -> LogLine | None:
-        record = cri.parse(raw)
-        if record is None:
-            return self._make(self.last_ns, "stdout", raw, partial=False)
+        record = cri.parse(raw) or cri.Record(self.last_ns, "stdout", False, raw)
         self.last_ns = record.time_ns
         parts = self._parts.pop(record.stream, [])
         parts.append(record.text)
         if record.partial and sum(map(len, parts)) < JOIN_LIMIT:
             self._parts[record.stream] = parts
             return None
-        return self._make(record.time_ns, record.stream, b"".join(parts), partial=record.partial)
+        return self._judge(record.time_ns, record.stream, b"".join(parts), partial=record.partial)
 
     def flush(self) -> list[LogLine]:
         """The lines of which only parts have come, as partial ones."""
         parts, self._parts = self._parts, {}
-        found = [self._make(self.last_ns, stream, b"".join(texts), partial=True) for stream, texts in parts.items()]
+        found = [self._judge(self.last_ns, stream, b"".join(texts), partial=True) for stream, texts in parts.items()]
         return [line for line in found if line is not None]
 
-    def _make(self, time_ns: int, stream: str, text: bytes, *, partial: bool) -> LogLine | None:
-        if time_ns < self._matcher.since_ns or not self._matcher.finds(text):
+    def _judge(self, time_ns: int, stream: str, text: bytes, *, partial: bool) -> LogLine | None:
+        level = self._level_if_wanted(text)
+        return None if level is None else self._make(time_ns, stream, text, level, partial=partial)
+
+    def _level_if_wanted(self, text: bytes) -> str | None:
+        if not self._matcher.finds(text):
             return None
         level = levels.detect(text)
-        if not self._matcher.shows(level):
+        return level if level in self._matcher.levels else None
+
+    def _make(self, time_ns: int, stream: str, text: bytes, level: str, *, partial: bool) -> LogLine | None:
+        if time_ns < self._matcher.since_ns:
             return None
         message = text.decode("utf-8", "backslashreplace")
         return LogLine(time_ns, self._service, self._instance, stream, level, message, partial)

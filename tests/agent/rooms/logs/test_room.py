@@ -12,6 +12,7 @@ from bhtui.agent.rooms.logs.reading import BATCH_LINES
 from bhtui.agent.rooms.logs.room import Logs
 from bhtui.core.errors import BlackholeError, NotFound, UsageError
 from bhtui.core.logs import LogsQuery
+from bhtui.keeper.logfile import LogFile, stamp
 from tests.agent.rooms.logs.logmaker import START, Writer, line
 
 SECOND = 1_000_000_000
@@ -263,6 +264,30 @@ async def test_following_while_another_thread_writes_and_rotates(tmp_path, logs)
         assert consumer.messages == [f"{i}" for i in range(total)]
         await consumer.end()
     thread.join()
+
+
+async def test_following_what_the_keeper_itself_writes_and_rotates(tmp_path, logs):
+    total = 40_000
+    file = LogFile(str(tmp_path / "api/api-1.log"), max_bytes=50_000, keep=1000)
+    file.open()
+    consumer = Consumer(logs)
+    await asyncio.wait_for(consumer.told.wait(), 20)
+
+    def write():
+        for start in range(0, total, 100):
+            head = f"{stamp(file.now())} stdout F ".encode()
+            text = b"".join(head + b"%d\n" % number for number in range(start, start + 100))
+            file.write([text], len(text), 100)
+        file.close()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    await consumer.has(total)
+    thread.join()
+    assert consumer.messages == [f"{i}" for i in range(total)]
+    assert len(list((tmp_path / "api").iterdir())) > 30
+    await consumer.end()
+    assert len(await messages(logs)) == total
 
 
 async def test_a_reader_that_stands_still_loses_nothing(tmp_path, logs):
