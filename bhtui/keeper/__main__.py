@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 
+from bhtui import __version__
 from bhtui.keeper import STATE, ops, server
 from bhtui.keeper.keeper import Keeper
 from bhtui.keeper.logfile import LogFile
@@ -190,7 +191,7 @@ def restore(fd: int) -> Keeper:
     for entry in keeper.table.running():
         keeper.keep(entry)
     _restore_clients(keeper, state)
-    keeper.note(f"went on as version of process {os.getpid()} with {len(keeper.table.running())} processes")
+    keeper.note(f"went on as version {__version__} with {len(keeper.table.running())} processes")
     if state["terminating"]:
         keeper.terminate()
     return keeper

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-FIRST_DELAY_S, LONGEST_DELAY_S, FACTOR = 0.05, 10.0, 2
-HEALTHY_AFTER_S = 30.0  # alive that long, and the next death is a first one again
+# Services go unwatched meanwhile: however often it dies, it is back in less than two seconds.
+FIRST_DELAY_S, LONGEST_DELAY_S, FACTOR = 0.05, 1.0, 2
+HEALTHY_AFTER_S = 10.0  # alive that long, and the next death is a first one again
 STOP_GRACE_S = 10.0
 LOG_BOUNDS = {"max_bytes": 16 << 20, "max_age_s": 0, "keep": 4}
 

@@ -117,24 +117,21 @@ def _check_losses(lines: list[bytes], kills: int) -> None:
     """Nothing twice; what is missing lies at the marks, and is a chunk at most each time."""
     assert sum(text_of(line).startswith("[blackhole] the keeper was replaced") for line in lines) == kills
     assert text_of(lines[-1]).isdigit(), "the last line is there"
-    before, torn = -1, False
+    before, torn, fragment = -1, False, False
     for text in map(text_of, lines):
         if text.startswith("[blackhole]"):
-            torn |= text.endswith(INCOMPLETE)
-        elif torn:  # the first line after a gap may be the end of one that began in it
-            if whole := re.fullmatch(r"(\d+) some text to go with it", text):
-                before, torn = _across_the_gap(before, int(whole[1]), len(text)), False
+            torn = fragment = torn or text.endswith(INCOMPLETE)
+            continue
+        whole = re.fullmatch(r"(\d+) some text to go with it|(\d+)", text)
+        number = int(text.split()[0]) if whole else -1
+        if fragment and number <= before:
+            fragment = False  # the first line after a gap may be the end of one that began in it
+            continue
+        if torn:
+            assert (number - before - 1) * len(text) <= CHUNK + 2 * len(text), "more than a chunk is missing"
         else:
-            assert int(text.split()[0]) == before + 1, f"{text!r} after {before}"
-            before += 1
-
-
-def _across_the_gap(before: int, number: int, size: int) -> int:
-    """The number to go on from; a torn line may have lost the head of its number."""
-    if number <= before:
-        return before
-    assert (number - before - 1) * size <= CHUNK + 2 * size, "more than a chunk is missing"
-    return number
+            assert number == before + 1, f"{text!r} after {before}"
+        before, torn, fragment = number, False, False
 
 
 def test_the_writer_is_what_it_says(tmp_path: Path) -> None:

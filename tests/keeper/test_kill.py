@@ -15,13 +15,13 @@ from tests.waiting import until
 
 DAEMON = """
 import os, time
-print(os.getpid(), flush=True)
+os.write(1, b"%d\\n" % os.getpid())
 for generation in range(2):
     if os.fork() == 0:
         os.setsid()
         if os.fork():
             os._exit(0)
-        print(os.getpid(), flush=True)
+        os.write(1, b"%d\\n" % os.getpid())
         time.sleep(1000)
 time.sleep(1000)
 """
