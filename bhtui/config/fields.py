@@ -24,7 +24,7 @@ _PERIOD_SECONDS = {"min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "m": 3
 class Section(BaseModel):
     """A mapping with known keys. `INSTEAD` has keys people try, with what to write for them."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     @model_validator(mode="before")
     @classmethod

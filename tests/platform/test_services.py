@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import grpc
@@ -27,7 +29,7 @@ from bhtui.rpc.blackhole.service.v1 import (
 )
 from tests.waiting import eventually
 
-from .services import Platform, platform
+from .services import Platform, free_ports, platform
 
 Bearer = tuple[tuple[str, str], ...]
 
@@ -139,6 +141,23 @@ async def test_load_makes_all_five_work(five: Platform) -> None:
     assert report.failed == 0, "\n".join(report.lines())
     assert {name.partition(".")[0] for name in report.counts} == set(five.targets)
     assert f"{report.done} done, 0 failed" in report.lines()[-1]
+
+
+def test_load_from_the_command_line(five: Platform) -> None:
+    def load(*words: str) -> subprocess.CompletedProcess[str]:
+        argv = [sys.executable, "-m", "bhtui.platform.load", *words]
+        return subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+
+    targets = [word for name, address in five.targets.items() for word in ("--target", f"{name}={address}")]
+    done = load(*targets, "--rate", "50", "--duration", "1.2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " 0 failed, " in done.stdout
+    fault = load(*targets, "--fault", "slow", "--service", "node", "--amount", "1", "--seconds", "0.1")
+    assert (fault.returncode, fault.stdout) == (0, "node: every request takes 1 ms longer\n")
+    assert load("--fault", "slow").returncode == 2
+    away = load("--base-port", str(free_ports(1)[0]), "--duration", "1")
+    assert away.returncode == 1
+    assert away.stderr.startswith("cannot reach the services") and away.stderr.count("\n") == 1
 
 
 async def test_a_changed_ledger_entry_is_noticed(tmp_path: Path) -> None:

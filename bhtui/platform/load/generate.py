@@ -133,7 +133,7 @@ class Generator:
     async def sign_in(self) -> None:
         """Makes its account and gets a token. Raises grpc.aio.AioRpcError."""
         request = identity_pb2.RegisterRequest(name=self.account, password=self.password)
-        await self.identity.Register(request, timeout=DEADLINE, wait_for_ready=True)
+        await self.identity.Register(request, timeout=DEADLINE)
         await self.authenticate()
 
     async def authenticate(self) -> None:
