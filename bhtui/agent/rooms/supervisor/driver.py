@@ -264,14 +264,19 @@ class Driver:
         except (BlackholeError, OSError) as error:
             if isinstance(error, KeeperLost):
                 self._uncertain.add(instance.key)
-            reason = str(error)
-            await self._apply(
-                lambda i: machine.on_spawn_failed(i, reason, self._tools.clock(), self._tools.chance())
-            )
-            self._release_limits()
+            await self._spawn_failed(str(error))
+            return
+        except Exception as error:
+            # A fault of ours is told as the reason too, or it would be starting for ever.
+            log.exception("%s: the start failed", instance.name)
+            await self._spawn_failed(f"{type(error).__name__}: {error}; see the agent's log")
             return
         now, held_by = self._tools.clock(), prepared.held_by
         await self._apply(lambda i: machine.on_spawned(i, kept.pid, kept.spawned_ns, now, held_by))
+
+    async def _spawn_failed(self, reason: str) -> None:
+        await self._apply(lambda i: machine.on_spawn_failed(i, reason, self._tools.clock(), self._tools.chance()))
+        self._release_limits()
 
     async def _clear_uncertain(self) -> None:
         """A start whose answer was lost may have worked; nothing is started beside it."""

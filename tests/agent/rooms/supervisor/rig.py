@@ -40,11 +40,14 @@ class FakeKeeper:
         self.killed: list[str] = []
         self.stubborn: set[str] = set()
         self.leftover = 0
+        self.violations: list[str] = []
         self._pids = itertools.count(1000)
 
     async def spawn(self, request: SpawnRequest) -> KeptProcess:
-        assert request.key not in self.table, "a key is used once"
-        assert not self.living(request.key.partition("#")[0]), "never two processes of one instance"
+        if request.key in self.table:
+            self.violations.append(f"{request.key} is used twice")
+        if self.living(request.key.partition("#")[0]):
+            self.violations.append(f"{request.key} would be a second process")
         self.requests.append(request)
         if self.fail:
             raise self.fail.pop(0)
@@ -195,6 +198,7 @@ async def fake_rig(root: Path, spec: Spec, keeper: FakeKeeper | None = None) -> 
     try:
         await rig.room.adopt()
         yield rig
+        assert keeper.violations == []
     finally:
         await rig.close()
 

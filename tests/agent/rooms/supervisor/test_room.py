@@ -78,7 +78,7 @@ async def test_it_fails_at_the_start_limit_and_stays_so(tmp_path: Path) -> None:
 
 
 async def test_a_lost_answer_never_makes_two_of_it(tmp_path: Path) -> None:
-    """The fake keeper fails the test when there would be two."""
+    """The rig fails the test when there would be two."""
     async with fake_rig(tmp_path, spec_of(API)) as rig:
         real = rig.keeper.spawn
 
