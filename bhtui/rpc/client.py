@@ -102,9 +102,12 @@ class AgentClient:
         """Ends services, agent and keeper, or the agent alone; returns when that has begun."""
         await self._ask(self._agent.Shutdown, agent_pb2.ShutdownRequest(keep_services=keep_services), LONG_TIMEOUT)
 
-    async def upgrade(self, bundle_dir: str = "") -> str:
-        """Replaces keeper and agent by those of a placed bundle (empty: the host's own installation); the version."""
-        request = agent_pb2.UpgradeRequest(bundle_dir=bundle_dir)
+    async def upgrade(self, bundle_dir: str = "", python: str = "") -> str:
+        """Replaces keeper and agent by those of a placed bundle (empty: the host's own installation); the version.
+
+        `python`: the interpreter that the bundle was made for; empty: the one that runs the agent now.
+        """
+        request = agent_pb2.UpgradeRequest(bundle_dir=bundle_dir, python=python)
         return (await self._ask(self._agent.Upgrade, request, LONG_TIMEOUT)).version
 
     # What is

@@ -191,7 +191,8 @@ class SshRoute:
             if placed.bundle_dir.endswith(f"/{session.info.bundle}") and session.info.bundle:
                 return
             say("upgrading the agent")
-            await session.client.upgrade(placed.bundle_dir)
+            self._memory.keep(self.host, Places(str(found.paths.agent_socket), placed.python))
+            await session.client.upgrade(placed.bundle_dir, placed.python)
             session.info = await await_version(session.client, self.host.name, session.info)
         except BlackholeError as error:
             if force or parse_version(session.info.version)[0] != parse_version(bhtui.__version__)[0]:
