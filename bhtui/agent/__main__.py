@@ -43,7 +43,10 @@ def _prepare(paths: Paths) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # held for as long as this process lives
     except BlockingIOError:
-        raise Refused(f"cannot start another agent in {paths.run}: one runs there already") from None
+        owner = os.pread(lock, 32, 0).decode().strip()
+        raise Refused(f"cannot start another agent in {paths.run}: process {owner} is one already") from None
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
 
 
 if __name__ == "__main__":

@@ -47,9 +47,9 @@ def end_of(made: Home) -> None:
 
 def kill_agent(made: Home) -> None:
     """SIGKILL, and wait until another answers."""
-    agent = made.agent()["agent_pid"]
+    agent = made.agent_pid()
     os.kill(agent, signal.SIGKILL)
-    until(lambda: made.status() and made.agent()["agent_pid"] != agent, 20, "the agent is back")
+    until(lambda: made.status() and made.agent_pid() != agent, 20, "the agent is back")
 
 
 def assert_lines_whole(made: Home) -> None:
@@ -69,21 +69,21 @@ def test_agent_killed_fifty_times_under_load(running: Home) -> None:
 
 
 def test_keeper_replaced_in_place_under_load(running: Home) -> None:
-    before, keeper = pids(running), running.agent()["keeper_pid"]
+    before, keeper = pids(running), running.keeper_pid()
     for _ in range(5):
-        agent = running.agent()["agent_pid"]
+        agent = running.agent_pid()
         running.cli("agent", "upgrade")
-        until(lambda agent=agent: running.status() and running.agent()["agent_pid"] != agent, 20, "a new agent")
-        assert running.agent()["keeper_pid"] == keeper
+        until(lambda agent=agent: running.status() and running.agent_pid() != agent, 20, "a new agent")
+        assert running.keeper_pid() == keeper
         assert pids(running) == before
     end_of(running)
     assert_lines_whole(running)
 
 
 def test_keeper_killed_under_load(running: Home) -> None:
-    before, keeper = pids(running), running.agent()["keeper_pid"]
+    before, keeper = pids(running), running.keeper_pid()
     os.kill(keeper, signal.SIGKILL)
-    until(lambda: running.agent()["keeper_pid"] != keeper, 20, "a new keeper")
+    until(lambda: running.keeper_pid() != keeper, 20, "a new keeper")
     grown = {name: len(numbers(running.paths.logs / name, f"{name}-1")) for name in SERVICES}
     until(
         lambda: all(len(numbers(running.paths.logs / n, f"{n}-1")) > grown[n] + 1000 for n in SERVICES),
@@ -118,10 +118,10 @@ def service_processes(made: Home) -> list[psutil.Process]:
 
 def test_agent_and_keeper_killed_together_start_nothing_twice(running: Home) -> None:
     """Nobody holds the pipes then: the services end by SIGPIPE or live on unheard, but none runs twice."""
-    agent = running.agent()
-    os.kill(agent["keeper_pid"], signal.SIGSTOP)
-    os.kill(agent["agent_pid"], signal.SIGKILL)
-    os.kill(agent["keeper_pid"], signal.SIGKILL)
+    keeper, agent = running.keeper_pid(), running.agent_pid()
+    os.kill(keeper, signal.SIGSTOP)
+    os.kill(agent, signal.SIGKILL)
+    os.kill(keeper, signal.SIGKILL)
     running.cli("start")
     for instance in INSTANCES:
         running.wait_state(instance, "running")
@@ -179,7 +179,7 @@ services:
         def restarts() -> int:
             return int(made.status()["brief-1"]["restarts"])
 
-        keeper, agent = (psutil.Process(made.agent()[key]) for key in ("keeper_pid", "agent_pid"))
+        keeper, agent = psutil.Process(made.keeper_pid()), psutil.Process(made.agent_pid())
         until(lambda: restarts() > 100, 60)
         before = {p.pid: (p.num_fds(), p.memory_info().rss) for p in (keeper, agent)}
         until(lambda: restarts() > 1100, 240, "a thousand restarts")

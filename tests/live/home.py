@@ -61,6 +61,14 @@ class Home:
         found: dict[str, Any] = json.loads(self.cli("agent", "status", "--output", "json").stdout)
         return found
 
+    def agent_pid(self) -> int:
+        """Of the agent that holds the lock, without asking it."""
+        return int((self.paths.run / "agent.lock").read_text() or 0)
+
+    def keeper_pid(self) -> int:
+        """Of the keeper that holds the lock."""
+        return int((self.paths.run / "keeper.lock").read_text() or 0)
+
     def wait_state(self, instance: str, state: str, deadline: float = 30) -> dict[str, Any]:
         return until(
             lambda: (found := self.status().get(instance)) and found["state"] == state and found,
@@ -73,9 +81,9 @@ class Home:
         return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if self._owns(pid)]
 
     def _owns(self, pid: int) -> bool:
-        wanted = f"{MARK}={self.path}".encode()
+        wanted = {f"{MARK}={self.path}".encode(), f"BLACKHOLE_RUN={self.paths.run}".encode()}
         try:
-            return wanted in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0") and pid != os.getpid()
+            return bool(wanted & set(Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"))) and pid != os.getpid()
         except OSError:
             return False
 
