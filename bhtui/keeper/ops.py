@@ -305,7 +305,8 @@ def upgrade(keeper: Keeper, request: Request) -> None:
 def shutdown(keeper: Keeper, request: Request) -> None:
     """Ends the agent and the keeper; with `force` the services too."""
     running = [entry.key for entry in keeper.table.running()]
-    if not request.message.get("force") and running:
+    force = bool(request.message.get("force"))
+    if running and not force:
         text = f"cannot shut down: {len(running)} processes run ({', '.join(running[:5])}); stop them or use force"
         raise Refused("shutdown", errno.EBUSY, text)
 
@@ -313,7 +314,7 @@ def shutdown(keeper: Keeper, request: Request) -> None:
         request.reply(_summary(report))
         keeper.shut_down()
 
-    if running:
+    if force:  # also what ended processes left behind
         keeper.agent.wanted = False
         keeper.kill_all(done)
     else:

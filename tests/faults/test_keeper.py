@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 from bhtui.agent.keeper import Keeper, Launch, Listener, LogSpec, Replaced, SpawnRequest
+from bhtui.keeper import client
 from bhtui.keeper.capture import CHUNK
 from bhtui.keeper.ops import INCOMPLETE
 from tests.keeper.support import IDLE, Running, end_hard, is_alive, kill_now, log_lines, python, running_keeper, text_of
@@ -46,9 +50,8 @@ def numbers(lines: list[bytes]) -> list[int]:
     return [int(text.split()[0]) for text in texts if not text.startswith("[blackhole]")]
 
 
-def test_the_agent_killed_fifty_times_under_load() -> None:
-    root = Path(tempfile.mkdtemp(prefix="bhk", dir="/tmp"))
-    stop = root / "stop"
+def test_the_agent_killed_fifty_times_under_load(tmp_path: Path) -> None:
+    stop = tmp_path / "stop"
     with running_keeper(IDLE) as keeper:
         keeper.ask("agent", action="restart", argv=[*python(FAKE_AGENT), str(keeper.run)])
         bounds = {"max_bytes": 20_000_000, "keep": 10_000}
@@ -62,7 +65,6 @@ def test_the_agent_killed_fifty_times_under_load() -> None:
             assert found == list(range(len(found)))
         assert [one["pid"] for one in keeper.list()] == [one["pid"] for one in services]
         assert keeper.ask("stats")["agent"]["restarts"] >= 50
-    shutil.rmtree(root)
 
 
 def _kill_the_agent(keeper: Running) -> None:
@@ -73,35 +75,38 @@ def _kill_the_agent(keeper: Running) -> None:
     keeper.ask("agent", action="restart")
 
 
-async def test_the_keeper_killed_again_and_again_under_load() -> None:
-    root = Path(tempfile.mkdtemp(prefix="bhk", dir="/tmp"))
+@pytest.fixture
+def root() -> Iterator[Path]:
+    """A place whose keeper is ended afterwards, also when the test fails."""
+    folder = Path(tempfile.mkdtemp(prefix="bhk", dir="/tmp"))
+    yield folder
+    with suppress(client.NoKeeper):
+        end_hard(folder)
+    shutil.rmtree(folder)
+
+
+async def test_the_keeper_killed_again_and_again_under_load(root: Path) -> None:
     stop, kills, replaced = root / "stop", 8, list[Replaced]()
-    keeper = await Keeper.connect(
-        root / "run", launch=Launch(root / "log", tuple(IDLE)), listener=Listener(replaced=replaced.append)
-    )
-    logs = {
-        f"a-{number}#1": LogSpec(str(root / "log" / f"a-{number}.log"), 50_000_000, 0, 1000) for number in (1, 2, 3)
-    }
-    spawned = [
-        await keeper.spawn(SpawnRequest(key, tuple(writer(stop)), log, env=dict(os.environ)))
-        for key, log in logs.items()
-    ]
-    for turn in range(kills):
-        size = _written(logs["a-1#1"])
-        await eventually(lambda size=size: _written(logs["a-1#1"]) > size + 1_000_000)  # type: ignore[misc]
-        kill_now(keeper.pid)
-        await eventually(lambda turn=turn: len(replaced) > turn, what="the new keeper")  # type: ignore[misc]
-    assert all(set(one.adopted) == set(logs) and not one.lost for one in replaced)
-    assert all(is_alive(one.pid, one.start) for one in spawned)
-    assert [one.pid for one in await keeper.list()] == [one.pid for one in spawned]
-    stop.touch()
-    await eventually(lambda: not any(is_alive(one.pid) for one in spawned), 60)
-    await eventually(lambda: _all_ended(keeper), 60)
-    for log in logs.values():
-        _check_losses(log_lines(Path(log.path)), kills)
-    await keeper.close()
-    await asyncio.to_thread(end_hard, root)
-    shutil.rmtree(root)
+    listener = Listener(replaced=replaced.append)
+    keeper = await Keeper.connect(root / "run", launch=Launch(root / "log", tuple(IDLE)), listener=listener)
+    try:
+        logs = {f"a-{n}#1": LogSpec(str(root / "log" / f"a-{n}.log"), 50_000_000, 0, 1000) for n in (1, 2, 3)}
+        requests = [SpawnRequest(key, tuple(writer(stop)), log, env=dict(os.environ)) for key, log in logs.items()]
+        spawned = [await keeper.spawn(request) for request in requests]
+        for turn in range(kills):
+            size = _written(logs["a-1#1"])
+            await eventually(lambda size=size: _written(logs["a-1#1"]) > size + 1_000_000)  # type: ignore[misc]
+            kill_now(keeper.pid)
+            await eventually(lambda turn=turn: len(replaced) > turn, what="the new keeper")  # type: ignore[misc]
+        assert all(set(one.adopted) == set(logs) and not one.lost for one in replaced)
+        assert all(is_alive(one.pid, one.start) for one in spawned)
+        assert [one.pid for one in await keeper.list()] == [one.pid for one in spawned]
+        stop.touch()
+        await eventually(lambda: _all_ended(keeper), 60)
+        for log in logs.values():
+            _check_losses(log_lines(Path(log.path)), kills)
+    finally:
+        await keeper.close()
 
 
 def _written(log: LogSpec) -> int:

@@ -81,6 +81,14 @@ def test_a_tree_outlives_its_root_and_is_killed_all_the_same(keeper: Running, gr
     assert not any(is_alive(pid) for pid in pids)
 
 
+def test_a_forced_shutdown_leaves_no_daemon(keeper: Running) -> None:
+    keeper.spawn("a-1#1", python(DAEMON.removesuffix("time.sleep(1000)\n")))
+    pids = pids_of(keeper, "a-1#1", 3)
+    keeper.ended("a-1#1")
+    assert client.shutdown(keeper.run, force=True)["killed"] == 2
+    assert not any(is_alive(pid) for pid in pids)
+
+
 def test_fork_bombs_end(keeper: Running, groups: list[str]) -> None:
     """Processes that go on forking while they are killed."""
     script = "while :; do (sleep 0.01; echo x) & sleep 0.002; done"
