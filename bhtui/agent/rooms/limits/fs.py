@@ -44,6 +44,14 @@ def tree(group: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
+def groups_in(folder: Path) -> list[Path]:
+    """The groups directly in a folder; none when it is gone."""
+    try:
+        return [entry for entry in folder.iterdir() if entry.is_dir()]
+    except FileNotFoundError:
+        return []
+
+
 def remove(group: Path) -> bool:
     """Removes a group and those below it; False while processes are in it."""
     for folder in tree(group):

@@ -37,6 +37,14 @@ class Limits:
         self.hierarchies = detect(run_dir) if hierarchies is None else hierarchies
         self._removing: dict[str, asyncio.TimerHandle] = {}
 
+    @property
+    def held_by(self) -> str:
+        """What holds limits on this host."""
+        where = self.hierarchies
+        found = {CGROUP2 for name in HELD if name in where.v2_controllers}
+        found |= {CGROUP1 for name in HELD if name in where.v1}
+        return " + ".join(sorted(found)) or RLIMITS
+
     def prepare(self, instance: str, limits: LimitsSpec) -> Prepared:
         """Makes the groups of an instance and sets its limits, also of one that runs. Raises BlackholeError.
 
@@ -120,8 +128,8 @@ class Limits:
         """
         busy = set()
         for folder in self.hierarchies.folders:
-            for group in folder.iterdir():
-                if group.is_dir() and group.name not in living and not fs.remove(group):
+            for group in fs.groups_in(folder):
+                if group.name not in living and not fs.remove(group):
                     busy.add(group.name)
         return tuple(sorted(busy))
 
@@ -136,9 +144,10 @@ class Limits:
         return kills + (cgroup1.oom_kills(where.v1["memory"] / instance) if "memory" in where.v1 else 0)
 
     def close(self) -> None:
-        """Removes the folders of this installation that are empty; those with instances in them stay."""
+        """Removes every group without processes, and the folders of this installation when nothing is left in them."""
         for instance in tuple(self._removing):
             self._stop_removing(instance)
+        self.sweep(())
         for folder in self.hierarchies.folders:
             try:
                 folder.rmdir()

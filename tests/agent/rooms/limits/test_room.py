@@ -27,7 +27,6 @@ def limits(tmp_path):
         for group in list(folder.iterdir()):
             if group.is_dir():
                 end(room, group.name)
-    room.sweep(())
     room.close()
     assert not any(folder.exists() for folder in room.hierarchies.folders)
 
@@ -212,6 +211,21 @@ def test_the_groups_of_dead_instances_are_swept(limits):
     assert limits.groups("live-1") == prepared.cgroups
     process.kill()
     process.wait(30)
+
+
+def test_closing_leaves_only_what_runs(tmp_path):
+    limits = Limits(tmp_path)
+    if not limits.prepare("ended-1", LimitsSpec()).cgroups:
+        pytest.skip(limits.hierarchies.reason)
+    process = start(limits.prepare("kept-1", LimitsSpec()), "import time; time.sleep(60)")
+    until(lambda: limits.members("kept-1"))
+    limits.close()
+    assert limits.groups("kept-1") and not limits.groups("ended-1")
+    process.kill()
+    process.wait(30)
+    limits.close()
+    assert not any(folder.exists() for folder in limits.hierarchies.folders)
+    limits.close()
 
 
 def test_without_cgroups_it_is_said_what_is_not_held(tmp_path):
