@@ -17,6 +17,9 @@ from bhtui.cli.targets import Answers, Target, ask_all, everywhere, opened
 from bhtui.rpc.blackhole.v1.status_pb2 import Snapshot
 from bhtui.rpc.convert.status import message_to_json
 
+REDRAW = 0.5
+"""Seconds."""
+
 Rows = dict[tuple[str, str], dict[str, Any]]
 
 
@@ -89,13 +92,22 @@ async def _watch(settings: Settings, services: tuple[str, ...], detailed: bool) 
 
 
 async def _redraw(rows: Rows, detailed: bool, hosts: bool) -> None:
-    """The whole table, over the last one, twice a second."""
-    while True:
+    """The table again and again, also when only time goes on; a last time when the watching ends."""
+    try:
+        while True:
+            _draw(rows, detailed, hosts)
+            await asyncio.sleep(REDRAW)
+    finally:
+        _draw(rows, detailed, hosts)
+
+
+def _draw(rows: Rows, detailed: bool, hosts: bool) -> None:
+    """The whole table, over the last one."""
+    if rows:
         now = time.monotonic()
         shown = [_aged(row, now) for _, row in sorted(rows.items())]
         sys.stdout.write("\x1b[H\x1b[J" + status_table(shown, detailed=detailed, hosts=hosts))
         sys.stdout.flush()
-        await asyncio.sleep(0.5)
 
 
 def _aged(row: dict[str, Any], now: float) -> dict[str, Any]:
