@@ -62,6 +62,8 @@ class Tools:
     """Told of each change, before and after; saves it."""
     waiting_for: Callable[[Instance, bool], str]
     """What it has to wait for; True: for an automatic restart."""
+    pids: Callable[[], set[int]]
+    """The processes of all instances."""
     siblings_live: Callable[[Instance], bool]
     clock: Callable[[], int]
     chance: Callable[[], float]
@@ -258,7 +260,8 @@ class Driver:
         try:
             await self._clear_uncertain()
             prepared = self._tools.limits.prepare(instance.name, instance.spec.limits)
-            request = await asyncio.to_thread(self._build, instance, prepared)
+            ours = None if self._tools.siblings_live(instance) else self._tools.pids()
+            request = await asyncio.to_thread(self._build, instance, prepared, ours)
             self._oom_before = self._tools.limits.oom_kills(instance.name)
             kept = await self._tools.keeper.spawn(request)
         except (BlackholeError, OSError) as error:
@@ -297,10 +300,10 @@ class Driver:
         await self._tools.keeper.forget(key)
         return killed.killed
 
-    def _build(self, instance: Instance, prepared: Prepared) -> SpawnRequest:
-        """In a thread: it reads files, and a user may be looked up over the network."""
-        if not self._tools.siblings_live(instance):  # replicas may share a port
-            spawning.check_ports(instance.spec)
+    def _build(self, instance: Instance, prepared: Prepared, ours: set[int] | None) -> SpawnRequest:
+        """In a thread: it reads files, and a user may be looked up over the network. `ours` None: ports may be shared."""
+        if ours is not None:
+            spawning.check_ports(instance.spec, ours)
         return spawning.build(instance, prepared, self.log_path, self._tools.environ)
 
     async def _signal(self, name: str) -> None:

@@ -81,9 +81,9 @@ def jittered(delay: float, jitter: float, maximum: float, chance: float) -> floa
 
 
 def seconds_text(seconds: float) -> str:
-    """`20 ms`, `0.2 s`, `8 s`, `3 min`: a duration as a person reads it in a sentence."""
+    """`20 ms`, `0.2 s`, `8 s`, `3 min`: a duration as a person reads it in a sentence; at least 1 ms, or 0."""
     if seconds < 0.0995:
-        return f"{seconds * 1000:.0f} ms"
+        return f"{max(1.0, seconds * 1000):.0f} ms" if seconds > 0 else "0 ms"
     if seconds < 9.95:
         return f"{seconds:.1f}".removesuffix(".0") + " s"
     return f"{seconds:.0f} s" if seconds < 120 else format_age(seconds)

@@ -62,8 +62,8 @@ class Supervisor:
         self._early: list[KeptExit] | None = []
         """Ends that were told before everything was adopted."""
         self._tools = Tools(
-            keeper, health, limits, usage, tail, self._record, self._changed, self._waiting_for, self._siblings_live,
-            clock, chance, environ,
+            keeper, health, limits, usage, tail, self._record, self._changed, self._waiting_for, self._pids,
+            self._siblings_live, clock, chance, environ,
         )  # fmt: skip
 
     # ---- questions -----------------------------------------------------------------------------------------------
@@ -298,6 +298,9 @@ class Supervisor:
     def _waiting_for(self, i: Instance, restart: bool) -> str:
         test = gates.missing_for_restart if restart else gates.missing_for_start
         return test(i.spec, self.spec.services, self.picture)
+
+    def _pids(self) -> set[int]:
+        return {driver.instance.pid for driver in self._drivers.values() if driver.instance.pid is not None}
 
     def _siblings_live(self, i: Instance) -> bool:
         names: Iterable[str] = i.spec.instance_names()

@@ -8,14 +8,15 @@ import os
 import pwd
 import shutil
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 
 from bhtui.agent.keeper import LogSpec, SpawnRequest
 from bhtui.core.errors import BlackholeError
-from bhtui.core.spec import ServiceSpec
+from bhtui.core.spec import ProbeKind, ProbeSpec, ServiceSpec
 
 from .machine import Instance
 from .model import Prepared
@@ -162,13 +163,40 @@ def ionice(text: str | None) -> tuple[int, int] | None:
     return IONICE_CLASSES[name], int(level or (4 if name == "best-effort" else 0))
 
 
-def check_ports(spec: ServiceSpec) -> None:
-    """Raises BlackholeError, naming the holder, when a port the service will listen on is taken."""
-    for port in spec.ports:
-        if _is_taken(port):
+def check_ports(spec: ServiceSpec, ours: Collection[int] = ()) -> None:
+    """Raises BlackholeError, naming the holder, when a port the service will listen on is taken.
+
+    Beside the declared ports that is the one its probe asks on this host: whoever else answers there would be taken for
+    the service. That one may be held by a child of `ours`, the processes of other instances: a proxy, say.
+    """
+    probed = probe_port(spec.probe)
+    for port in dict.fromkeys((*spec.ports, *probed)):
+        if not _is_taken(port):
+            continue
+        pid, name = holder_of(port)
+        if port in spec.ports or not _belongs(pid, ours):
             raise BlackholeError(
-                f"cannot start {spec.name}: port {port} is in use by {holder_of(port)}; stop that, or change the port"
+                f"cannot start {spec.name}: port {port} is in use by {name}; stop that, or change the port"
             )
+
+
+def probe_port(probe: ProbeSpec) -> tuple[int, ...]:
+    """The port of this host that a probe asks, if it does."""
+    if probe.kind not in (ProbeKind.TCP, ProbeKind.HTTP, ProbeKind.GRPC):
+        return ()
+    parts = urlsplit(probe.target if "://" in probe.target else f"//{probe.target}")
+    try:
+        host, port = parts.hostname or "", parts.port
+    except ValueError:  # `unix:PATH` is no host and port
+        return ()
+    return (port,) if port and host in ("", "localhost", "127.0.0.1", "::1") else ()
+
+
+def _belongs(pid: int | None, ours: Collection[int]) -> bool:
+    try:
+        return pid is not None and any(one in ours for one in (pid, *(p.pid for p in psutil.Process(pid).parents())))
+    except psutil.Error:
+        return False
 
 
 def _is_taken(port: int) -> bool:
@@ -186,13 +214,13 @@ def _is_taken(port: int) -> bool:
     return False
 
 
-def holder_of(port: int) -> str:
-    """`nginx (pid 2231)`; without the rights to see it, that it is another user's."""
+def holder_of(port: int) -> tuple[int | None, str]:
+    """Its pid and `nginx (pid 2231)`; without the rights to see it, that it is another user's."""
     for connection in psutil.net_connections(kind="inet"):
         address = connection.laddr
         if connection.status == psutil.CONN_LISTEN and address and address.port == port and connection.pid:
             try:
-                return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
+                return connection.pid, f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
             except psutil.Error:
                 break
-    return "a process of another user"
+    return None, "a process of another user"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import socket
 import sys
@@ -96,6 +97,24 @@ async def test_a_port_in_use_names_the_process_that_holds_it() -> None:
             operation = await rig.run(StartRequest())
             name = psutil.Process().name()
             assert f"port {port} is in use by {name} (pid {os.getpid()})" in operation.error
+
+
+async def test_another_that_answers_the_probe_is_not_taken_for_the_service() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        probe = ProbeSpec(ProbeKind.TCP, f"127.0.0.1:{port}")
+        async with real_rig(spec_of(replace(SLEEP, probe=probe))) as rig:
+            assert f"port {port} is in use by" in (await rig.run(StartRequest())).error
+
+
+async def test_a_proxy_of_ours_may_answer_the_probe() -> None:
+    port = free_port()
+    listen = python(f"import socket,time; s=socket.create_server(('127.0.0.1',{port})); time.sleep(1000)")
+    probe = ProbeSpec(ProbeKind.TCP, f"127.0.0.1:{port}")
+    proxy = ServiceSpec("proxy", ("/bin/sh", "-c", shlex.join(listen) + "; true"), probe=probe)
+    behind = replace(SLEEP, probe=probe, depends_on={"proxy": Condition.HEALTHY})
+    async with real_rig(spec_of(proxy, behind)) as rig:
+        assert (await rig.run(StartRequest())).error == ""
 
 
 async def test_readiness_gates_the_next_level(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from bhtui.agent.rooms.supervisor.record import from_record, to_record
 from bhtui.agent.rooms.supervisor.restart import History
 from bhtui.core.errors import BlackholeError
 from bhtui.core.request import StartRequest
-from bhtui.core.spec import LimitsSpec, ServiceSpec
+from bhtui.core.spec import LimitsSpec, ProbeKind, ProbeSpec, ServiceSpec
 from bhtui.core.states import Goal, Result, State
 from bhtui.core.units import format_time
 from tests.agent.rooms.supervisor.rig import NoLimits, real_rig, spec_of
@@ -48,6 +48,23 @@ def test_ionice() -> None:
     assert [spawning.ionice(t) for t in (None, "idle", "best-effort:7", "best-effort", "realtime:0")] == [
         None, (3, 0), (2, 7), (2, 4), (1, 0),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "ports"),
+    [
+        (ProbeKind.TCP, "127.0.0.1:80", (80,)),
+        (ProbeKind.TCP, ":80", (80,)),
+        (ProbeKind.TCP, "10.0.0.1:80", ()),
+        (ProbeKind.TCP, "unix:/run/x", ()),
+        (ProbeKind.HTTP, "http://localhost:8080/health", (8080,)),
+        (ProbeKind.HTTP, "https://example.org/", ()),
+        (ProbeKind.GRPC, "[::1]:50051", (50051,)),
+        (ProbeKind.LOG, "ready :80", ()),
+    ],
+)
+def test_the_port_a_probe_asks(kind: ProbeKind, target: str, ports: tuple[int, ...]) -> None:
+    assert spawning.probe_port(ProbeSpec(kind, target)) == ports
 
 
 def test_the_request_has_everything(tmp_path: Path) -> None:
