@@ -75,7 +75,8 @@ class EventLog:
         Raises ValueError or TypeError when `data` is not JSON.
         """
         canonical(dict(data or {}))
-        event = Event(0, self._store.clock(), str(kind), clean(target), clean(message), dict(data or {}), actor)
+        who = Actor(clean(actor.name), clean(actor.origin)) if actor else None
+        event = Event(0, self._store.clock(), clean(kind), clean(target), clean(message), dict(data or {}), who)
         if not self._pending:
             try:
                 return self._write([event])[-1]
@@ -107,7 +108,7 @@ class EventLog:
         written = []
         with self._store.transaction() as db:
             for event in events:
-                actor = (clean(event.actor.name), clean(event.actor.origin)) if event.actor else (None, None)
+                actor = (event.actor.name, event.actor.origin) if event.actor else (None, None)
                 cursor = db.execute(
                     "INSERT INTO events (time_ns, kind, target, message, data, actor_name, actor_origin) "
                     "VALUES (?, ?, ?, ?, ?, ?, ?)",

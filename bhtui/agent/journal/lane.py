@@ -155,7 +155,9 @@ class Lane:
 
     async def _undo(self, index: int, undo: Mapping[int, Handler]) -> None:
         book, record = self._book, self.record.steps[index]
-        begun = replace(record.moved(StepState.UNDOING, book.now()), undo_ns=record.undo_ns or book.now())
+        # Why a failed step is undone is worth more than what its undo waited for; what others waited for is over.
+        why = record.step.detail if record.step.state in (StepState.FAILED, StepState.UNDOING) else ""
+        begun = replace(record.moved(StepState.UNDOING, book.now(), why), undo_ns=record.undo_ns or book.now())
         await book.commit({index: begun})
         try:
             done = await drive(book, index, undo[index], begun.undo_ns)
@@ -164,8 +166,7 @@ class Lane:
                 return
             await book.commit(book.moved([index], StepState.UNDO_FAILED, str(failure)))
         else:
-            # Why it was undone is worth more than what its undo waited for.
-            await book.commit(book.moved([index], StepState.UNDONE, done.detail or record.step.detail))
+            await book.commit(book.moved([index], StepState.UNDONE, done.detail or why))
         self._launch_undo(self._order.finish(index), undo)
 
     async def _clean_up(self) -> None:

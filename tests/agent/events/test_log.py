@@ -265,6 +265,7 @@ async def test_whatever_is_appended_is_read_and_verifies(tmp_path_factory, many)
     events = EventLog(store)
     returned = [events.append(*one) for one in many]
     assert events.read() == returned
+    assert [event.data for event in returned] == [data for _, _, _, data, _ in many]
     assert seqs(returned) == list(range(1, len(many) + 1))
     assert await events.verify_chain() is None
     store.close()

@@ -12,6 +12,7 @@ from bhtui.agent.journal import drive as drive_module
 from bhtui.agent.journal import lane as lane_module
 from bhtui.agent.journal.model import Call, Done, NoUndo, Outcome, StepKind
 from bhtui.agent.store import StoreUnavailable
+from bhtui.agent.upkeep import Retention, prune
 from bhtui.core.errors import NotFound, Refused, UsageError
 from bhtui.core.operation import Actor, Operation, OperationState, PlannedStep, StepState
 from tests.waiting import eventually
@@ -571,3 +572,14 @@ async def test_every_change_of_state_is_an_event(world: World) -> None:
 async def test_planned_step_titles_without_a_colon(world: World) -> None:
     operation = await world.run("a1", plan(PlannedStep("play", "db", "play db", {"do": ["fail"]})))
     assert operation.error == "cannot play db: the port is in use"
+
+
+async def test_old_operations_are_pruned_and_open_ones_kept(world: World) -> None:
+    await world.runner.begin("open", plan(step("db", do=["wait-mine"])), ADA)
+    for number in range(150):
+        await world.run(f"a{number}", plan(step("x")))
+    await prune(world.store, Retention(operations=20))
+    assert [each.id for each in world.runner.list(1000)] == [f"a{number}" for number in range(149, 129, -1)] + ["open"]
+    assert world.store.rows("SELECT count(*) FROM steps") == [(21,)]
+    with pytest.raises(NotFound):
+        world.runner.get("a0")

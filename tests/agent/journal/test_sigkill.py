@@ -48,9 +48,15 @@ async def test_killed_twenty_times_everything_settles(tmp_path: Path) -> None:
     assert not [file for file in tmp_path.iterdir() if "damaged" in file.name]
     store.close()
 
+    for operation in operations:
+        failed = [step for step in operation.steps if step.state in ("failed", "undone") and step.detail]
+        assert {step.detail for step in failed} <= {"it was told to fail"}, "nothing failed because of a kill"
+        assert (operation.state == "failed") == bool(failed)
+        assert (operation.state == "done") == all(step.state == "done" for step in operation.steps)
+
     marks = {tuple(line.split()) for line in (tmp_path / "marks").read_text().splitlines()}
     for operation in operations:
         for step in operation.steps:
             ran = (operation.id, "do", step.target) in marks
-            assert ran == (step.state != "skipped") or step.state in ("failed", "undone"), "as written, so it was"
+            assert ran == (step.state != "skipped") or step.state == "undone", "as written, so it was"
             assert ((operation.id, "undo", step.target) in marks) == (step.state == "undone")

@@ -19,7 +19,7 @@ ADA = Actor("ada", "desk")
 
 
 def step(target: str, *after: int, kind: str = "play", timeout: float = 30.0, **args: Any) -> PlannedStep:
-    """A step that plays `do=[...]`, one entry a call: `done retry wait fail crash hang stubborn`; the last one stays."""
+    """A step that plays `do=[...]` and `undo=[...]`, one entry (see _play) a call; the last one stays."""
     return PlannedStep(kind, target, f"play {target}: as written", args, tuple(after), timeout)
 
 
