@@ -301,7 +301,7 @@ class Driver:
         return killed.killed
 
     def _build(self, instance: Instance, prepared: Prepared, ours: set[int] | None) -> SpawnRequest:
-        """In a thread: it reads files, and a user may be looked up over the network. `ours` None: ports may be shared."""
+        """In a thread: it reads files, and a user may be looked up by the network. `ours` None: shared ports."""
         if ours is not None:
             spawning.check_ports(instance.spec, ours)
         return spawning.build(instance, prepared, self.log_path, self._tools.environ)
