@@ -58,6 +58,7 @@ class EventLog:
         self._lost = 0
         self._lost_told = 0
         self._bells: dict[str, set[asyncio.Event]] = {}
+        self._once: set[asyncio.Future[None]] = set()
         store.listeners.append(self._ring)
 
     # Writing
@@ -193,13 +194,18 @@ class EventLog:
             if not bells and self._bells.get(about) is bells:
                 del self._bells[about]
 
-    async def changed(self) -> None:
-        """Returns at the next event. Give it a timeout; an event before the call does not count."""
-        with self.bell() as rung:
-            await rung.wait()
+    def changed(self) -> asyncio.Future[None]:
+        """Done at the first event after this call, whether it is awaited by then or later. Give it a timeout."""
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._once.add(future)
+        future.add_done_callback(self._once.discard)
+        return future
 
     def _ring(self, fresh: list[tuple[int, str]]) -> None:
         self._last_seq = fresh[-1][0]
+        for future in tuple(self._once):
+            if not future.done():
+                future.set_result(None)
         for about in {"", *(target for _, target in fresh)}:
             for rung in self._bells.get(about, ()):
                 rung.set()

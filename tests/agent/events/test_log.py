@@ -135,15 +135,17 @@ async def test_follow_by_kind_is_woken_only_to_go_on(events: EventLog) -> None:
 
 
 async def test_bells(events: EventLog) -> None:
-    waiting = asyncio.create_task(events.changed())
-    await asyncio.sleep(0)
+    waiting = events.changed()
+    given_up = events.changed()
+    given_up.cancel()
     with events.bell("api-1") as mine, events.bell() as any_event:
         events.append("x", "api-2")
         assert any_event.is_set() and not mine.is_set()
         events.append("x", "api-1")
         assert mine.is_set()
     await asyncio.wait_for(waiting, 5)
-    assert not events._bells
+    await asyncio.sleep(0)
+    assert not events._bells and not events._once
 
 
 async def test_chain_is_as_documented(store: Store, events: EventLog) -> None:
