@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import logging
 import os
+import resource
 import sys
 from pathlib import Path
 
@@ -17,6 +18,9 @@ from bhtui.core.paths import Paths, resolve
 def main() -> int:
     """Runs until it is told to end; the exit code of core.errors."""
     os.umask(0o077)
+    # Pipes, pidfds and cgroup files of every instance are held open; what is started gets the keeper's limits, not these.
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     # Its time stamps are the keeper's, which captures what is printed here.
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:

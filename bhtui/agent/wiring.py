@@ -189,6 +189,10 @@ async def _assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: 
     stack.push_async_callback(supervisor.close)
     told.supervisor = supervisor
 
+    # What a dead keeper left and nobody has the pipes of any more would run a second time otherwise.
+    swept = await keeper.sweep()
+    if swept.killed:
+        log.warning("killed %d processes that an earlier keeper left behind", swept.killed)
     # What runs is taken over before open operations go on: their steps ask what is.
     await supervisor.adopt()
     limits.sweep(set(supervisor.picture))
@@ -197,6 +201,7 @@ async def _assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: 
     stack.push_async_callback(runner.close)
     await runner.recover()
     metrics.start()
+    await stack.enter_async_context(_task(backup.watch(), "the watch on backups"))
 
     # Last, so that whoever comes in finds everything settled.
     agent = Assembled(paths, ending, events, config, keeper, limits, supervisor, runner, begun)
@@ -211,7 +216,10 @@ async def _serve(agent: Assembled, logs: Logs, metrics: Metrics, backup: Backup,
     stack.callback(endpoint.close)
     server = grpc.aio.server(interceptors=[Guard(endpoint.observe_request)], options=options.SERVER)
     status = servicers.Status(
-        agent.supervisor, metrics.host_status, agent.events, lambda: [o.id for o in agent.runner.list(open_only=True)]
+        agent.supervisor,
+        lambda now_ns: metrics.host_status(now_ns, backup.newest_ns),
+        agent.events,
+        lambda: [operation.id for operation in agent.runner.list(open_only=True)],
     )
     agent_pb2_grpc.add_AgentServicer_to_server(servicers.Agent(agent.info, agent.shutdown, agent.upgrade), server)
     backup_pb2_grpc.add_BackupServicer_to_server(servicers.Backup(backup), server)

@@ -9,7 +9,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from bhtui.core.errors import Refused
+from bhtui.core.request import StartRequest
 from bhtui.rpc import quick
+from bhtui.rpc.client import AgentClient
+from bhtui.rpc.convert.operations import request_to_message
 from tests.live.home import Home, home
 from tests.waiting import until
 
@@ -157,6 +163,15 @@ def test_an_upgrade_in_place_touches_no_service() -> None:
         )
         assert here.agent()["keeper_pid"] == agent["keeper_pid"]
         assert pids(here) == before
+
+
+async def test_a_read_only_client_is_held_to_it_by_the_agent() -> None:
+    with home(PAIR) as here:
+        here.cli("agent", "start")
+        async with AgentClient(here.paths.agent_socket, read_only=True) as client:
+            assert len((await client.status()).instances) == 2
+            with pytest.raises(Refused, match="read-only"):
+                await client.begin(request_to_message(StartRequest(), "ab" * 16))
 
 
 def test_agent_stop_leaves_nothing() -> None:

@@ -16,6 +16,8 @@ from . import repository, sources
 
 COUNT_SECONDS = 5.0
 """How long one listing may count files; what is not counted by then says so."""
+LOOK_SECONDS = 60.0
+"""How often the repository is looked at for its newest snapshot."""
 
 
 class Backup:
@@ -25,6 +27,8 @@ class Backup:
         self._spec, self._count_seconds = spec, count_seconds
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="backup")
         self._is_closed = threading.Event()
+        self.newest_ns = 0
+        """When the newest snapshot was made, as of the last look; 0: none is known."""
 
     def close(self) -> None:
         """Ends counting that is under way."""
@@ -45,6 +49,12 @@ class Backup:
         """When the newest snapshot was made, Unix nanoseconds; 0: there is none, or none can be seen."""
         found, _ = await asyncio.get_running_loop().run_in_executor(self._pool, self._snapshots, self._spec())
         return found[0].time_ns if found else 0
+
+    async def watch(self) -> None:
+        """Keeps `newest_ns` up to date; never ends by itself."""
+        while True:
+            self.newest_ns = await self.last_ns()
+            await asyncio.sleep(LOOK_SECONDS)
 
     def _look(self, spec: Spec, services: Collection[str]) -> Backups:
         chosen = [one for name, one in sorted(spec.services.items()) if name in services or not services]
