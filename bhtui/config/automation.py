@@ -11,12 +11,17 @@ class AutomationTask(Section):
     """One command. It is run without a shell."""
 
     name: Name
+    """Name of the task."""
     schedule: Cron
+    """Cron: five fields, or six with seconds."""
     command: Command
+    """The program and its arguments; run without a shell."""
     timeout: Wait = 3600.0
+    """Seconds after which it is ended."""
 
 
 class Automation(Section):
     """The section."""
 
     tasks: list[AutomationTask] = Field(default_factory=list)
+    """Commands run by the clock. Checked only: this version does not act on it."""

@@ -37,18 +37,31 @@ class Healthcheck(Section):
     }
 
     tcp: SocketAddress | None = None
+    """Healthy: somebody accepts connections at `host:port`, a port of 127.0.0.1, or `unix:PATH`."""
     http: ProbeUrl | None = None
+    """Healthy: a GET is answered with a status from 200 to 399. `http+unix://%2Frun%2Fapp.sock/` for a socket."""
     grpc: SocketAddress | None = None
+    """Healthy: the platform contract, or where there is none grpc.health.v1, says so at `host:port` or `unix:PATH`."""
     test: Annotated[tuple[str, ...], BeforeValidator(test_command)] | None = None
+    """Healthy: the command ends with 0. `[CMD, program, argument]`, `[CMD-SHELL, line]` or a line for /bin/sh."""
     log: Regex | None = None
+    """Healthy: a line of its log matched this regular expression since it was started."""
     disable: bool = False
+    """No probe, whatever else stands here."""
     interval: Wait = 5.0
+    """Seconds between two probes; while it starts they come much more often."""
     timeout: Wait = 5.0
+    """Seconds after which a probe without an answer has failed."""
     retries: Count = 3
+    """Failures in a row after which a healthy instance is unhealthy."""
     successes: Count = 1
+    """Successes in a row after which an unhealthy instance is healthy."""
     start_period: Duration = 0.0
+    """Seconds after a start in which failures are not counted."""
     ready_timeout: Wait = 30.0
+    """Seconds after which a start that is not healthy has failed."""
     liveness: bool = Field(default=False)
+    """Whether an instance that became unhealthy is started again."""
 
     def kinds(self) -> list[str]:
         """The keys of the kinds that are given."""

@@ -18,10 +18,13 @@ class Round(Section):
     """Some tasks, in order. In an interval, `m` is a month; minutes are `min`."""
 
     interval: Period
+    """Time between two rounds; `m` is a month, minutes are `min`."""
     tasks: Annotated[list[Task], Field(min_length=1)]
+    """What is done, in order."""
 
 
 class Maintenance(Section):
     """The section."""
 
     schedule: dict[Name, Round] = Field(default_factory=dict)
+    """Rounds by name. Checked only: this version does not act on it."""

@@ -35,12 +35,14 @@ class AlertList(Section):
     """The rules, wrapped so that pydantic counts them."""
 
     alerts: list[Alert] = Field(default_factory=list)
+    """The rules. Checked only: this version does not act on it."""
 
 
 class PerformanceMap(Section):
     """The settings of each service, wrapped likewise."""
 
     performance: dict[str, Tuning] = Field(default_factory=dict)
+    """By service: settings handed to its processes as BLACKHOLE_TUNING_<KEY>."""
 
 
 @dataclass(slots=True)

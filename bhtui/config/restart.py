@@ -20,13 +20,21 @@ class RestartSection(Section):
     """The policy and its delays; the defaults are those of core.RestartSpec."""
 
     policy: Restart = Restart.ON_FAILURE
+    """`no`: never; `on-failure`: when it ended badly; `always` and `unless-stopped`: whenever nobody stopped it."""
     delay: Wait = _DEFAULT.delay
+    """Seconds before the first restart."""
     factor: Annotated[float, Field(ge=1, le=100)] = _DEFAULT.factor
+    """By which each delay is longer than the one before."""
     maximum: Wait = _DEFAULT.maximum
+    """Seconds that a delay takes at most."""
     jitter: Annotated[float, Field(ge=0, le=1)] = _DEFAULT.jitter
+    """Part of the delay by which it varies either way, so that many do not start at once."""
     start_limit: Annotated[int, Field(ge=0)] = _DEFAULT.start_limit
+    """Restarts within `start_window` after which the instance is failed; 0: it never gives up."""
     start_window: Wait = _DEFAULT.start_window
+    """Seconds in which restarts are counted."""
     reset_after: Duration = _DEFAULT.reset_after
+    """Seconds of running that set the delay back to the first."""
 
     def spec(self) -> RestartSpec:
         """As a frozen value."""

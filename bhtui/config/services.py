@@ -45,6 +45,7 @@ class Dependency(Section):
     INSTEAD: ClassVar[dict[str, str]] = {"required": "leave it out: every dependency is required"}
 
     condition: Condition = Condition.STARTED
+    """What it must have reached before this service is started."""
 
 
 def dependencies(value: Any) -> Any:
@@ -112,12 +113,19 @@ class Limits(Section):
     INSTEAD: ClassVar[dict[str, str]] = {"cpus": "write cpu, in cores", "mem": "write memory"}
 
     memory: Annotated[Size, Field(ge=1 << 20)] | None = None
+    """Bytes that the instance may hold, its children included; at least 1M. None: no limit."""
     cpu: Annotated[float, Field(ge=0.01)] | None = None
+    """Cores; 0.5 is half of one. None: no limit."""
     pids: Count | None = None
+    """Processes and threads. None: no limit."""
     iops: Count | None = None
+    """Operations a second on each disk. Checked only: this version sets no limits on devices, and `status` says so."""
     bandwidth: Annotated[Size, Field(ge=1)] | None = None
+    """Bytes a second on each disk. Checked only, as `iops`."""
     nice: Annotated[int, Field(ge=-20, le=19)] | None = None
+    """Priority of the processor, -20 (first) to 19 (last). None: the agent's own."""
     ionice: Annotated[str, BeforeValidator(io_class)] | None = None
+    """Priority of the disks. None: the agent's own."""
 
 
 class ServiceLogging(Section):
@@ -129,6 +137,7 @@ class ServiceLogging(Section):
     }
 
     rotate: Rotate | None = None
+    """Instead of `logging.rotate`."""
 
 
 _CONTAINER = "a service here is a process on the host, not a container; leave it out"
@@ -158,35 +167,65 @@ class Service(Section):
     }  # fmt: skip
 
     command: Command
+    """The program and its arguments; run without a shell."""
     working_dir: Text | None = None
+    """Where it is started; a relative path begins at the configuration's folder. None: `/`."""
     environment: Environment = Field(default_factory=dict)
+    """Variables; they win over those of `env_file`."""
     env_file: Texts = ()
+    """Files of KEY=VALUE lines, read when the configuration is; later files win over earlier ones."""
     secrets: Annotated[dict[str, str], BeforeValidator(secret_files)] = Field(default_factory=dict)
+    """Variables and the files their values are read from at each start; never shown, never stored."""
     user: Text = ""
+    """`name`, `name:group` or numbers, as which it runs. Empty: the agent's own user."""
     umask: Umask | None = None
+    """Octal, as shells have it. None: 022."""
     depends_on: Annotated[dict[Name, Dependency], BeforeValidator(dependencies)] = Field(default_factory=dict)
+    """Services that must be there first, and what each must have reached. A list means `service_started`."""
     healthcheck: Healthcheck = Healthcheck()
+    """How its health is found out. None: it is healthy as long as it runs."""
     restart: Annotated[RestartSection, BeforeValidator(from_word)] = RestartSection()
+    """When it is started again: `no`, `on-failure`, `always`, `unless-stopped`, or a mapping with the delays."""
     restart_delay: Wait | None = None
+    """`restart.delay`, beside a word."""
     restart_factor: Annotated[float, Field(ge=1, le=100)] | None = None
+    """`restart.factor`, beside a word."""
     restart_maximum: Wait | None = None
+    """`restart.maximum`, beside a word."""
     restart_jitter: Annotated[float, Field(ge=0, le=1)] | None = None
+    """`restart.jitter`, beside a word."""
     restart_start_limit: Annotated[int, Field(ge=0)] | None = None
+    """`restart.start_limit`, beside a word."""
     restart_start_window: Wait | None = None
+    """`restart.start_window`, beside a word."""
     restart_reset_after: Duration | None = None
+    """`restart.reset_after`, beside a word."""
     stop_signal: SignalName = "SIGTERM"
+    """The signal that asks it to end."""
     stop_grace_period: Duration = 10.0
+    """Seconds it has to end, before it is killed with all its children."""
     stop_command: Command | None = None
+    """Run instead of sending the signal; MAINPID is in its environment."""
     limits: Limits = Limits()
+    """What each instance may use."""
     ulimits: Annotated[dict[str, tuple[int, int]], BeforeValidator(rlimits)] = Field(default_factory=dict)
+    """Resource limits of its processes, setrlimit(2): one number, or `{soft, hard}`."""
     replicas: Annotated[int, Field(ge=0, le=1000)] = 1
+    """Instances that run at the same time, `api-1`, `api-2`; 0: none. Several cannot have `ports`."""
     ports: list[Annotated[Port, BeforeValidator(port)]] = Field(default_factory=list)
+    """TCP ports it listens on; checked before a start, so that whoever holds one can be named."""
     data: Texts = ()
+    """Folders and files that a backup takes."""
     metrics: Url | None = None
+    """URL of its own Prometheus text. Checked only: this version does not act on it."""
     contract: SocketAddress | None = None
+    """gRPC address where it speaks blackhole.service.v1. Checked only: `healthcheck.grpc` asks the contract."""
     reload_signal: SignalName | None = None
+    """The signal that makes it read its own configuration again. Checked only: this version does not act on it."""
     labels: Labels = Field(default_factory=dict)
+    """Names and values for people. Checked only: this version does not act on it."""
     logging: ServiceLogging = ServiceLogging()
+    """When its captured log is rotated."""
 
     def restart_spec(self) -> RestartSpec:
         """The policy with the delays that stand beside it."""

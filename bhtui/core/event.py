@@ -29,6 +29,25 @@ class EventKind(StrEnum):
     STORE_DAMAGED = "store.damaged"  # the agent's database was put aside and a new one begun
 
 
+MEANING: dict[EventKind, str] = {
+    EventKind.AGENT_STARTED: "The agent runs and answers.",
+    EventKind.AGENT_STOPPED: "The agent ends, and why. A killed agent leaves none.",
+    EventKind.KEEPER_REPLACED: "The keeper died; another one took over its processes, pipes and log files.",
+    EventKind.EMERGENCY_STOP: "Every process was killed past the agent, by whom; nothing starts until a person asks.",
+    EventKind.CONFIG_LOADED: "Another configuration is in force; `digest` is its SHA-256.",
+    EventKind.CONFIG_REFUSED: "A configuration was not taken, with every problem found; the one before stays in force.",
+    EventKind.STATE_CHANGED: "An instance went from one state to another, and why.",
+    EventKind.HEALTH_CHANGED: "The probes of an instance say something else than before.",
+    EventKind.INSTANCE_ADOPTED: "An agent that was started found this instance running and goes on with it.",
+    EventKind.OPERATION_CHANGED: "An operation was begun, went on or ended; with who asked for it and why.",
+    EventKind.STEP_CHANGED: "A step of an operation was begun, waits or ended.",
+    EventKind.LOGS_LOST: "Captured lines could not be kept, with their number.",
+    EventKind.EVENTS_LOST: "Events could not be kept, with their number: the disk had no room for a long time.",
+    EventKind.STORE_DAMAGED: "The agent's database could not be read; it was put aside and a new one begun.",
+}
+"""What each kind says, as the docs list it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One fact. `seq` grows by one for each event of a host and is never used again."""
