@@ -40,7 +40,9 @@ class Host:
     address: str = ""
     """Name or IP address; empty: the name, as ~/.ssh/config or DNS know it."""
     port: int = 0
+    """Port of its sshd."""
     user: str = ""
+    """Login name."""
     identity_files: tuple[str, ...] = ()
     """Only these keys are offered; empty: those of ~/.ssh/config, the SSH agent, and the default files."""
     known_hosts: tuple[str, ...] = ()
@@ -48,17 +50,21 @@ class Host:
     jump: tuple[Host, ...] = ()
     """Hops on the way, the first one reached directly."""
     groups: tuple[str, ...] = ()
+    """Groups it is in, of those under `groups:`; the first named wins."""
     home: str = ""
     """BLACKHOLE_HOME there."""
     python: str = ""
     """Path of the interpreter to use there; empty: the newest that fits."""
     read_only: bool = False
+    """No action that changes anything is offered or carried out."""
     production: bool = False
     """Dangerous actions want the host's name typed."""
     connect_timeout: float = 15.0
+    """Seconds for each hop of the way, the host included."""
     keepalive: float = 1.0
     """Seconds between keepalives; `keepalive_count` unanswered ones end the connection."""
     keepalive_count: int = 3
+    """Unanswered keepalives after which the connection is ended and made anew."""
 
     @property
     def local(self) -> bool:

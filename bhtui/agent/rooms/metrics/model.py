@@ -19,10 +19,13 @@ class Sample:
     memory_bytes: int | None = None
     """With a cgroup its working set (all it holds but file cache that can be dropped), else the sum of RSS."""
     threads: int | None = None
+    """Of all its processes together."""
     fds: int | None = None
+    """Open file descriptors of all its processes together."""
     read_bytes_per_second: float | None = None
     """From storage, not from the cache."""
     write_bytes_per_second: float | None = None
+    """To storage; what is in the cache still is not counted."""
 
 
 def service_of(instance: str) -> str:
