@@ -18,7 +18,7 @@ from bhtui.core.paths import Paths, resolve
 def main() -> int:
     """Runs until it is told to end; the exit code of core.errors."""
     os.umask(0o077)
-    # Pipes, pidfds and cgroup files of every instance are held open; what is started gets the keeper's limits, not these.
+    # Pipes, pidfds and cgroup files of every instance are held open; services get the keeper's limits, not these.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     # Its time stamps are the keeper's, which captures what is printed here.
