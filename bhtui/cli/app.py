@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
-import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ import click
 from bhtui import __version__
 from bhtui.core.errors import BlackholeError
 
-from .present import flush
+from .present import hush, write_out
 from .settings import Settings, global_options
 
 INTERRUPTED = 130
@@ -144,7 +143,7 @@ def run(words: Sequence[str]) -> int:
     """Runs a command line; the exit code. Every error is told in one place, without a traceback."""
     try:
         code = app.main(list(words), prog_name="blackhole", standalone_mode=False, obj=Settings())
-        flush()
+        write_out()
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -153,7 +152,7 @@ def run(words: Sequence[str]) -> int:
     except (KeyboardInterrupt, asyncio.CancelledError, click.Abort):
         return INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        hush()
         return 0
     except Exception as error:  # noqa: BLE001 - a fault of ours: kept in a file, named in one line
         return _unexpected(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 
 from bhtui.core.errors import BlackholeError, NoConnection
@@ -12,8 +13,10 @@ from bhtui.keeper.client import shutdown as end_keeper
 from bhtui.rpc.client import AgentClient
 from bhtui.rpc.local import answers, keeper_answers
 
+log = logging.getLogger(__name__)
+
 GONE_TIMEOUT = 120.0
-"""Seconds for services, agent and keeper to end; services may have long grace periods."""
+"""Seconds for agent and keeper to end once the services have; a stuck agent is given its grace by the keeper too."""
 
 
 async def halt(paths: Paths, keep_services: bool) -> bool:
@@ -29,17 +32,21 @@ async def halt(paths: Paths, keep_services: bool) -> bool:
             raise NoConnection("cannot reach the agent: it does not run")
         await _ask(paths, keep_services)
     except NoConnection:
-        if keep_services:
+        if keep_services or not keeper:
             raise
-        if keeper:
-            await asyncio.to_thread(_by_the_keeper, paths)
+        await asyncio.to_thread(_by_the_keeper, paths)
     await _gone(paths, keep_services)
     return True
 
 
 async def _ask(paths: Paths, keep_services: bool) -> None:
+    """Raises NoConnection when the agent is stuck."""
     async with AgentClient(paths.agent_socket) as client:
-        await client.shutdown(keep_services)
+        await client.info()
+        try:
+            await client.shutdown(keep_services)
+        except NoConnection as error:
+            log.debug("the agent ended before its answer was read: %s", error)
 
 
 def _by_the_keeper(paths: Paths) -> None:

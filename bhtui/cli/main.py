@@ -61,12 +61,14 @@ def _quick_status(plain: Quick) -> int | None:
     except quick.QuickError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
+    except TimeoutError:
+        sys.stderr.write("cannot get an answer in time: the agent is stuck; `blackhole agent stop` ends it\n")
+        return 4
     except OSError:
         return None
-    from .present import flush, status_json, status_table, unwell
+    from .present import status_json, status_table, unwell, write_out
 
-    sys.stdout.write(status_json(instances) if output == "json" else status_table(instances, detailed=detailed))
-    flush()
+    write_out(status_json(instances) if output == "json" else status_table(instances, detailed=detailed))
     return 1 if any(map(unwell, instances)) else 0
 
 

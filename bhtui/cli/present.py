@@ -70,12 +70,18 @@ def state_cell(state: str) -> tuple[str, str]:
     return f"{shape if shapely() else plain} {state}", colour
 
 
-def flush() -> None:
-    """Writes out what was printed; a reader that has gone away (`| head`) is no error."""
+def write_out(text: str = "") -> None:
+    """Writes the text, and all that was printed before; a reader that has gone away (`| head`) is no error."""
     try:
+        sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        hush()
+
+
+def hush() -> None:
+    """Nobody reads any more: what is still in buffers goes nowhere, so that the interpreter's end is quiet too."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def table(

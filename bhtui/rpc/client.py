@@ -45,6 +45,9 @@ LONG_TIMEOUT = 60.0
 """Of calls behind which services are probed, stopped or counted."""
 
 
+STOP_TIMEOUT = 600.0
+"""Of the call that stops all services, in their order, each with its own grace period."""
+
 CLOSED = "cannot reach the agent: this connection was closed"
 
 
@@ -99,8 +102,11 @@ class AgentClient:
         return await self._ask(self._agent.Info, agent_pb2.AgentInfoRequest())
 
     async def shutdown(self, keep_services: bool = False) -> None:
-        """Ends services, agent and keeper, or the agent alone; returns when that has begun."""
-        await self._ask(self._agent.Shutdown, agent_pb2.ShutdownRequest(keep_services=keep_services), LONG_TIMEOUT)
+        """Ends services, agent and keeper, or the agent alone; answers when the services have stopped.
+
+        NoConnection may also mean that the agent ended before its answer was read.
+        """
+        await self._ask(self._agent.Shutdown, agent_pb2.ShutdownRequest(keep_services=keep_services), STOP_TIMEOUT)
 
     async def upgrade(self, bundle_dir: str = "", python: str = "") -> str:
         """Replaces keeper and agent by those of a placed bundle (empty: the host's own installation); the version.

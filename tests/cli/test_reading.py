@@ -121,6 +121,34 @@ async def test_a_reader_that_goes_away_is_no_error(home: Home, agent: FakeAgent)
     await process.wait()
 
 
+async def test_a_reader_of_the_quick_status_may_go_away_too(home: Home, agent: FakeAgent) -> None:
+    agent.instances = [instance("api", index) for index in range(1, 3000)]
+    process = await home.start("status")
+    assert process.stdout is not None
+    await process.stdout.readline()
+    process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]
+    assert process.stderr is not None
+    assert await asyncio.wait_for(process.stderr.read(), 20) == b""
+    await process.wait()
+
+
+async def test_events_go_on_after_the_agent_was_away_and_none_is_missed_or_repeated(home: Home) -> None:
+    fake = FakeAgent()
+    async with fake.serving(home.run_dir):
+        process = await home.start("events", "--follow", "--output", "json")
+        assert process.stdout is not None
+        assert process.stderr is not None
+        got = [json.loads(await asyncio.wait_for(process.stdout.readline(), 20))["seq"] for _ in range(5)]
+    assert b"connecting again" in await asyncio.wait_for(process.stderr.readline(), 20)
+    fake.events += [replace(fake.events[-1], seq=6), replace(fake.events[-1], seq=7)]
+    (home.run_dir / "agent.sock").unlink()
+    async with fake.serving(home.run_dir):
+        got += [json.loads(await asyncio.wait_for(process.stdout.readline(), 20))["seq"] for _ in range(2)]
+        process.terminate()
+        await process.wait()
+    assert got == [1, 2, 3, 4, 5, 6, 7]
+
+
 async def test_health_check(home: Home, agent: FakeAgent) -> None:
     assert (await home.blackhole("health", "check")).code == 2
     ran = await home.blackhole("health", "check", "--all")

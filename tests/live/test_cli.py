@@ -235,3 +235,11 @@ def test_the_demonstration_comes_up_healthy_and_leaves_nothing() -> None:
         assert "0 failed" in loaded.stdout
         here.cli("demo", "down")
         until(lambda: not here.processes(), 10, "all processes ended")
+
+
+def test_a_stuck_agent_is_ended_by_its_keeper() -> None:
+    with home(PAIR) as here:
+        here.cli("start")
+        os.kill(here.agent()["agent_pid"], signal.SIGSTOP)
+        here.cli("agent", "stop")
+        until(lambda: not here.processes(), 20, "all processes ended")
