@@ -29,4 +29,4 @@ class Metrics(Section):
     listen: Annotated[str, BeforeValidator(loopback)] = ""
     """Address of the Prometheus endpoint, loopback only. Empty: none."""
     history: Annotated[Duration, Field(ge=60, le=86400)] = 3600.0
-    """Seconds of one-second samples kept in memory, 1m to 24h."""
+    """Seconds of one-second samples kept in memory. Checked only: this version keeps an hour."""
