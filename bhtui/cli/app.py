@@ -56,7 +56,7 @@ class Verb(click.Command):
         self.params += global_options()
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        own = [each for each in self.get_params(ctx) if not (each.name or "").startswith("global_")]
+        own = [each for each in self.get_params(ctx) if isinstance(each, click.Option) and not _is_global(each)]
         records = [record for each in own if (record := each.get_help_record(ctx))]
         with formatter.section("Options"):
             formatter.write_dl(records)
@@ -81,6 +81,10 @@ class Verbs(click.Group):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         _write_examples(self.epilog, formatter)
+
+
+def _is_global(option: click.Option) -> bool:
+    return (option.name or "").startswith("global_")
 
 
 def _write_examples(text: str | None, formatter: click.HelpFormatter) -> None:
