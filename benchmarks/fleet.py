@@ -11,6 +11,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,8 +21,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks._common import median_of, report, venv
-from tests.live.hosts import TestHost, TestHosts
+from benchmarks._common import report, venv
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tests.live.hosts import TestHost, TestHosts
 
 COMMAND = "true"
 
@@ -29,33 +34,38 @@ def addresses(count: int) -> list[str]:
     return [f"127.0.0.{number + 10}" for number in range(count)]
 
 
-def ours(port: int, count: int, key: str, known_hosts: str) -> None:
-    """The worker: a fresh process that connects to all, asks all, and asks all again."""
-    from bhtui.ssh.connect import Gate, connect
+def ours(port: int, count: int, key: str, known_hosts: str, *, again: bool) -> None:
+    """The worker: a fresh process that connects to all and asks all; `again`: and then once more, timed."""
+    from bhtui.ssh.connect import Connection, Gate, connect
     from bhtui.ssh.inventory import Host
     from bhtui.ssh.remote import execute
+
+    async def one(host: Host, gate: Gate) -> Connection:
+        link = await connect(host, gate)
+        code, _, _ = await execute(link, COMMAND)
+        assert code == 0
+        return link
 
     async def run() -> None:
         gate = Gate()
         keys, known = (key,), (known_hosts,)
         hosts = [Host(name, name, port, "root", identity_files=keys, known_hosts=known) for name in addresses(count)]
-        links = await asyncio.gather(*(connect(host, gate) for host in hosts))
-        answers = await asyncio.gather(*(execute(link, COMMAND) for link in links))
-        assert all(code == 0 for code, _, _ in answers)
-        begun = time.perf_counter()
-        await asyncio.gather(*(execute(link, COMMAND) for link in links))
-        print(time.perf_counter() - begun)
+        links = await asyncio.gather(*(one(host, gate) for host in hosts))
+        if again:
+            begun = time.perf_counter()
+            await asyncio.gather(*(execute(link, COMMAND) for link in links))
+            print(time.perf_counter() - begun)
         await asyncio.gather(*(link.close() for link in links))
 
     asyncio.run(run())
 
 
-def timed(argv: list[str], env: dict[str, str] | None = None) -> float:
-    begun = time.perf_counter()
-    done = subprocess.run(
-        argv, capture_output=True, text=True, env={**os.environ, **(env or {})}, timeout=300, check=False
-    )
-    taken = time.perf_counter() - begun
+def timed(argv: list[str], env: dict[str, str]) -> tuple[float, float]:
+    """Seconds of the clock, and of the processor for this side alone: real hosts bring processors of their own."""
+    begun, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(argv, capture_output=True, text=True, env={**os.environ, **env}, timeout=300, check=False)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    taken = time.perf_counter() - begun, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     if done.returncode:
         raise SystemExit(f"{argv[0]} failed: {done.stdout[-2000:]}{done.stderr[-2000:]}")
     return taken
@@ -96,26 +106,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hosts", type=int, default=50)
     parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--again", action="store_true")
     parser.add_argument("--worker", nargs=3, metavar=("PORT", "KEY", "KNOWN"))
     options = parser.parse_args()
     if options.worker:
-        ours(int(options.worker[0]), options.hosts, *options.worker[1:])
+        ours(int(options.worker[0]), options.hosts, *options.worker[1:], again=options.again)
         return
+    from tests.live.hosts import TestHosts  # not in the worker: it brings pytest along
+
     title = f"{options.hosts} hosts connected and answering, process start to exit"
     with TestHosts() as hosts, tempfile.TemporaryDirectory(prefix="bh-bench-") as temporary:
         folder = Path(temporary)
         host = serve(hosts, options.hosts)
         me = [sys.executable, __file__, "--hosts", str(options.hosts), "--worker"]
         me += [str(host.port), str(host.key), str(host.known_hosts)]
-        mine = median_of(lambda: timed(me), options.runs)
-        peers = {
+        environment = {"ANSIBLE_HOME": temporary}
+        programs = {
+            "blackhole": me,
             "pyinfra": pyinfra(venv("pyinfra") / "bin", folder, host, options.hosts),
             "ansible raw": ansible(venv("ansible-core") / "bin", folder, host, options.hosts),
         }
-        for name, argv in peers.items():
-            theirs = median_of(lambda argv=argv: timed(argv, {"ANSIBLE_HOME": temporary}), options.runs)
-            report(title, "s", mine, name, theirs)
-        again = subprocess.run(me, capture_output=True, text=True, check=True).stdout
+        times: dict[str, list[tuple[float, float]]] = {name: [] for name in programs}
+        for _ in range(options.runs + 1):  # in turn, so that a slow moment of the machine meets them all
+            for name, argv in programs.items():
+                times[name].append(timed(argv, environment))
+        for place, what in enumerate((title, "processor time of this side alone")):
+            medians = {name: statistics.median(each[place] for each in times[name][1:]) for name in programs}
+            for name in list(programs)[1:]:
+                report(what, "s", medians["blackhole"], name, medians[name])
+        again = subprocess.run([*me, "--again"], capture_output=True, text=True, check=True).stdout
         print(f"the same again on open connections: blackhole {float(again):.3f} s")
 
 
