@@ -63,7 +63,10 @@ def instance(service: str, **changes: object) -> status_pb2.InstanceStatus:
 
 def services(host: str) -> list[status_pb2.InstanceStatus]:
     if host == "web-07":
-        why = "exit 1 after 0.2 s: bind 0.0.0.0:8080: address in use by nginx(2231)\n03:12:12 starting api 4.2.1\n03:12:12 bind 0.0.0.0:8080: address in use"
+        why = (
+            "exit 1 after 0.2 s: bind 0.0.0.0:8080: address in use by nginx(2231)\n"
+            "03:12:12 starting api 4.2.1\n03:12:12 bind 0.0.0.0:8080: address in use"
+        )
         return [
             instance("identity", ports=[7001]),
             instance("storage", ports=[7002], memory_bytes=210 * M, cpu_percent=12.0),
@@ -165,16 +168,8 @@ def events(host: str) -> list[events_pb2.Event]:
         (415, "operation.state", "3f9a11c2d4e5f60718293a4b5c6d7e8f", "restart api: done", "ada"),
     ]
     if host == "web-07":
-        for number in range(6):
-            kinds.append(
-                (
-                    40 - number * 6,
-                    "instance.state",
-                    "api-1",
-                    f"starting -> backoff: exit 1 after 0.2 s, restart {number + 1}",
-                    "",
-                )
-            )
+        failed = "starting -> backoff: exit 1 after 0.2 s, restart"
+        kinds += [(40 - number * 6, "instance.state", "api-1", f"{failed} {number + 1}", "") for number in range(6)]
     if host == "db-01":
         kinds.append((75, "instance.health", "exporter-1", "healthy -> degraded: answered in 4.8 s of 5 s", ""))
     return [
@@ -342,7 +337,7 @@ def log_lines(host: str, count: int = 400) -> list[logs_pb2.LogLine]:
     out: list[logs_pb2.LogLine] = []
     for number in range(count):
         ago = (count - number) * 0.7 - random.random() * 0.5
-        name = random.choice(names)
+        name = random.choice(names if number % 3 == 0 else names[:-1])
         level, text = random.choice(_SAYS)
         if host == "web-07" and name == "api-1":
             level, text = "error", "bind 0.0.0.0:8080: address already in use"

@@ -28,7 +28,6 @@ CHAINS: tuple[tuple[str, ...], ...] = (
     ("logs", "logs-screen", "app"),
     ("operations", "table", "app"),
     ("events", "table", "app"),
-    ("help", "table", "app"),
 )
 
 TITLES = {
@@ -45,7 +44,6 @@ TITLES = {
     "detail": "Details of an instance",
     "operations": "Operations",
     "events": "Events",
-    "help": "Help",
     "replay": "Replay of a recording",
 }
 
@@ -132,7 +130,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("rolling", "R", "rolling..", _ACTING, "Restart one instance at a time, the next when the last is healthy",
            "operate", True, 40, _in_state(*_ALIVE, "failed"), _rolling),
 
-    Action("open", "enter", "open", ("fleet", "services", "operations", "events", "help"), "Go into what is selected",
+    Action("open", "enter", "open", ("fleet", "services", "operations", "events"), "Go into what is selected",
            footer=10),
     Action("mark", "space", "mark", ("fleet", "services"), "Mark; actions then take all that are marked", footer=12),
     Action("mark-all", "asterisk", "mark all", ("fleet", "services"), "Mark everything shown, or nothing"),
@@ -148,7 +146,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("first", "home", "first", ("table", "logs"), "To the first row"),
     Action("last", "end,G", "last", ("table",), "To the last row"),
     Action("follow", "end,G", "follow", ("logs",), "To the newest line, and follow", footer=31),
-    Action("filter", "slash", "filter", ("fleet", "services", "logs", "operations", "events", "help"),
+    Action("filter", "slash", "filter", ("fleet", "services", "logs", "operations", "events"),
            "Filter: words are regular expressions, !word must not be there, \"two words\" are one", footer=30),
 
     Action("pane-1", "1", "services", ("host", "instance"), "To the first pane"),

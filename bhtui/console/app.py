@@ -42,6 +42,8 @@ from .sources.backend import Backend
 from .sources.message import HostInfo, Seen
 from .widgets.canvas import Canvas
 
+RESULT_FOR = 60.0
+"""Seconds that the end of an operation stays there."""
 SAID_FOR = 8.0
 """Seconds that the result of an act stays in the bottom line."""
 
@@ -286,7 +288,8 @@ class Console(App[None]):
             return ("", "")
         if len(found) == 1:
             view, one = found[0]
-            return headline(one, view, self.now())
+            old = one.ended_ns and view.instance_age(one.ended_ns, self.now()) > RESULT_FOR
+            return ("", "") if old else headline(one, view, self.now())
         ended = [one for _, one in found if one.state in ENDED]
         failed = sum(one.state != "done" for one in ended)
         text = f"{found[0][1].kind} on {len(found)} hosts: {len(ended)} ended" + (

@@ -34,7 +34,7 @@ def _services(view: HostView, now: float, _: int) -> Spans:
         return cells.NOTHING
     up = sum(one.level is Level.FINE for one in view.instances.values())
     wanted = len(view.instances)
-    return _dimmed(view, now, ((f"{up}/{wanted}", "" if up == wanted else "warn"),))
+    return _dimmed(view, now, ((f"{up}/{wanted}", "warn" if any(counts(view)) else "" if up == wanted else "dim"),))
 
 
 def _alert(view: HostView, now: float, _: int) -> Spans:

@@ -99,7 +99,7 @@ def _ports(row: ServiceRow, now: float, _: int) -> Spans:
 
 
 SERVICES: tuple[Column[ServiceRow], ...] = (
-    Column("", 1, lambda row, _, __: cells.sign(row.view.level)),
+    Column("", 1, lambda row, now, _: _dimmed(row, now, cells.sign(row.view.level))),
     Column(
         "SERVICE",
         10,

@@ -41,7 +41,7 @@ def parse(text: str) -> Query:
     for match in _WORD.finditer(text):
         word = match[2] if match[2] is not None else match[4]
         inverse = bool(match[1] or match[3])
-        if not word or (inverse and word == "!"):
+        if not word or word == "!":
             continue
         (unwanted if inverse else wanted).append(_pattern(word))
     return Query(text.strip(), tuple(wanted), tuple(unwanted))

@@ -87,10 +87,13 @@ class SeriesModel:
 
     def __init__(self, keep: float = WINDOWS[-1] + 60) -> None:
         self.keep = keep
+        self.version = 0
+        """Grows with every change."""
         self.tracks: dict[tuple[str, str, str], Track] = {}
 
     def add(self, host: str, response: metrics_pb2.SeriesResponse) -> None:
         """Takes an answer in."""
+        self.version += 1
         for series in response.series:
             track = self.tracks.setdefault((host, series.instance or series.service, series.metric), Track())
             track.limit = series.limit if series.HasField("limit") else None
@@ -108,6 +111,7 @@ class SeriesModel:
 
     def reset(self, host: str, instance: str) -> None:
         """Forgets an instance's tracks, because another resolution is wanted."""
+        self.version += 1
         for key in [key for key in self.tracks if key[:2] == (host, instance)]:
             del self.tracks[key]
 

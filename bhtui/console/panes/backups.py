@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from typing_extensions import override
 
 from bhtui.core.units import format_age, format_size
@@ -10,7 +12,7 @@ from bhtui.rpc.blackhole.v1 import backup_pb2
 from ..actions import bindings
 from ..columns.operations import BACKUPS, BackupRow
 from ..models.host import HostView
-from ..paint import Line, Span, Spans, fit, plain, wrap
+from ..paint import Line, Span, Spans, fit, plain
 from ..widgets.table import Row, Table
 from ..widgets.title import ruled, title
 
@@ -59,10 +61,12 @@ class BackupsPane(Table[BackupRow]):
         lines = [Line(_source(source)) for source in answer.sources]
         if not answer.sources:
             lines.append(Line((("   no service declares data", "dim"),)))
-        where = answer.repository or "nowhere: no repository is configured"
-        lines.append(Line((("   kept in ", "dim"), (plain(where), "strong" if answer.repository else "warn"))))
+        if answer.repository:
+            lines.append(Line((("   kept in ", "dim"), (plain(answer.repository), "strong"))))
         lines += (
-            [Line((("   " + piece, "link"),)) for piece in wrap(plain(answer.hint), width - 4)] if answer.hint else []
+            [Line((("   " + piece, "link"),)) for piece in textwrap.wrap(plain(answer.hint), max(10, width - 5))]
+            if answer.hint
+            else []
         )
         return lines
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -84,6 +85,8 @@ class GraphPane(Canvas):
         self.window = 300
         self.cursor: float | None = None
         self._end = 0.0
+        self._graphs: list[Line] = []
+        self._graphs_for: tuple[object, ...] = ()
         self.problem = ""
 
     @property
@@ -105,32 +108,35 @@ class GraphPane(Canvas):
 
     @override
     def draw(self, width: int, height: int) -> list[Line]:
-        tracks = [
-            (metric, track) for metric in METRICS if (track := self.series.get(self.host, self.subject, metric.name))
-        ]
+        tracks = [(one, track) for one in METRICS if (track := self.series.get(self.host, self.subject, one.name))]
         facts: Spans = ((self.host if self.subject == "host" else self.instance, "strong"),)
-        right: Spans = (
-            (
-                clock(int(self.cursor * 1e9)) if self.cursor else WINDOW_NAMES[self.window],
-                "accent" if self.cursor else "dim",
-            ),
-            (" ", ""),
-        )
-        lines = [Line(ruled(title(self.number, "GRAPHS", self.has_focus, facts), right, width))]
+        when = (clock(int(self.cursor * 1e9)), "accent") if self.cursor else (WINDOW_NAMES[self.window], "dim")
+        head = Line(ruled(title(self.number, "GRAPHS", self.has_focus, facts), (when, (" ", "")), width))
         if not tracks or width < 20:
             text = self.problem or ("no samples yet" if self.host else "nothing is selected")
-            return [*lines, Line(), Line(((f"   {text}", "dim"),))]
-        room = height - len(lines) - 1
+            return [head, Line(), Line(((f"   {text}", "dim"),))]
+        self._end = self._right_edge([track for _, track in tracks], width)
+        drawn_for = (width, height, self.host, self.subject, self.window, self.cursor, self._end, self.series.version)
+        if drawn_for != self._graphs_for:
+            self._graphs_for, self._graphs = drawn_for, self._draw_graphs(tracks, width, height - 2)
+        return [head, *self._graphs, Line(self._axis(width))]
+
+    def _right_edge(self, tracks: list[Track], width: int) -> float:
+        """The time at the right edge: the newest sample as long as samples come, whatever the host's clock says. It
+        moves by whole columns, so that a graph moves and does not flicker."""
+        now = self.console_app.now()
+        newest = max((track.times[-1] for track in tracks if track.times), default=now)
+        end = newest if abs(now - newest) < 3 * step_of(self.window) + 3 else now
+        column = self.window / max(1, (width - GUTTER - 2) * 2)
+        return math.ceil(end / column) * column
+
+    def _draw_graphs(self, tracks: list[tuple[Metric, Track]], width: int, room: int) -> list[Line]:
         fitting = max(1, min(len(tracks), room // 3))
-        end = self.console_app.now()
-        newest = max((track.times[-1] for _, track in tracks if track.times), default=end)
-        # The newest sample is the right edge as long as samples come, whatever the host's clock says.
-        end = newest if abs(end - newest) < 3 * step_of(self.window) + 3 else end
-        self._end = end
+        lines: list[Line] = []
         for place, (metric, track) in enumerate(tracks[:fitting]):
             rows = room // fitting + (1 if place < room % fitting else 0)
-            lines += self._graph(metric, track, width, rows, end)
-        return [*lines, Line(self._axis(width))]
+            lines += self._graph(metric, track, width, rows, self._end)
+        return lines
 
     def _graph(self, metric: Metric, track: Track, width: int, height: int, end: float) -> list[Line]:
         columns = width - GUTTER - 2

@@ -89,11 +89,12 @@ class LogPane(Canvas):
         self.repaint()
 
     def take(self, host: str, batch: logs_pb2.LogBatch) -> None:
-        """Takes a batch in; the caller sees to the repaint."""
+        """Takes a batch in."""
         shown = self.model.add(host, batch)
         self.caught_up = self.caught_up or batch.caught_up
         if not self.follow:
             self.new += shown
+        self.repaint_soon()
 
     # Drawing
 
@@ -173,9 +174,11 @@ class LogPane(Canvas):
         shown = self.model.shown
 
         def height(index: int) -> int:
-            return len(
-                draw_entry(shown[index], self.how, self.model.filter.query, width, shown[index].order in self.unfolded)
-            )
+            entry = shown[index]
+            unfolded = entry.order in self.unfolded
+            if not self.how.wrap and not unfolded:
+                return 1
+            return len(draw_entry(entry, self.how, self.model.filter.query, width, unfolded))
 
         if self.follow or self._cursor is None:
             return window.fill_back(height, len(shown), body)

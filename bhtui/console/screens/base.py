@@ -71,12 +71,13 @@ class BaseScreen(Screen[None]):
             return
         self.show()
         self.query_one(TopLine).tell(self.path(), self.facts(), worst_badge(*self.worst()))
-        if self.is_current:
-            self.refresh_footer()
+        self.refresh_footer()
 
     def refresh_footer(self) -> None:
-        """Draws the bottom line for what has the focus."""
+        """Draws the bottom line for what has the focus; beneath a dialog it stays as it was."""
         app = self.console_app
+        if not self.is_current:
+            return
         self.query_one(BottomLine).tell(app.footer_actions(), app.result())
 
     def on_mount(self) -> None:

@@ -245,7 +245,7 @@ def _step(number: int, step: operations_pb2.PlanStep, plan: operations_pb2.Opera
 
 def _recent(seconds: Sequence[float]) -> str:
     if not seconds:
-        return "never done before"
+        return "this host has no record of it"
     newest = f"{seconds[0]:.1f} s" if seconds[0] < 100 else format_age(seconds[0])
     if len(seconds) == 1:
         return f"took {newest}"

@@ -56,10 +56,9 @@ class FeedingScreen(BaseScreen):
             async for batch in app.backend.logs(host, request):
                 app.record(Seen(app.now(), host, LogsSeen(" ".join(request.names), batch)))
                 pane.take(host, batch)
-                app.refresh_soon()
         except BlackholeError as error:
             pane.problem = str(error)
-            app.refresh_soon()
+            pane.repaint_soon()
 
     def start_graphs(self) -> None:
         """Reads the samples the pane wants, and goes on with new ones."""

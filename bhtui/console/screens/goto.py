@@ -174,7 +174,7 @@ def _key_row(action: Action, keys: str, width: int) -> Row[KeyRow]:
 class HelpTable(BareTable[KeyRow]):
     """Keys under the names of the places where they work."""
 
-    contexts = ("help", "table")
+    contexts = ("table",)
 
 
 class HelpScreen(ModalScreen[None]):

@@ -64,7 +64,7 @@ class BottomLine(Canvas):
         right: Spans = ((" " + plain(text) + " ", style),) if text else ()
         if width_of(right) > width * 2 // 3:
             right = fit(right, width * 2 // 3)
-        room = width - width_of(right) - 1
+        room = width - width_of(right) - (3 if right else 1)
         spans: list[Span] = [(" ", "")]
         x = 1
         self._places = []

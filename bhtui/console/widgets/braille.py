@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 from ..paint import Span, Spans
 
@@ -32,19 +33,21 @@ def area(
 def _row(heights: Sequence[int | None], row: int, rows: int, is_limit: bool, cursor: int | None) -> Spans:
     floor = (rows - 1 - row) * 4
     shade = f"g{1 + min(5, (rows - 1 - row) * 6 // rows)}"
+    dots = [0 if height is None or height <= floor else min(4, height - floor) for height in heights]
+    cells = [CHAR[pair] for pair in zip(dots[::2], dots[1::2], strict=False)]
     spans: list[Span] = []
-    for column in range(len(heights) // 2):
-        pair = heights[column * 2], heights[column * 2 + 1]
-        left, right = (max(0, min(4, (height or 0) - floor)) for height in pair)
-        text, style = CHAR[left, right], shade
-        if text == " " and column == cursor:
-            text, style = "│", "accent"
-        elif text == " " and is_limit:
-            text, style = "┄", "limit"
-        elif column == cursor:
-            style = "accent"
-        if spans and spans[-1][1] == style:
-            spans[-1] = (spans[-1][0] + text, style)
-        else:
-            spans.append((text, style))
+    for style, run in groupby(enumerate(cells), lambda cell: _style(cell, shade, is_limit, cursor)):
+        text = "".join(char for _, char in run)
+        spans.append((_EMPTY.get(style, " ") * len(text) if text.isspace() else text, style))
     return tuple(spans)
+
+
+_EMPTY = {"limit": "┄", "accent": "│"}
+"""What stands in a cell without dots."""
+
+
+def _style(cell: tuple[int, str], shade: str, is_limit: bool, cursor: int | None) -> str:
+    column, char = cell
+    if column == cursor:
+        return "accent"
+    return "limit" if is_limit and char == " " else shade

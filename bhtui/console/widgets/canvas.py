@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from rich.segment import Segment
@@ -35,11 +36,17 @@ class Canvas(Widget):
         super().__init__()
         self._lines: list[Line] = []
         self._strips: list[Strip] = []
+        self._due = False
         self._drawn_for: tuple[int, Theme | None] = (0, None)
 
     @property
     def console_app(self) -> Console:
         return cast("Console", self.app)
+
+    @property
+    def lines(self) -> Sequence[Line]:
+        """What is on the screen."""
+        return self._lines
 
     def draw(self, width: int, height: int) -> list[Line]:  # noqa: ARG002 - for subclasses
         """The lines to show, top first; missing ones are blank."""
@@ -66,6 +73,16 @@ class Canvas(Widget):
             self.refresh()
         else:
             self.refresh(*(Region(0, y, width, 1) for y in changed))
+
+    def repaint_soon(self) -> None:
+        """Repaints within a frame, however often it is asked."""
+        if not self._due:
+            self._due = True
+            self.set_timer(self.console_app.frame, self._repaint_due)
+
+    def _repaint_due(self) -> None:
+        self._due = False
+        self.repaint()
 
     def render_line(self, y: int) -> Strip:
         if 0 <= y < len(self._strips):

@@ -164,10 +164,11 @@ class Table(Canvas, Generic[T]):
     def _selectable(self, index: int, step: int) -> int:
         """The nearest row that is no heading."""
         count = len(self.rows)
-        for candidate in (
+        candidates: tuple[int, ...] = (
             *range(index, count if step > 0 else -1, step),
             *range(index, -1 if step > 0 else count, -step),
-        ):
+        )
+        for candidate in candidates:
             if 0 <= candidate < count and self.rows[candidate].item is not None:
                 return candidate
         return 0

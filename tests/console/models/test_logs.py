@@ -1,0 +1,79 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bhtui.console.models.logs import Entry, LogFilter, LogModel, refilter
+from bhtui.console.models.match import parse
+from bhtui.rpc.blackhole.v1 import logs_pb2
+
+lines = st.lists(
+    st.builds(
+        Entry, time_ns=st.integers(0, 50).map(lambda n: n * 10**8), order=st.just(0), host=st.sampled_from(["a", "b"]),
+        instance=st.just("api-1"), rank=st.integers(0, 6), message=st.sampled_from(["one", "two", "three"]),
+    ),
+    max_size=60,
+)  # fmt: skip
+WANTED = LogFilter(parse("t !three"), 2)
+
+
+def check(model: LogModel) -> None:
+    assert model.entries == sorted(model.entries)
+    assert model.shown == list(filter(model.filter.passes, model.entries))
+    assert sum(total for total, _ in model.histogram(10)) == len(model.shown)
+    assert sum(errors for _, errors in model.histogram(10)) == sum(entry.rank >= 5 for entry in model.shown)
+
+
+@given(lines, lines, st.integers(5, 40))
+def test_lines_are_in_time_order_filtered_counted_and_bounded(first, second, capacity):
+    model = LogModel(capacity)
+    model.extend(first)
+    check(model)
+    model.set_filter(WANTED)
+    check(model)
+    model.extend(second)
+    check(model)
+    assert len(model.entries) <= capacity
+    assert len(model.entries) + model.evicted == len(first) + len(second)
+
+
+@given(lines, lines)
+def test_a_filter_made_by_a_worker_takes_in_what_came_meanwhile(first, second):
+    model = LogModel(50)
+    model.extend(first)
+    snapshot, order = list(model.entries), model.order
+    shown = refilter(snapshot, WANTED)
+    model.extend(second)
+    assert shown is not None
+    model.install(WANTED, shown, order)
+    check(model)
+
+
+def test_a_worker_that_is_no_longer_wanted_stops():
+    assert refilter([Entry(0, 0, "a", "b", 0, "c")], WANTED, lambda: True) is None
+
+
+def test_lost_lines_are_counted_and_levels_known():
+    model = LogModel()
+    line = logs_pb2.LogLine(time_ns=5, instance="api-1", level="error", message="x")
+    assert model.add("web", logs_pb2.LogBatch(lines=[line], dropped=3)) == 1
+    assert model.lost == 3
+    assert model.entries[0].rank == 5
+
+
+def test_places_are_found_by_time_and_by_want():
+    model = LogModel()
+    model.extend(Entry(n * 10, 0, "a", "i", 5 if n % 3 == 0 else 3, str(n)) for n in range(10))
+    assert model.shown[model.near(34)].message == "3"
+    assert model.near(0) == 0
+    assert model.find(0, 1, lambda entry: entry.rank >= 5) == 3
+    assert model.find(0, -1, lambda entry: entry.rank >= 5) is None
+    gone = model.shown[4]
+    model.set_filter(LogFilter(parse("5")))
+    assert model.shown[model.place(gone)].message == "5"
+
+
+def test_clearing_keeps_the_filter():
+    model = LogModel()
+    model.set_filter(WANTED)
+    model.clear()
+    assert model.filter is WANTED
+    assert model.histogram(10) == []

@@ -1,0 +1,38 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bhtui.console.paint import width_of
+from bhtui.console.widgets.braille import CHAR, area
+
+
+def test_dots_fill_from_the_bottom():
+    assert CHAR[0, 0] == " "
+    assert CHAR[4, 4] == "⣿"
+    assert CHAR[1, 0] == "⡀"
+    assert CHAR[0, 1] == "⢀"
+    assert CHAR[2, 2] == "⣤"
+
+
+def test_a_ramp():
+    rows = area([0, 1, 2, 3, 4, 5, 6, 8], 2, 8.0)
+    assert ["".join(text for text, _ in row) for row in rows] == ["  ⢀⣼", "⣀⣴⣿⣿"]
+
+
+def test_the_limit_is_a_line_where_nothing_is_drawn():
+    rows = area([1, 1, 1, 8], 4, 8.0, limit=8.0)
+    assert rows[0][0] == ("┄", "limit")
+
+
+def test_the_cursor_stands_out():
+    rows = area([None] * 6, 2, 1.0, cursor=1)
+    assert all(("│", "accent") in row for row in rows)
+
+
+values = st.lists(st.none() | st.floats(0, 1e9), max_size=40).map(lambda found: found[: len(found) // 2 * 2])
+
+
+@given(values, st.integers(1, 9), st.floats(0.1, 1e9), st.none() | st.floats(0.1, 1e9))
+def test_every_row_is_as_wide_as_its_values(found, rows, top, limit):
+    drawn = area(found, rows, top, limit, cursor=2)
+    assert len(drawn) == rows
+    assert all(width_of(row) == len(found) // 2 for row in drawn)
