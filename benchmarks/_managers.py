@@ -71,7 +71,7 @@ class Manager:
         """The manager runs, the services do not."""
 
     def start_all(self) -> None:
-        """Starts every service."""
+        """Starts every service; returns when the manager itself says that all run, by its own default of what that means."""
 
     def down(self) -> None:
         """Ends everything."""
@@ -128,12 +128,14 @@ class S6(Manager):
             (service / "run").chmod(0o755)
             (service / "down").touch()
         self.background("s6-svscan", str(self.folder))
-        last = self.folder / f"s{self.count}"
-        _until(lambda: subprocess.run(["s6-svok", last], check=False).returncode == 0)
+        for n in range(1, self.count + 1):
+            service = self.folder / f"s{n}"
+            _until(lambda service=service: subprocess.run(["s6-svok", service], check=False).returncode == 0)
 
     def start_all(self) -> None:
         for n in range(1, self.count + 1):
             self.run("s6-svc", "-u", str(self.folder / f"s{n}"))
+        self.run("s6-svwait", "-u", "-a", *(str(self.folder / f"s{n}") for n in range(1, self.count + 1)))
 
     def down(self) -> None:
         self.run("s6-svscanctl", "-t", str(self.folder))
@@ -155,7 +157,7 @@ class Runit(Manager):
         _until(lambda: all((self.folder / f"s{n}/supervise/ok").exists() for n in range(1, self.count + 1)))
 
     def start_all(self) -> None:
-        self.run("sv", "-w", "1", "start", *(str(self.folder / f"s{n}") for n in range(1, self.count + 1)))
+        self.run("sv", "-w", "30", "start", *(str(self.folder / f"s{n}") for n in range(1, self.count + 1)))
 
     def down(self) -> None:
         for process in self.processes:
@@ -170,7 +172,7 @@ class Supervisord(Manager):
         super().__init__(folder, script, count)
         self.programs = venv("supervisor") / "bin"
         programs = "".join(
-            f"[program:s{n}]\ncommand=sh -c '{script}'\nautostart=false\nautorestart=true\nstartsecs=0\n"
+            f"[program:s{n}]\ncommand=sh -c '{script}'\nautostart=false\nautorestart=true\n"
             for n in range(1, count + 1)
         )
         self.conf = folder / "supervisord.conf"
