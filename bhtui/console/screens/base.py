@@ -76,7 +76,7 @@ class BaseScreen(Screen[None]):
     def refresh_footer(self) -> None:
         """Draws the bottom line for what has the focus; beneath a dialog it stays as it was."""
         app = self.console_app
-        if not self.is_current:
+        if app.screen is not self:
             return
         self.query_one(BottomLine).tell(app.footer_actions(), app.result())
 
