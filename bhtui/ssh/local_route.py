@@ -9,7 +9,7 @@ import bhtui
 from ..core.errors import BlackholeError
 from ..rpc.blackhole.v1.agent_pb2 import AgentInfo
 from ..rpc.client import AgentClient
-from . import local, onhost
+from ..rpc.local import answers, ensure_agent, local_paths
 from .route import Say, await_version, info_of, must_upgrade
 from .state import LinkError, LinkState
 
@@ -36,9 +36,8 @@ class LocalRoute:
     """Reaches the agent of this user on this machine."""
 
     async def open(self, say: Say, *, start: bool = True, force: bool = False) -> LocalSession:
-        paths = local.places()
-        socket = str(paths.agent_socket)
-        if not await asyncio.to_thread(onhost.answers, socket):
+        paths = local_paths()
+        if not await asyncio.to_thread(answers, paths.agent_socket):
             if not start:
                 raise LinkError(
                     LinkState.AGENT_STOPPED,
@@ -48,10 +47,10 @@ class LocalRoute:
                 )
             say("starting the agent")
             try:
-                await asyncio.to_thread(local.ensure_agent, paths)
+                await asyncio.to_thread(ensure_agent, paths)
             except BlackholeError as error:
                 raise LinkError(LinkState.FAILED, str(error)) from None
-        client = AgentClient(socket)
+        client = AgentClient(paths.agent_socket)
         try:
             session = LocalSession(client, await info_of(client, NAME))
             if force or must_upgrade(NAME, session.info.version, bhtui.__version__):

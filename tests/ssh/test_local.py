@@ -16,7 +16,7 @@ import pytest
 
 from bhtui.core.errors import BlackholeError, NoConnection
 from bhtui.rpc.client import AgentClient
-from bhtui.ssh import local, onhost
+from bhtui.rpc.local import answers, ensure_agent, local_paths
 from bhtui.ssh.fleet import Fleet
 from bhtui.ssh.inventory import LOCAL, Host
 from bhtui.ssh.state import LinkState
@@ -43,24 +43,24 @@ def end_all(mark: bytes) -> bool:
 
 
 def test_it_is_started_once_and_then_found(home: Path):
-    paths = local.places()
-    assert not onhost.answers(str(paths.agent_socket))
-    local.ensure_agent(paths)
+    paths = local_paths()
+    assert not answers(paths.agent_socket)
+    ensure_agent(paths)
     keeper = (home / "run/keeper.lock").read_text()
-    local.ensure_agent(paths)
+    ensure_agent(paths)
     assert (home / "run/keeper.lock").read_text() == keeper
 
 
 def test_a_folder_that_cannot_be_made_is_named(home: Path):
     (home / "run").write_text("")
-    with pytest.raises(NoConnection, match=r"cannot start this machine's agent: File exists: .*/run"):
-        local.ensure_agent(local.places())
+    with pytest.raises(NoConnection, match=r"cannot start .*/run.*File exists"):
+        ensure_agent(local_paths())
     (home / "run").unlink()
 
 
 def test_it_imports_nothing_that_is_slow():
     code = (
-        "import sys, bhtui.ssh.local; print([m for m in ('asyncssh', 'grpc', 'yaml', 'textual') if m in sys.modules])"
+        "import sys, bhtui.rpc.local; print([m for m in ('asyncssh', 'grpc', 'yaml', 'textual') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=20)
     assert done.stdout.strip() == "[]"
@@ -83,4 +83,4 @@ async def test_it_is_a_host_of_the_fleet_without_asyncssh(home: Path):
         await eventually(lambda: link.status.state is LinkState.LIVE)
         await client.shutdown()
         await eventually(lambda: link.status.state is LinkState.AGENT_STOPPED)
-        assert not await asyncio.to_thread(onhost.answers, str(local.places().agent_socket))
+        assert not await asyncio.to_thread(answers, local_paths().agent_socket)
