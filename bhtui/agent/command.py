@@ -7,31 +7,48 @@ import contextlib
 import os
 import signal
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from subprocess import SubprocessError
 
 OUTPUT_LIMIT = 4096  # bytes kept of what it says; the rest is read and dropped
 
 
 @dataclass(frozen=True, slots=True)
+class Setting:
+    """As whom, where and with what a command runs. `uid`, `gid` and `groups` None: as the agent itself."""
+
+    env: Mapping[str, str] = field(repr=False)
+    cwd: str = "/"
+    uid: int | None = None
+    gid: int | None = None
+    groups: tuple[int, ...] | None = None
+    umask: int = 0o022
+
+
+Here = Callable[[], Awaitable[Setting]]
+"""Finds out the setting of a service's commands. Raises BlackholeError when it cannot be had."""
+
+
+@dataclass(frozen=True, slots=True)
 class Said:
-    """How a command ended; `text` is one line that says it."""
+    """How a command ended; `text` is one line that says it. Not `ran`: it could not even be started."""
 
     ok: bool
     text: str
     output: str = ""
+    ran: bool = True
 
 
-async def run(
-    argv: Sequence[str], *, timeout: float, env: Mapping[str, str] | None = None, cwd: str | None = None
-) -> Said:
+async def run(argv: Sequence[str], setting: Setting, *, timeout: float) -> Said:
     """Never raises for what the command does; seconds of `timeout` include its start."""
     try:
         process = await asyncio.create_subprocess_exec(
-            *argv, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, env=env, cwd=cwd, start_new_session=True
-        )
-    except (OSError, ValueError) as error:
-        return Said(False, f"cannot run {argv[0]}: {getattr(error, 'strerror', None) or error}")
+            *argv, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, start_new_session=True, env=setting.env, cwd=setting.cwd,
+            user=setting.uid, group=setting.gid, extra_groups=setting.groups, umask=setting.umask,
+        )  # fmt: skip
+    except (OSError, ValueError, SubprocessError) as error:
+        return Said(False, f"cannot run {argv[0]}: {_why(error, setting)}", ran=False)
     output = bytearray()
     try:
         async with asyncio.timeout(timeout):
@@ -44,6 +61,15 @@ async def run(
     text = _text(output)
     last = text.splitlines()[-1] if text else ""
     return Said(code == 0, f"exit {code}" + (f": {last}" if last else ""), text)
+
+
+def _why(error: Exception, setting: Setting) -> str:
+    """What went wrong before the command was there: its folder, the rights, the program."""
+    if not isinstance(error, OSError):
+        return str(error)
+    where = f" in {setting.cwd}" if error.filename == setting.cwd else ""
+    who = "" if setting.uid is None else f" as uid {setting.uid}"
+    return f"{(error.strerror or str(error)).lower()}{where}{who}"
 
 
 async def _read(process: Process, output: bytearray) -> None:

@@ -10,7 +10,7 @@ import os
 import resource
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bhtui.agent.keeper import SpawnRequest
@@ -27,6 +27,7 @@ class Uncontained:
     rlimits: Mapping[str, tuple[int, int]]
     cgroups: tuple[str, ...] = ()
     held_by: str = "rlimits"
+    not_held: Mapping[str, str] = field(default_factory=dict)
 
 
 DEBUG = {"BLACKHOLE_DEBUG": "1", "LOG_LEVEL": "debug"}

@@ -221,7 +221,7 @@ class Service(Section):
     contract: SocketAddress | None = None
     """gRPC address where it speaks blackhole.service.v1. Checked only: `healthcheck.grpc` asks the contract."""
     reload_signal: SignalName | None = None
-    """The signal that makes it read its own configuration again. Checked only: this version does not act on it."""
+    """Makes it read its own configuration again; `restart --reload-config` sends it to what it does not restart."""
     labels: Labels = Field(default_factory=dict)
     """Names and values for people. Checked only: this version does not act on it."""
     logging: ServiceLogging = ServiceLogging()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
@@ -9,6 +11,7 @@ from enum import Enum
 from typing import Any
 
 from .spec import ServiceSpec, Spec
+from .units import format_size
 
 LIVE = frozenset(
     {
@@ -21,7 +24,6 @@ LIVE = frozenset(
         "metrics",
         "contract",
         "reload_signal",
-        "rotate",
         "labels",
     }
 )
@@ -29,6 +31,8 @@ LIVE = frozenset(
 ABSENT = "-"
 """How a value that is not there is shown."""
 MASK = "********"
+SHOWN = 60
+"""Characters that are shown of a value; the rest is cut, as a plan has one line for each change."""
 _SECRET = re.compile(r"pass|secret|token|key|credential|auth|dsn", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*(?=@)")
 
@@ -42,8 +46,13 @@ class FieldChange:
     old: str
     new: str
 
+    @property
+    def is_live(self) -> bool:
+        """Whether it takes hold without a restart."""
+        return self.name.partition(".")[0] in LIVE
+
     def __str__(self) -> str:
-        return f"{self.name}: {self.old} -> {self.new}"
+        return f"{self.name} {self.old} -> {self.new}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +65,7 @@ class ServiceChange:
     @property
     def needs_restart(self) -> bool:
         """Whether running instances keep the old values until they are started anew."""
-        return any(change.name.partition(".")[0] not in LIVE for change in self.fields)
+        return any(not change.is_live for change in self.fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +110,20 @@ def service_changes(old: ServiceSpec, new: ServiceSpec) -> tuple[FieldChange, ..
     )
 
 
+def fingerprint(service: ServiceSpec) -> str:
+    """Of all that a process notices: while two are the same, a running instance need not be started anew.
+
+    What is as it is by default does not count, so that a field that a later version adds changes nothing.
+    """
+    plain = _flat(ServiceSpec("", ()))
+    noticed = {
+        name: value
+        for name, value in _flat(service).items()
+        if value != plain.get(name) and name.partition(".")[0] not in LIVE
+    }
+    return hashlib.sha256(json.dumps(noticed, sort_keys=True).encode()).hexdigest()
+
+
 def _sections(old: Spec, new: Spec) -> tuple[str, ...]:
     own = [name for name in ("metrics", "log_level", "log_format") if getattr(old, name) != getattr(new, name)]
     names = sorted({*old.sections, *new.sections})
@@ -126,9 +149,11 @@ def _shown(name: str, value: Any) -> str:
     group, _, key = name.partition(".")
     if group in ("environment", "tuning", "labels") and _SECRET.search(key):
         return MASK
-    if isinstance(value, tuple):
-        return " ".join(_masked_words([_plain(part) for part in value]))
-    return _CREDENTIALS.sub(MASK, _plain(value))
+    if name == "limits.memory":
+        return format_size(value)
+    words = _masked_words([_plain(part) for part in value]) if isinstance(value, tuple) else [_plain(value)]
+    text = " ".join(_CREDENTIALS.sub(MASK, " ".join(words)).split())
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
 
 
 def _masked_words(words: list[str]) -> list[str]:
@@ -141,9 +166,11 @@ def _masked_words(words: list[str]) -> list[str]:
         elif before.startswith("-") and "=" not in before and _SECRET.search(before):
             shown.append(MASK)
         else:
-            shown.append(_CREDENTIALS.sub(MASK, word))
+            shown.append(word)
     return shown
 
 
 def _plain(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
     return str(value.value if isinstance(value, Enum) else value)

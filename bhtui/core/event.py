@@ -22,6 +22,7 @@ class EventKind(StrEnum):
     STATE_CHANGED = "instance.state"
     HEALTH_CHANGED = "instance.health"
     INSTANCE_ADOPTED = "instance.adopted"
+    LIMITS_NOT_HELD = "limits.not_held"
     OPERATION_CHANGED = "operation.state"
     STEP_CHANGED = "operation.step"
     LOGS_LOST = "logs.lost"
@@ -39,6 +40,7 @@ MEANING: dict[EventKind, str] = {
     EventKind.STATE_CHANGED: "An instance went from one state to another, and why.",
     EventKind.HEALTH_CHANGED: "The probes of an instance say something else than before.",
     EventKind.INSTANCE_ADOPTED: "An agent that was started found this instance running and goes on with it.",
+    EventKind.LIMITS_NOT_HELD: "An instance was started with limits that nothing holds here; each with the reason.",
     EventKind.OPERATION_CHANGED: "An operation was begun, went on or ended; with who asked for it and why.",
     EventKind.STEP_CHANGED: "A step of an operation was begun, waits or ended.",
     EventKind.LOGS_LOST: "Captured lines could not be kept, with their number.",

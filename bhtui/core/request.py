@@ -7,15 +7,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class StartRequest:
-    """Start services with what they depend on; none: all."""
+    """Start services with what they depend on; none: all.
+
+    Without a configuration of its own it goes by the file on the host as it is now, and leaves alone what runs.
+    """
 
     services: tuple[str, ...] = ()
     config_yaml: str = ""
-    """Text of another configuration file to load first, whole; empty: the one that is loaded."""
+    """Text of another configuration file to load first, whole; what it changes of what runs is restarted."""
     config_path: str = ""
     debug: bool = False
     """Sets BLACKHOLE_DEBUG=1 and LOG_LEVEL=debug for this run of the processes."""
     enable_pprof: bool = False
+
+    @property
+    def brings_config(self) -> bool:
+        """Whether it names a configuration."""
+        return bool(self.config_yaml or self.config_path)
 
 
 @dataclass(frozen=True, slots=True)

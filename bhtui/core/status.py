@@ -40,6 +40,8 @@ class InstanceStatus:
     threads: int | None = None
     fds: int | None = None
     ports: tuple[int, ...] = ()
+    limits_not_held: str = ""
+    """Declared limits that nothing holds here, each with the reason; empty: all are held."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
-from bhtui.core.diff import MASK, diff, service_changes
+from bhtui.core.diff import LIVE, MASK, SHOWN, diff, fingerprint, service_changes
 from bhtui.core.spec import LimitsSpec, ProbeKind, ProbeSpec, ServiceSpec, Spec
 
 WEB = ServiceSpec("web", ("serve", "--port", "80"), environment={"A": "1", "DB_PASSWORD": "old"})
@@ -22,13 +22,13 @@ def test_added_removed_and_changed() -> None:
     db, mail = ServiceSpec("db", ("redis",)), ServiceSpec("mail", ("postfix",))
     found = diff(spec(WEB, db), spec(replace(WEB, command=("serve", "--port", "81")), mail))
     assert (found.added, found.removed) == (("mail",), ("db",))
-    assert [str(field) for field in found.changed[0].fields] == ["command: serve --port 80 -> serve --port 81"]
+    assert [str(field) for field in found.changed[0].fields] == ["command serve --port 80 -> serve --port 81"]
     assert found.restarted == ("web",)
 
 
 def test_values_of_groups_and_mappings_are_told_one_by_one() -> None:
     new = replace(WEB, limits=LimitsSpec(memory=1 << 20), environment={"A": "2", "DB_PASSWORD": "old"})
-    assert [str(f) for f in service_changes(WEB, new)] == ["environment.A: 1 -> 2", "limits.memory: - -> 1048576"]
+    assert [str(f) for f in service_changes(WEB, new)] == ["environment.A 1 -> 2", "limits.memory - -> 1.0 M"]
 
 
 def test_what_takes_hold_without_a_restart() -> None:
@@ -55,3 +55,26 @@ def test_sections() -> None:
         "alerts",
         "backup",
     )
+
+
+def test_a_long_value_is_one_short_line() -> None:
+    new = replace(WEB, environment={"A": "line\n" * 100, "DB_PASSWORD": "old"})
+    (change,) = service_changes(WEB, new)
+    assert change.new.startswith("line line")
+    assert len(change.new) == SHOWN
+
+
+def test_a_fingerprint_tells_what_a_process_notices() -> None:
+    assert fingerprint(WEB) == fingerprint(replace(WEB, replicas=3, labels={"a": "b"}, reload_signal="SIGHUP"))
+    noticed = [
+        replace(WEB, command=("serve",)),
+        replace(WEB, environment={"A": "2"}),
+        replace(WEB, limits=LimitsSpec(memory=5)),
+        replace(WEB, umask=0o077),
+        replace(WEB, rlimits={"nofile": (1, 2)}),
+    ]
+    assert len({fingerprint(WEB), *map(fingerprint, noticed)}) == len(noticed) + 1
+
+
+def test_what_is_live_are_fields_of_a_service() -> None:
+    assert {field.name for field in fields(ServiceSpec)} >= LIVE

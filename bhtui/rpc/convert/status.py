@@ -65,6 +65,7 @@ def instance_to_json(status: InstanceStatus, host: str = "") -> dict[str, Any]:
         "threads": status.threads,
         "fds": status.fds,
         "ports": list(status.ports),
+        "limits_not_held": status.limits_not_held,
     }
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bhtui.agent.command import Here
 from bhtui.core.errors import NotFound
 from bhtui.core.spec import ProbeKind, ProbeSpec
 from bhtui.core.states import Health
@@ -56,13 +57,15 @@ class HealthRoom:
         on_result: OnVerdict,
         pid: int,
         log_path: Path,
+        here: Here,
         *,
         starting: bool = True,
         since_ns: int = 0,
     ) -> None:
         """Probes the process from now on and calls back at each change of health or detail.
 
-        `starting`: asks often until it is well for the first time. `since_ns` is when the process was started.
+        `here` says how a command of the service runs. `starting`: asks often until it is well for the first time.
+        `since_ns` is when the process was started.
         """
         self.forget(instance)
         if probe.kind is ProbeKind.NONE:
@@ -73,7 +76,8 @@ class HealthRoom:
             return
         began = Judgement(was_well=not starting)
         log.debug("%s: probing pid %d by %s", instance, pid, probe.kind)
-        self._watches[instance] = Watch(self, probe, make(probe, log_path, since_ns), on_result, began, since_ns)
+        made = make(instance, probe, log_path, since_ns, here)
+        self._watches[instance] = Watch(self, probe, made, on_result, began, since_ns)
 
     def forget(self, instance: str) -> None:
         """Probes it no more; a probe that is under way is ended."""
@@ -166,7 +170,7 @@ class Watch:
         await self._probe.close()
 
 
-def make(probe: ProbeSpec, log_path: Path, since_ns: int) -> Probe:
+def make(instance: str, probe: ProbeSpec, log_path: Path, since_ns: int, here: Here) -> Probe:
     """The probe of a spec."""
     match probe.kind:
         case ProbeKind.TCP:
@@ -176,7 +180,7 @@ def make(probe: ProbeSpec, log_path: Path, since_ns: int) -> Probe:
         case ProbeKind.GRPC:
             return GrpcProbe(probe.target, probe.timeout)
         case ProbeKind.COMMAND:
-            return CommandProbe(probe.command, probe.timeout)
+            return CommandProbe(instance, probe.command, probe.timeout, here)
         case ProbeKind.LOG:
             return LogProbe(probe.target, log_path, since_ns)
         case ProbeKind.NONE:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -274,8 +274,8 @@ class Driver:
             log.exception("%s: the start failed", instance.name)
             await self._spawn_failed(f"{type(error).__name__}: {error}; see the agent's log")
             return
-        now, held_by = self._tools.clock(), prepared.held_by
-        await self._apply(lambda i: machine.on_spawned(i, kept.pid, kept.spawned_ns, now, held_by))
+        now, held_by, not_held = self._tools.clock(), prepared.held_by, prepared.not_held
+        await self._apply(lambda i: machine.on_spawned(i, kept.pid, kept.spawned_ns, now, held_by, not_held))
 
     async def _spawn_failed(self, reason: str) -> None:
         await self._apply(lambda i: machine.on_spawn_failed(i, reason, self._tools.clock(), self._tools.chance()))
@@ -315,12 +315,24 @@ class Driver:
     async def _run_stop_command(self, argv: tuple[str, ...], timeout: float) -> None:
         """When it fails, the signal does the work."""
         instance = self.instance
-        env = {**spawning.environment(instance, None, self._tools.environ), "MAINPID": str(instance.pid)}
-        said = await command.run(argv, timeout=timeout, env=env, cwd=instance.spec.working_dir or "/")
+        try:
+            here = await self._here()
+            here = replace(here, env={**here.env, "MAINPID": str(instance.pid)})
+            said = await command.run(argv, here, timeout=timeout)
+        except BlackholeError as error:
+            said = command.Said(False, str(error))
         if not said.ok and self.instance.incarnation == instance.incarnation and self.instance.pid:
             name = instance.spec.stop.signal
             log.warning("%s: its stop command failed (%s); sending %s", instance.name, said.text, name)
             await self._signal(name)
+
+    async def _here(self) -> command.Setting:
+        """How commands of this instance run: as its process does. Raises BlackholeError."""
+        i = self.instance
+        try:
+            return await asyncio.to_thread(spawning.setting, i, self._tools.environ)
+        except BlackholeError as error:
+            raise BlackholeError(str(error).removeprefix(f"cannot start {i.service}: ")) from None
 
     async def _kill_tree(self, incarnation: int) -> None:
         """After the end of its process it also leaves the keeper's table."""
@@ -351,7 +363,7 @@ class Driver:
         i = self.instance
         self._tools.health.watch(
             i.name, i.spec.probe, lambda verdict: self._on_verdict(incarnation, verdict), i.pid or 0, self.log_path,
-            starting=starting, since_ns=i.started_ns,
+            self._here, starting=starting, since_ns=i.started_ns,
         )  # fmt: skip
 
     def _errand(self, work: Coroutine[Any, Any, None]) -> None:

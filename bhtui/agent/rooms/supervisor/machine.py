@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from bhtui.core.diff import fingerprint
 from bhtui.core.event import EventKind
 from bhtui.core.spec import ProbeKind, ServiceSpec
 from bhtui.core.states import EDGES, Goal, Health, Result, State
@@ -75,8 +76,12 @@ class Instance:
     """Processes that outlived the last run and were killed."""
     asked_by: str = ""
     """The operation that asked for the present run."""
+    ran_as: str = ""
+    """The fingerprint of the spec with which its latest process was started."""
     held_by: str = ""
     """What holds the limits of its present process."""
+    not_held: str = ""
+    """Which of its limits nothing holds, and why."""
     run_environment: Mapping[str, str] = field(default_factory=dict)
     """Added to the environment of this run alone (start --debug)."""
 
@@ -152,13 +157,28 @@ def _spawn(i: Instance, now: int, why: str) -> Moved:
     i, record = enter(
         i, State.STARTING, now, why, incarnation=i.incarnation + 1, pid=None, waiting_for="", again=False,
         stop_cause=Result.NONE, next_start_ns=0, health=Health.UNKNOWN, health_detail="", started_ns=now,
+        ran_as=fingerprint(i.spec),
     )  # fmt: skip
     return i, (*record, StopTimer(Timer.BACKOFF), Spawn(i.incarnation))
 
 
-def on_spawned(i: Instance, pid: int, started_ns: int, now: int, held_by: str = "") -> Moved:
-    """The keeper has started its process, at `started_ns`: what it wrote since then is of this run."""
-    running = replace(i, pid=pid, started_ns=started_ns, held_by=held_by)
+def on_spawned(
+    i: Instance, pid: int, started_ns: int, now: int, held_by: str = "", not_held: Mapping[str, str] | None = None
+) -> Moved:
+    """The keeper has started its process, at `started_ns`: what it wrote since then is of this run.
+
+    `not_held` has each limit that nothing holds, and why.
+    """
+    told = "; ".join(f"{name}: {why}" for name, why in (not_held or {}).items())
+    running = replace(i, pid=pid, started_ns=started_ns, held_by=held_by, not_held=told)
+    running, effects = _spawned(i, running, pid, now)
+    if not told:
+        return running, effects
+    message = f"{i.name} runs with limits that are not held: {told}"
+    return running, (Record(EventKind.LIMITS_NOT_HELD, message, dict(not_held or {})), *effects)
+
+
+def _spawned(i: Instance, running: Instance, pid: int, now: int) -> Moved:
     match i.state:
         case State.STARTING if i.pid is None:
             return _await_ready(running, i.spec.probe.ready_timeout, now)

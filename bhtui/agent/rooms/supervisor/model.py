@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from bhtui.agent.command import Here
 from bhtui.agent.keeper import KeptProcess, Killed, SpawnRequest
 from bhtui.core.event import Event
 from bhtui.core.operation import Actor
@@ -34,11 +35,15 @@ class HealthProbes(Protocol):
         on_result: Callable[[Verdict], None],
         pid: int,
         log_path: Path,
+        here: Here,
         *,
         starting: bool = True,
         since_ns: int = 0,
     ) -> None:
-        """Probes it from now on; calls back at each change. `starting`: often, until it is well for the first time."""
+        """Probes it from now on; calls back at each change. `starting`: often, until it is well for the first time.
+
+        `here` says how its commands run.
+        """
 
     def forget(self, instance: str) -> None:
         """Probes it no more."""
@@ -56,6 +61,8 @@ class Prepared(Protocol):
     def rlimits(self) -> Mapping[str, tuple[int, int]]: ...
     @property
     def held_by(self) -> str: ...
+    @property
+    def not_held(self) -> Mapping[str, str]: ...
 
 
 class Limits(Protocol):
@@ -132,6 +139,9 @@ class Config(Protocol[Text]):
 
     def candidate(self, yaml: str, path: str) -> tuple[Spec, Text]:
         """Another configuration, checked; empty text: the file is read. Raises ConfigError, NotFound."""
+
+    def changed_on_disk(self) -> tuple[Spec, Text] | None:
+        """The file as it is now, if that is another configuration. Raises ConfigError; NotFound: it is gone."""
 
     def adopt(self, spec: Spec, text: Text) -> None:
         """Puts a checked one in force, for good."""

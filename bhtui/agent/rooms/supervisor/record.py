@@ -30,7 +30,9 @@ def to_record(i: Instance, boot_id: str) -> dict[str, Any]:
         "exit_text": i.exit_text,
         "last_error": i.last_error,
         "asked_by": i.asked_by,
+        "ran_as": i.ran_as,
         "held_by": i.held_by,
+        "not_held": i.not_held,
     }
 
 
@@ -50,7 +52,9 @@ def from_record(i: Instance, record: Mapping[str, Any]) -> Instance:
         exit_text=record["exit_text"],
         last_error=record["last_error"],
         asked_by=record["asked_by"],
+        ran_as=record.get("ran_as", ""),
         held_by=record.get("held_by", ""),
+        not_held=record.get("not_held", ""),
     )
 
 

@@ -1,11 +1,13 @@
 """From a request to the plan: exactly what would run, and what else will be noticed. Pure.
 
 - start: the services and what they depend on, by levels; what runs already is left alone and said. A one-shot service
-  that has completed runs again only when it is named.
+  that has completed runs again only when it is named. A configuration that the request names is applied as by
+  reload-config; one that was found changed on the disk holds for what is started, and what runs with another is named.
 - stop: what is named and nothing else; dependents stay up, and the plan says so. Among what is stopped, dependents go
   first; with `force` nobody waits for anybody, and open operations are taken over.
 - restart: stop and start. `rolling` does one instance at a time and ends at the first failure.
-- reload-config: the difference of the two configurations is the plan; what it does not touch is not touched.
+- reload-config: the difference of the two configurations is the plan; what it does not touch is not touched. What runs
+  with an earlier configuration is restarted too, and what has a `reload_signal` and is not restarted gets that.
 """
 
 from __future__ import annotations
@@ -16,16 +18,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from bhtui.core import graph
+from bhtui.core.diff import SpecDiff, diff, fingerprint
 from bhtui.core.errors import NotFound
 from bhtui.core.operation import Plan, PlannedStep
 from bhtui.core.request import ReloadConfigRequest, Request, RestartRequest, StartRequest, StopRequest
 from bhtui.core.spec import Condition, ServiceSpec, Spec
 from bhtui.core.states import Goal, State
 
-from .diff import Difference, difference
 from .gates import WORDS, Picture, reached
 from .machine import Instance
-from .titles import start_title, stop_title
+from .titles import change_lines, reload_title, start_title, stop_title
 
 COMPLETION_TIMEOUT = 86400.0
 """Seconds that a one-shot service may take when others wait for its completion."""
@@ -147,10 +149,11 @@ class _Builder:
 
 def _plan_start(spec: Spec, picture: Picture, request: StartRequest, change: Change | None) -> Plan:
     new = change.spec if change else spec
-    b, told = _with_change(spec, picture, change)
+    b, told = _with_change(spec, picture, change or Change(spec, "", ""), leave=not request.brings_config)
     chosen = _resolve(request.services, new.services, {})
     names = [n for n in chosen if b.is_down(n) or (request.services and _has_completed(picture, n))]
-    b.start([*names, *_to_start(spec, picture, change, b.stops)], run_environment(request))
+    more = _to_start(spec, picture, change, b.stops) if change and request.brings_config else []
+    b.start([*names, *more], run_environment(request))
     effects = [*told, *_already("running", [*b.running, *(n for n in chosen if n not in names)])]
     return b.build("start", request.services or tuple(new.services), effects, undo_on_failure=True)
 
@@ -205,37 +208,65 @@ def _roll(b: _Builder, names: Sequence[str], down: Sequence[str]) -> None:
 def _plan_reload(spec: Spec, picture: Picture, change: Change) -> Plan:
     b, told = _with_change(spec, picture, change)
     b.start(_to_start(spec, picture, change, b.stops), {})
-    return b.build("reload-config", tuple(change.spec.services), told, undo_on_failure=True)
+    for service in change.spec.services.values():
+        for name in service.instance_names() if service.reload_signal else ():
+            if name not in b.stops and name in picture and picture[name].state is State.RUNNING:
+                args = {"signal": service.reload_signal}
+                b.add("service.reload", name, reload_title(name, service), args, b.after_all, 20.0)
+    same = [] if b.steps or told else ["the configuration is the one in force"]
+    return b.build("reload-config", tuple(change.spec.services), [*told, *same], undo_on_failure=True)
 
 
-def _with_change(spec: Spec, picture: Picture, change: Change | None) -> tuple[_Builder, list[str]]:
-    """A builder whose first steps stop what the change touches and apply it, and what is to be said about that."""
-    if change is None:
-        return _Builder(spec.services, picture), []
-    found = difference(spec, change.spec)
+def _with_change(spec: Spec, picture: Picture, change: Change, leave: bool = False) -> tuple[_Builder, list[str]]:
+    """A builder whose first steps stop what the change touches and apply it, and what is to be said about that.
+
+    `leave`: what runs is not stopped.
+    """
+    found = diff(spec, change.spec)
     touched = [n for n in _touched(picture, change.spec, found) if picture[n].state is not State.STOPPED]
     b = _Builder(spec.services, picture)
-    b.stop(touched, restore=True)
+    b.stop([] if leave else touched, restore=True)
     b.services = change.spec.services
-    if change.spec.digest == spec.digest and not (found.added or found.removed or found.changed):
-        return b, ["the configuration is the one in force"]
-    args = {"yaml": change.yaml, "path": change.path, "old_yaml": change.old_yaml, "old_path": change.old_path}
-    b.after_all = (b.add("spec.apply", change.path, f"apply {change.path}", args, b.stops.values(), 60.0),)
-    return b, [*found.texts(), *_stay_up(change.spec, picture, touched)]
+    if change.spec.digest != spec.digest or found:
+        args = {"yaml": change.yaml, "path": change.path, "old_yaml": change.old_yaml, "old_path": change.old_path}
+        b.after_all = (b.add("spec.apply", change.path, f"apply {change.path}", args, b.stops.values(), 60.0),)
+    running = [picture[n] for n in touched if picture[n].pid is not None]
+    if leave:
+        told = [_left_running(i, change.spec) for i in running]
+    else:
+        outdated = [i for i in running if _is_declared(i, change.spec) and i.service not in found.restarted]
+        told = [f"{i.service} runs with an earlier configuration" for i in outdated]
+        told += _stay_up(change.spec, picture, touched)
+    return b, [*change_lines(found), *dict.fromkeys(told)]
 
 
-def _touched(picture: Picture, new: Spec, found: Difference) -> list[str]:
+def _is_declared(i: Instance, spec: Spec) -> bool:
+    return i.service in spec.services and i.name in spec.services[i.service].instance_names()
+
+
+def _left_running(i: Instance, new: Spec) -> str:
+    """What is to be said of an instance that goes on although the configuration has changed."""
+    if _is_declared(i, new):
+        return f"{i.service} runs with the configuration before; `restart --reload-config` applies the change"
+    name = i.name if i.service in new.services else i.service
+    return f"{name} runs on and is not declared any more; `stop {name}` ends it"
+
+
+def _touched(picture: Picture, new: Spec, found: SpecDiff) -> list[str]:
     """Instances that cannot go on as they are: of removed services, of removed replicas, with a changed process."""
-    restarted = {one.name for one in found.changed if one.touches_process}
-    keep = {n for s in new.services.values() if s.name not in restarted for n in s.instance_names()}
+    keep = {n for s in new.services.values() if s.name not in found.restarted for n in s.instance_names()}
     known = {*new.services, *found.removed}
-    return [n for n, i in picture.items() if n not in keep and i.service in known]
+    prints = {name: fingerprint(service) for name, service in new.services.items()}
+    return [n for n, i in picture.items() if i.service in known and (n not in keep or _is_outdated(i, prints))]
 
 
-def _to_start(spec: Spec, picture: Picture, change: Change | None, stops: Mapping[str, int]) -> list[str]:
+def _is_outdated(i: Instance, prints: Mapping[str, str]) -> bool:
+    """Whether its process was started with another configuration. What an older agent has started does not say."""
+    return i.pid is not None and bool(i.ran_as) and i.ran_as != prints.get(i.service)
+
+
+def _to_start(spec: Spec, picture: Picture, change: Change, stops: Mapping[str, int]) -> list[str]:
     """What a change starts: added services, added replicas of those that are up, and again what was stopped for it."""
-    if change is None:
-        return []
     names = []
     for service in change.spec.services.values():
         is_up = any(i.service == service.name and i.goal is Goal.UP for i in picture.values())

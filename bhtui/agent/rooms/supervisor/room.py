@@ -26,7 +26,7 @@ from bhtui.core.status import InstanceStatus
 from . import adoption, gates, machine, requests, steps
 from .adoption import Fate
 from .driver import Driver, Tools
-from .exits import Exit
+from .exits import Exit, signal_number
 from .logtail import tail
 from .machine import Instance
 from .model import Config, Events, HealthProbes, Keeper, Limits, Records, Usage
@@ -120,15 +120,24 @@ class Supervisor:
 
     def plan(self, request: Request) -> Plan:
         """Exactly what the request would do. Raises NotFound, ConfigError, Refused."""
-        if isinstance(request, ReloadConfigRequest) or (
-            isinstance(request, StartRequest) and (request.config_yaml or request.config_path)
-        ):
-            new, text = self.config.candidate(request.config_yaml, request.config_path)
-            old = self.config.text
-            change = requests.Change(new, text.yaml, text.path, old.yaml, old.path)
-        else:
-            change = None
-        return requests.plan(self.spec, self.picture, request, change)
+        found, told = None, ""
+        if isinstance(request, ReloadConfigRequest) or (isinstance(request, StartRequest) and request.brings_config):
+            found = self.config.candidate(request.config_yaml, request.config_path)
+        elif isinstance(request, StartRequest):
+            found, told = self._from_disk()
+        old = self.config.text
+        change = requests.Change(found[0], found[1].yaml, found[1].path, old.yaml, old.path) if found else None
+        plan = requests.plan(self.spec, self.picture, request, change)
+        return replace(plan, effects=(told, *plan.effects)) if told else plan
+
+    def _from_disk(self) -> tuple[tuple[Spec, Any] | None, str]:
+        """The configuration file when it has changed, and what is to be said when it is gone."""
+        try:
+            return self.config.changed_on_disk(), ""
+        except NotFound:
+            if not self.spec.digest:  # nothing was ever put in force
+                raise
+            return None, f"{self.config.text.path} is gone; the configuration in force stays"
 
     def step_kinds(self) -> list[StepKind]:
         """What the journal runs for this room."""
@@ -223,6 +232,10 @@ class Supervisor:
     async def stop(self, name: str, grace: float | None = None) -> Instance:
         """Wants the instance down; grace 0: killed at once."""
         return await self.driver(name).ask(lambda i: machine.on_stop_asked(i, grace, self._clock()))
+
+    async def signal(self, name: str, signal: str) -> None:
+        """Sends the instance's main process a signal (`SIGHUP`). Raises KeeperError when it has none."""
+        await self._keeper.signal(self.driver(name).instance.key, signal_number(signal))
 
     async def apply(self, spec: Spec) -> None:
         """Another configuration: holds for each instance from its next start on; what runs is not touched."""

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from bhtui.agent.command import Setting
 from bhtui.agent.keeper import LogSpec, SpawnRequest
 from bhtui.core.errors import BlackholeError
 from bhtui.core.spec import ProbeKind, ProbeSpec, ServiceSpec
@@ -28,24 +29,36 @@ IONICE_CLASSES = {"realtime": 1, "best-effort": 2, "idle": 3}
 def build(instance: Instance, prepared: Prepared, log_path: Path, environ: Mapping[str, str]) -> SpawnRequest:
     """The request for the keeper. Reads secrets, looks up the user and the program; raises BlackholeError."""
     spec = instance.spec
-    person = _person(spec)
-    cwd = _working_dir(spec)
-    env = environment(instance, person, environ)
+    here = setting(instance, environ)
     return SpawnRequest(
         key=instance.key,
         tag={"service": spec.name, "instance": instance.name, "incarnation": instance.incarnation},
-        argv=(_program(spec, env["PATH"], cwd), *spec.command[1:]),
-        env=env,
-        cwd=cwd,
+        argv=(_program(spec, here.env["PATH"], here.cwd), *spec.command[1:]),
+        env=here.env,
+        cwd=here.cwd,
         log=LogSpec(str(log_path), spec.rotate.max_size, spec.rotate.max_age, spec.rotate.max_backups),
-        uid=person.pw_uid if person else None,
-        gid=person.pw_gid if person else None,
-        groups=tuple(os.getgrouplist(person.pw_name, person.pw_gid)) if person else None,
+        uid=here.uid,
+        gid=here.gid,
+        groups=here.groups,
         umask=spec.umask,
         nice=spec.limits.nice,
         ionice=ionice(spec.limits.ionice),
         rlimits={**spec.rlimits, **prepared.rlimits},
         cgroups=prepared.cgroups,
+    )
+
+
+def setting(instance: Instance, environ: Mapping[str, str]) -> Setting:
+    """As whom, where and with what its process and its commands run. As `build`."""
+    spec = instance.spec
+    person = _person(spec)
+    return Setting(
+        env=environment(instance, person, environ),
+        cwd=_working_dir(spec),
+        uid=person.pw_uid if person else None,
+        gid=person.pw_gid if person else None,
+        groups=tuple(os.getgrouplist(person.pw_name, person.pw_gid)) if person else None,
+        umask=0o022 if spec.umask is None else spec.umask,
     )
 
 

@@ -27,6 +27,7 @@ def kinds(room: Supervisor) -> list[StepKind]:
         StepKind("service.start", s.start, s.unstart, timeout_reason="it did not become ready"),
         StepKind("service.stop", s.stop, s.unstop, timeout_reason="it does not end, not even when it is killed"),
         StepKind("service.kill", s.kill, NoUndo("what was killed stays down"), timeout_reason="it does not end"),
+        StepKind("service.reload", s.reload, NoUndo("what was read cannot be unread; its own files are as they are")),
         StepKind("service.wait", s.wait, NoUndo("waiting changes nothing"), timeout_reason="it has not come so far"),
         StepKind("spec.apply", s.apply, s.unapply),
     ]
@@ -60,7 +61,7 @@ class _Steps:
             return RetryAfter(left, "it has just started", learned)
         if i.state is State.RUNNING and i.health in WELL:
             return Done(learned, f"{i.health} after {seconds_text(self._room.uptime(i))}, pid {i.pid}")
-        return WaitFor(waits_for(i), learned)
+        return WaitFor(waits_for(i), learned, about=i.name)
 
     async def unstart(self, call: Call) -> Outcome:
         """Stops what this operation started, and only that."""
@@ -91,7 +92,7 @@ class _Steps:
             return Done(detail="it is gone")
         if i.state is State.STOPPED:
             return Done({"stopping": True}, "; ".join(filter(None, (i.exit_text, leftover_text(i)))))
-        return WaitFor("its process to end", {"stopping": True})
+        return WaitFor("its process to end", {"stopping": True}, about=i.name)
 
     async def unstop(self, call: Call) -> Outcome:
         """Starts it again if it was to be up before."""
@@ -102,6 +103,20 @@ class _Steps:
             i = await self._room.start(call.target, call.operation_id)
         return self._progress(i)
 
+    # ---- service.reload ------------------------------------------------------------------------------------------
+
+    async def reload(self, call: Call) -> Outcome:
+        """Done when it still runs a moment after its signal."""
+        i, told = self._room.driver(call.target).instance, call.learned.get("pid")
+        if told is not None and i.pid != told:
+            raise BlackholeError(f"cannot reload {i.name}: it ended after {call.args['signal']}: {i.ended}")
+        if i.pid is None:
+            return Done(detail="it does not run")
+        if told is not None:
+            return Done(detail=f"pid {i.pid}")
+        await self._room.signal(call.target, call.args["signal"])
+        return RetryAfter(SETTLE, "it reads its configuration", {"pid": i.pid})
+
     # ---- service.wait --------------------------------------------------------------------------------------------
 
     async def wait(self, call: Call) -> Outcome:
@@ -111,7 +126,7 @@ class _Steps:
             return Done()
         if i.state is State.FAILED:
             raise BlackholeError(f"{i.name} has failed: {i.last_error}")
-        return WaitFor(f"{i.name} to be {WORDS[condition]} (it is {i.state})")
+        return WaitFor(f"{i.name} to be {WORDS[condition]} (it is {i.state})", about=i.name)
 
     # ---- spec.apply ----------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from bhtui.core.diff import SpecDiff
 from bhtui.core.spec import ProbeKind, ProbeSpec, ServiceSpec
 
 from .restart import seconds_text
@@ -32,6 +33,20 @@ def stop_title(name: str, spec: ServiceSpec, timeout: float) -> str:
     """`stop api-1: SIGTERM, 10 s grace, then the whole process tree`."""
     how = f"`{_short(' '.join(spec.stop.command))}`" if spec.stop.command else spec.stop.signal
     return f"stop {name}: {how}, {seconds_text(timeout or spec.stop.grace)} grace, then the whole process tree"
+
+
+def reload_title(name: str, spec: ServiceSpec) -> str:
+    """`reload web-1: SIGHUP, so that it reads its own configuration again`."""
+    return f"reload {name}: {spec.reload_signal}, so that it reads its own configuration again"
+
+
+def change_lines(found: SpecDiff) -> list[str]:
+    """What a configuration changes: `added: cache`; a line for each value, `api: environment.COLOUR red -> blue`."""
+    lines = [f"added: {', '.join(found.added)}"] if found.added else []
+    lines += [f"removed: {', '.join(found.removed)}"] if found.removed else []
+    for change in found.changed:
+        lines += [f"{change.service}: {one}{', without a restart' if one.is_live else ''}" for one in change.fields]
+    return [*lines, *([f"changed beside the services: {', '.join(found.sections)}"] if found.sections else [])]
 
 
 def _short(text: str) -> str:

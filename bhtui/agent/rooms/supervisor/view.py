@@ -33,6 +33,7 @@ def to_status(i: Instance, sample: Sample | None, now: int) -> InstanceStatus:
         memory_bytes=sample.memory_bytes if sample and alive else None,
         memory_limit_bytes=limits.memory,
         limits_held_by=i.held_by if is_limited and alive else "",
+        limits_not_held=i.not_held if alive else "",
         last_error=_last_error(i, uptime),
         waiting_for=i.waiting_for,
         since_ns=i.since_ns,

@@ -65,7 +65,7 @@ class AgentInfo(_message.Message):
     limits: _builtins.str
     """What holds limits here: `cgroup v2`, `cgroup v1`, `rlimits`."""
     config_error: _builtins.str
-    """Why the configuration file on disk is not the one in force; empty when it is."""
+    """Why the configuration file on disk is not the one in force (broken, or changed since); empty when it is."""
     def __init__(
         self,
         *,

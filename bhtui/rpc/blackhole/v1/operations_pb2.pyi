@@ -89,7 +89,9 @@ Global___OperationRequest: _TypeAlias = OperationRequest  # noqa: Y015
 
 @_typing.final
 class StartRequest(_message.Message):
-    """Services to start, with what they depend on; none: all."""
+    """Services to start, with what they depend on; none: all. Without a configuration it goes by the host's file as it is
+    now, and leaves alone what runs.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -99,7 +101,7 @@ class StartRequest(_message.Message):
     DEBUG_FIELD_NUMBER: _builtins.int
     ENABLE_PPROF_FIELD_NUMBER: _builtins.int
     config_yaml: _builtins.str
-    """Text of another configuration file to load first, whole; empty: the one that is loaded."""
+    """Text of another configuration file to load first, whole; what it changes of what runs is restarted."""
     config_path: _builtins.str
     debug: _builtins.bool
     """Sets BLACKHOLE_DEBUG=1 and LOG_LEVEL=debug for this run of the processes."""
@@ -125,7 +127,7 @@ Global___StartRequest: _TypeAlias = StartRequest  # noqa: Y015
 
 @_typing.final
 class StopRequest(_message.Message):
-    """Services to stop, with what depends on them; none: all."""
+    """Services to stop; none: all. What depends on them stays up, and the plan says so."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -134,7 +136,7 @@ class StopRequest(_message.Message):
     TIMEOUT_FIELD_NUMBER: _builtins.int
     EMERGENCY_FIELD_NUMBER: _builtins.int
     force: _builtins.bool
-    """Takes over from open operations and stops what depends on the services too, without waiting for them."""
+    """Takes over from open operations, and stops all at the same time instead of dependents first."""
     timeout: _builtins.float
     """Seconds of grace before SIGKILL; 0: as each service declares."""
     emergency: _builtins.bool
@@ -186,7 +188,9 @@ Global___RestartRequest: _TypeAlias = RestartRequest  # noqa: Y015
 
 @_typing.final
 class ReloadConfigRequest(_message.Message):
-    """Reads the configuration again and restarts what the difference touches; the difference is the plan."""
+    """Reads the configuration again and restarts what the difference touches; the difference is the plan. What has a
+    reload_signal and is not restarted gets that.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

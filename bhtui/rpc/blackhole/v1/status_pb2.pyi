@@ -166,6 +166,7 @@ class InstanceStatus(_message.Message):
     THREADS_FIELD_NUMBER: _builtins.int
     FDS_FIELD_NUMBER: _builtins.int
     PORTS_FIELD_NUMBER: _builtins.int
+    LIMITS_NOT_HELD_FIELD_NUMBER: _builtins.int
     service: _builtins.str
     instance: _builtins.str
     state: _builtins.str
@@ -190,6 +191,8 @@ class InstanceStatus(_message.Message):
     since_ns: _builtins.int
     threads: _builtins.int
     fds: _builtins.int
+    limits_not_held: _builtins.str
+    """Declared limits that nothing holds here, each with the reason; empty: all are held."""
     @_builtins.property
     def ports(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     def __init__(
@@ -217,10 +220,11 @@ class InstanceStatus(_message.Message):
         threads: _builtins.int | None = ...,
         fds: _builtins.int | None = ...,
         ports: _abc.Iterable[_builtins.int] | None = ...,
+        limits_not_held: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent", "_fds", b"_fds", "_memory_bytes", b"_memory_bytes", "_memory_limit_bytes", b"_memory_limit_bytes", "_next_start_seconds", b"_next_start_seconds", "_pid", b"_pid", "_threads", b"_threads", "_uptime_seconds", b"_uptime_seconds", "cpu_percent", b"cpu_percent", "fds", b"fds", "memory_bytes", b"memory_bytes", "memory_limit_bytes", b"memory_limit_bytes", "next_start_seconds", b"next_start_seconds", "pid", b"pid", "threads", b"threads", "uptime_seconds", b"uptime_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent", "_fds", b"_fds", "_memory_bytes", b"_memory_bytes", "_memory_limit_bytes", b"_memory_limit_bytes", "_next_start_seconds", b"_next_start_seconds", "_pid", b"_pid", "_threads", b"_threads", "_uptime_seconds", b"_uptime_seconds", "cpu_percent", b"cpu_percent", "fds", b"fds", "goal", b"goal", "health", b"health", "health_detail", b"health_detail", "instance", b"instance", "last_error", b"last_error", "limits_held_by", b"limits_held_by", "memory_bytes", b"memory_bytes", "memory_limit_bytes", b"memory_limit_bytes", "next_start_seconds", b"next_start_seconds", "pid", b"pid", "ports", b"ports", "probe", b"probe", "restarts", b"restarts", "result", b"result", "service", b"service", "since_ns", b"since_ns", "state", b"state", "threads", b"threads", "uptime_seconds", b"uptime_seconds", "waiting_for", b"waiting_for"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent", "_fds", b"_fds", "_memory_bytes", b"_memory_bytes", "_memory_limit_bytes", b"_memory_limit_bytes", "_next_start_seconds", b"_next_start_seconds", "_pid", b"_pid", "_threads", b"_threads", "_uptime_seconds", b"_uptime_seconds", "cpu_percent", b"cpu_percent", "fds", b"fds", "goal", b"goal", "health", b"health", "health_detail", b"health_detail", "instance", b"instance", "last_error", b"last_error", "limits_held_by", b"limits_held_by", "limits_not_held", b"limits_not_held", "memory_bytes", b"memory_bytes", "memory_limit_bytes", b"memory_limit_bytes", "next_start_seconds", b"next_start_seconds", "pid", b"pid", "ports", b"ports", "probe", b"probe", "restarts", b"restarts", "result", b"result", "service", b"service", "since_ns", b"since_ns", "state", b"state", "threads", b"threads", "uptime_seconds", b"uptime_seconds", "waiting_for", b"waiting_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cpu_percent: _TypeAlias = _typing.Literal["cpu_percent"]  # noqa: Y015
     _WhichOneofArgType__cpu_percent: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent"]  # noqa: Y015

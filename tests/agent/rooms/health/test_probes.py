@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pwd
 import shutil
 import ssl
 import sys
@@ -17,14 +18,17 @@ import psutil
 import pytest
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from bhtui.agent.command import Setting, run
 from bhtui.agent.rooms.health.commandprobe import CommandProbe
 from bhtui.agent.rooms.health.grpc_health import GrpcProbe
 from bhtui.agent.rooms.health.logline import LogProbe
 from bhtui.agent.rooms.health.sockets import HttpProbe, TcpProbe
+from bhtui.core.errors import BlackholeError
 from bhtui.core.units import format_time
 from bhtui.rpc.blackhole.service.v1 import contract_pb2, contract_pb2_grpc
 from tests.waiting import eventually
 
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -125,17 +129,57 @@ async def test_https_that_nobody_vouches_for(tmp_path: Path) -> None:
 # ---- command ---------------------------------------------------------------------------------------------------------
 
 
+def probe_of(argv: tuple[str, ...], timeout: float, setting: Setting | None = None) -> CommandProbe:
+    async def here() -> Setting:
+        return setting or Setting(dict(os.environ))
+
+    return CommandProbe("api-1", argv, timeout, here)
+
+
 async def test_command() -> None:
-    assert (await CommandProbe(("true",), 5).ask()).ok
+    assert (await probe_of(("true",), 5).ask()).ok
     fails = ("/bin/sh", "-c", "echo a; echo broken >&2; exit 2")
-    assert (await CommandProbe(fails, 5).ask()).detail == "exit 2: broken"
-    assert "cannot run no-such-program" in (await CommandProbe(("no-such-program",), 5).ask()).detail
+    assert (await probe_of(fails, 5).ask()).detail == "exit 2: broken"
+    assert "cannot run no-such-program" in (await probe_of(("no-such-program",), 5).ask()).detail
+
+
+async def test_a_command_runs_where_and_with_what_it_is_told(tmp_path: Path) -> None:
+    setting = Setting({"PATH": "/usr/bin:/bin", "COLOUR": "green"}, str(tmp_path), umask=0o077)
+    said = await run(("sh", "-c", "echo $COLOUR $(pwd) $(umask) $HOME"), setting, timeout=5)
+    assert said.output.split() == ["green", str(tmp_path), "0077"]
+    gone = await run(("true",), Setting({}, str(tmp_path / "gone")), timeout=5)
+    assert (gone.ran, gone.text) == (False, f"cannot run true: no such file or directory in {tmp_path / 'gone'}")
+
+
+@needs_root
+async def test_a_command_becomes_the_user() -> None:
+    nobody = pwd.getpwnam("nobody")
+    setting = Setting(dict(os.environ), "/", nobody.pw_uid, nobody.pw_gid, (nobody.pw_gid,))
+    assert (await run(("id", "-u"), setting, timeout=5)).output == str(nobody.pw_uid)
+    assert (await run(("id", "-G"), setting, timeout=5)).output == str(nobody.pw_gid)
+    denied = await run(("cat", "/etc/shadow"), setting, timeout=5)
+    assert (denied.ok, denied.ran) == (False, True)
+    assert "Permission denied" in denied.text
+
+
+async def test_what_cannot_be_run_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    broken = probe_of(("no-such-program",), 5)
+    for _ in range(3):
+        assert not (await broken.ask()).ok
+    said = "api-1: its health is not known, its probe does not work: cannot run no-such-program: no such file"
+    assert [record.message.startswith(said) for record in caplog.records] == [True]
+
+    async def no_user() -> Setting:
+        raise BlackholeError("there is no user 'ghost' on this host")
+
+    result = await CommandProbe("api-1", ("true",), 5, no_user).ask()
+    assert (result.ok, result.detail) == (False, "there is no user 'ghost' on this host")
 
 
 async def test_a_command_that_hangs_goes_with_all_its_children(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     hang = f"sleep 1000 & echo $! > {pids}; wait"
-    result = await CommandProbe(("/bin/sh", "-c", hang), 0.5).ask()
+    result = await probe_of(("/bin/sh", "-c", hang), 0.5).ask()
     assert (result.ok, result.detail) == (False, "no answer within 0.5 s")
     child = int(pids.read_text())
     await eventually(lambda: not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE)
@@ -144,11 +188,11 @@ async def test_a_command_that_hangs_goes_with_all_its_children(tmp_path: Path) -
 
 async def test_a_command_whose_child_keeps_the_pipe_does_not_hang() -> None:
     detach = "import os,time\nif os.fork() == 0:\n    os.setsid()\n    time.sleep(3)\n"
-    assert not (await CommandProbe((sys.executable, "-c", detach), 1).ask()).ok
+    assert not (await probe_of((sys.executable, "-c", detach), 1).ask()).ok
 
 
 async def test_a_command_that_talks_a_lot_is_bounded() -> None:
-    result = await CommandProbe(("/bin/sh", "-c", "yes | head -c 10000000; exit 1"), 20).ask()
+    result = await probe_of(("/bin/sh", "-c", "yes | head -c 10000000; exit 1"), 20).ask()
     assert len(result.detail) < 5000
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bhtui.agent.command import Setting
 from bhtui.agent.rooms.health import room as module
 from bhtui.agent.rooms.health.model import ProbeResult, Verdict
 from bhtui.agent.rooms.health.room import HealthRoom
@@ -16,6 +17,10 @@ from tests.waiting import eventually
 
 SPEC = ProbeSpec(ProbeKind.TCP, ":1", interval=0.05, timeout=0.2, retries=2)
 LOG = Path("/dev/null")
+
+
+async def here() -> Setting:
+    return Setting({})
 
 
 class Told:
@@ -48,13 +53,13 @@ async def room() -> AsyncIterator[HealthRoom]:
 @pytest.fixture
 def probe(monkeypatch: pytest.MonkeyPatch) -> Told:
     told = Told()
-    monkeypatch.setattr(module, "make", lambda spec, path, since: told)
+    monkeypatch.setattr(module, "make", lambda name, spec, path, since, here: told)
     return told
 
 
 async def test_it_tells_each_change_once(room: HealthRoom, probe: Told) -> None:
     said: list[Verdict] = []
-    room.watch("api-1", SPEC, said.append, 1, LOG)
+    room.watch("api-1", SPEC, said.append, 1, LOG, here)
     await eventually(lambda: probe.asked > 3)
     assert [verdict.health for verdict in said] == [Health.HEALTHY]
     probe.result = ProbeResult(False, detail="refused")
@@ -65,7 +70,7 @@ async def test_it_tells_each_change_once(room: HealthRoom, probe: Told) -> None:
 async def test_a_probe_that_hangs_or_breaks_is_a_failure(room: HealthRoom, probe: Told) -> None:
     said: list[Verdict] = []
     probe.hangs = True
-    room.watch("api-1", SPEC, said.append, 1, LOG, starting=False)
+    room.watch("api-1", SPEC, said.append, 1, LOG, here, starting=False)
     await eventually(lambda: said and said[-1].health is Health.UNHEALTHY)
     assert said[-1].detail == "no answer within 0.2 s"
     probe.hangs, probe.breaks = False, True
@@ -77,7 +82,7 @@ async def test_a_probe_that_hangs_or_breaks_is_a_failure(room: HealthRoom, probe
 
 async def test_check_asks_now(room: HealthRoom, probe: Told) -> None:
     slow = ProbeSpec(ProbeKind.TCP, ":1", interval=1000, timeout=1, retries=1)
-    room.watch("api-1", slow, lambda verdict: None, 1, LOG, starting=False)
+    room.watch("api-1", slow, lambda verdict: None, 1, LOG, here, starting=False)
     await eventually(lambda: probe.asked == 1)
     probe.result = ProbeResult(False, detail="gone")
     verdict = await room.check("api-1")
@@ -88,7 +93,7 @@ async def test_check_asks_now(room: HealthRoom, probe: Told) -> None:
 
 async def test_forget_ends_it_also_in_the_middle(room: HealthRoom, probe: Told) -> None:
     probe.hangs = True
-    room.watch("api-1", SPEC, lambda verdict: None, 1, LOG)
+    room.watch("api-1", SPEC, lambda verdict: None, 1, LOG, here)
     await eventually(lambda: probe.asked)
     room.forget("api-1")
     await eventually(lambda: probe.closed)
@@ -97,8 +102,8 @@ async def test_forget_ends_it_also_in_the_middle(room: HealthRoom, probe: Told) 
 
 async def test_what_needs_no_asking_is_healthy_at_once(room: HealthRoom) -> None:
     said: list[Verdict] = []
-    room.watch("a-1", ProbeSpec(), said.append, 1, LOG)
-    room.watch("b-1", ProbeSpec(ProbeKind.LOG, "ready"), said.append, 1, LOG, starting=False)
+    room.watch("a-1", ProbeSpec(), said.append, 1, LOG, here)
+    room.watch("b-1", ProbeSpec(ProbeKind.LOG, "ready"), said.append, 1, LOG, here, starting=False)
     assert [verdict.health for verdict in said] == [Health.HEALTHY] * 2
 
 
@@ -111,7 +116,7 @@ async def test_two_hundred_probes_are_not_late(room: HealthRoom) -> None:
         well: set[str] = set()
         for number in range(200):
             name = f"api-{number}"
-            room.watch(name, spec, lambda verdict, n=name: well.add(n), 1, LOG)  # type: ignore[misc]
+            room.watch(name, spec, lambda verdict, n=name: well.add(n), 1, LOG, here)  # type: ignore[misc]
         await eventually(lambda: len(well) == 200 and room.statistics().asked > 600)
         assert room.statistics().failed == 0
         assert room.statistics().worst_lag < 5

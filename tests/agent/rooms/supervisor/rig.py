@@ -19,6 +19,7 @@ from bhtui.agent.keeper import Exit, Keeper, KeeperError, KeptProcess, Killed, L
 from bhtui.agent.rooms.health.room import HealthRoom
 from bhtui.agent.rooms.supervisor.room import Supervisor
 from bhtui.agent.store import Store
+from bhtui.core.errors import NotFound
 from bhtui.core.operation import Actor, Operation, Plan
 from bhtui.core.request import Request
 from bhtui.core.spec import LimitsSpec, ServiceSpec, Spec
@@ -96,6 +97,14 @@ class FakeConfig:
     spec: Spec
     text: Any
     known: dict[str, Spec] = field(default_factory=dict)
+    on_disk: str = ""
+    """The text of the file when it is another than the one in force."""
+    is_gone: bool = False
+
+    def changed_on_disk(self) -> tuple[Spec, Any] | None:
+        if self.is_gone:
+            raise NotFound("cannot read /etc/b.yaml: there is no such file")
+        return self.candidate(self.on_disk, self.text.path) if self.on_disk else None
 
     def candidate(self, yaml: str, path: str) -> tuple[Spec, Any]:
         return self.known[yaml], ConfigText(yaml, path)
@@ -117,6 +126,7 @@ class NoLimits:
     cgroups: tuple[str, ...] = ()
     rlimits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     held_by: str = ""
+    not_held: Mapping[str, str] = field(default_factory=dict)
 
     def prepare(self, instance: str, limits: LimitsSpec) -> NoLimits:
         return self
@@ -148,7 +158,9 @@ def spec_of(*services: ServiceSpec, digest: str = "old") -> Spec:
 class Rig:
     """A supervisor, its journal and its events."""
 
-    def __init__(self, root: Path, spec: Spec, keeper: Any, clock: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self, root: Path, spec: Spec, keeper: Any, clock: Callable[[], int] = time.time_ns, limits: Any = None
+    ) -> None:
         self.root, self.keeper = root, keeper
         self.store = Store(root / "agent.db")
         self.events = EventLog(self.store)
@@ -156,7 +168,7 @@ class Rig:
         self.health = HealthRoom()
         self.usage = Tracked()
         self.room = Supervisor(
-            self.config, keeper, self.health, NoLimits(), self.usage, self.events, self.store, root / "logs"
+            self.config, keeper, self.health, limits or NoLimits(), self.usage, self.events, self.store, root / "logs"
         )
         kinds = {kind.name: kind for kind in self.room.step_kinds()}
         self.runner = Runner(self.store, kinds, self.events, clock)
@@ -190,10 +202,12 @@ class Rig:
 
 
 @asynccontextmanager
-async def fake_rig(root: Path, spec: Spec, keeper: FakeKeeper | None = None) -> AsyncIterator[Rig]:
+async def fake_rig(
+    root: Path, spec: Spec, keeper: FakeKeeper | None = None, limits: NoLimits | None = None
+) -> AsyncIterator[Rig]:
     """With a keeper that spawns nothing."""
     keeper = keeper or FakeKeeper()
-    rig = Rig(root, spec, keeper)
+    rig = Rig(root, spec, keeper, limits=limits)
     keeper.exited = rig.room.on_exit
     try:
         await rig.room.adopt()

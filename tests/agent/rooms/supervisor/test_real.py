@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import shlex
 import signal
@@ -15,7 +16,7 @@ import psutil
 import pytest
 
 from bhtui.agent.rooms.supervisor.driver import Driver
-from bhtui.core.request import RestartRequest, StartRequest, StopRequest
+from bhtui.core.request import ReloadConfigRequest, RestartRequest, StartRequest, StopRequest
 from bhtui.core.spec import Condition, ProbeKind, ProbeSpec, Restart, RestartSpec, ServiceSpec, StopSpec
 from bhtui.core.states import Health, Result, State
 from tests.agent.journal.step_kind_suite import Case, check_crash_and_do, check_do_and_undo, check_do_twice
@@ -275,6 +276,9 @@ async def test_the_other_steps_stand_the_suite() -> None:
         wait = Case(kinds["service.wait"], "sleep-1", lambda: observe(rig, "sleep-1"), {"condition": "service_healthy"})
         await check_do_twice(wait)
         await check_do_and_undo(wait)
+        reload = Case(kinds["service.reload"], "sleep-1", lambda: observe(rig, "sleep-1"), {"signal": "SIGCONT"})
+        await check_do_twice(reload)
+        await check_do_and_undo(reload)
         rig.config.known["new"] = spec_of(SLEEP, replace(SLEEP, name="other"), digest="new")
         args = {"yaml": "new", "path": "b.yaml", "old_yaml": "old", "old_path": "b.yaml"}
         seen = lambda: (sorted(rig.room.picture), rig.config.spec.digest, observe(rig, "sleep-1"))  # noqa: E731
@@ -282,6 +286,42 @@ async def test_the_other_steps_stand_the_suite() -> None:
         await check_do_twice(apply)
         await check_crash_and_do(apply)
         await check_do_and_undo(apply)
+
+
+async def test_a_reload_signals_and_says_when_that_ended_the_service(tmp_path: Path) -> None:
+    read = tmp_path / "read"
+    script = f"trap 'echo again >> {read}' HUP; echo once > {read}; while :; do sleep 0.02; done"
+    good = ServiceSpec("good", ("/bin/sh", "-c", script), reload_signal="SIGHUP")
+    async with real_rig(spec_of(good)) as rig:
+        await rig.run(StartRequest())
+        before = rig.room.status()[0].pid
+        assert (await rig.run(ReloadConfigRequest("old"))).error == ""
+        await eventually(lambda: read.read_text() == "once\nagain\n")
+        assert rig.room.status()[0].pid == before
+    async with real_rig(spec_of(replace(SLEEP, reload_signal="SIGHUP", restart=RestartSpec(Restart.NO)))) as rig:
+        await rig.run(StartRequest())
+        operation = await rig.run(ReloadConfigRequest("old"))
+        assert operation.error.startswith("cannot reload sleep-1: it ended after SIGHUP: killed by SIGHUP")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
+async def test_commands_of_a_service_run_as_the_service(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    for parent in tmp_path.parents[:2]:
+        parent.chmod(0o755)
+    nobody = pwd.getpwnam("nobody").pw_uid
+    who = ("/bin/sh", "-c", f"echo $(id -u) $(umask) $(pwd) $COLOUR > {tmp_path}/$1; test -z \"$2\" || kill $MAINPID")
+    spec = replace(
+        SLEEP, user="nobody", umask=0o027, environment={"COLOUR": "green"}, working_dir="/usr",
+        probe=ProbeSpec(ProbeKind.COMMAND, command=(*who, "sh", "probe")),
+        stop=StopSpec(command=(*who, "sh", "stop", "kill")),
+    )  # fmt: skip
+    async with real_rig(spec_of(spec)) as rig:
+        assert (await rig.run(StartRequest())).error == ""
+        assert (await rig.run(StopRequest())).error == ""
+    for name in ("probe", "stop"):
+        assert (tmp_path / name).read_text().split() == [str(nobody), "0027", "/usr", "green"]
+        assert (tmp_path / name).stat().st_uid == nobody
 
 
 async def test_a_fault_in_one_event_does_not_end_the_supervision() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from bhtui.agent.rooms.supervisor.machine import Instance
 from bhtui.agent.rooms.supervisor.requests import Change, plan
+from bhtui.core.diff import fingerprint
 from bhtui.core.errors import NotFound
 from bhtui.core.operation import Plan
 from bhtui.core.request import ReloadConfigRequest, Request, RestartRequest, StartRequest, StopRequest
@@ -179,8 +180,8 @@ def test_reload_restarts_what_the_difference_touches() -> None:
     assert found.effects == (
         "added: cache",
         "removed: web",
-        "changed: api: environment (TOKEN); restarted if it runs",
-        "changed: db: stop (grace); without a restart",
+        "api: environment.TOKEN - -> ********",
+        "db: stop.grace 10 -> 3, without a restart",
     )
     assert "s3cret" not in repr(found)
     assert found.undo_on_failure
@@ -190,7 +191,7 @@ def test_reload_restarts_what_the_difference_touches() -> None:
 def test_a_change_of_replicas_keeps_the_running_ones() -> None:
     more = reload(spec_of(WEB, replace(API, replicas=3), DB, digest="2"))
     assert order(more) == [("apply", "/b.yaml", ()), ("start", "api-3", ("/b.yaml",))]
-    assert "changed: api: replicas (2 to 3); without a restart" in more.effects
+    assert "api: replicas 2 -> 3, without a restart" in more.effects
     fewer = reload(spec_of(WEB, replace(API, replicas=1), DB, digest="2"))
     assert order(fewer) == [("stop", "api-2", ()), ("apply", "/b.yaml", ("api-2",))]
     stopped = reload(spec_of(WEB, replace(API, replicas=3), DB, digest="2"), picture())
@@ -200,6 +201,66 @@ def test_a_change_of_replicas_keeps_the_running_ones() -> None:
 def test_a_reload_of_the_same_does_nothing() -> None:
     assert reload(SPEC).steps == ()
     assert reload(SPEC).effects == ("the configuration is the one in force",)
+
+
+def test_a_reload_shows_the_values() -> None:
+    old = spec_of(replace(API, environment={"LOG_LEVEL": "info"}, depends_on={}))
+    new = spec_of(replace(API, environment={"LOG_LEVEL": "debug"}, depends_on={}), digest="2")
+    found = made(ReloadConfigRequest(), picture(old), old, Change(new, "new", "/b.yaml"))
+    assert found.effects == ("api: environment.LOG_LEVEL info -> debug",)
+
+
+def test_a_reload_signals_what_it_does_not_restart() -> None:
+    signalled, cache = replace(DB, reload_signal="SIGHUP"), ServiceSpec("cache", ("cache",), reload_signal="SIGUSR1")
+    spec = spec_of(signalled, cache)
+    new = spec_of(signalled, replace(cache, command=("cache2",)), digest="2")
+    now = picture(spec, db=State.RUNNING, cache=State.RUNNING)
+    found = made(ReloadConfigRequest(), now, spec, Change(new, "n", "/b"))
+    assert order(found) == [
+        ("stop", "cache-1", ()), ("apply", "/b", ("cache-1",)), ("start", "cache-1", ("cache-1", "/b")),
+        ("reload", "db-1", ("/b",)),
+    ]  # fmt: skip
+    assert found.steps[-1].title == "reload db-1: SIGHUP, so that it reads its own configuration again"
+    same = made(ReloadConfigRequest(), picture(spec, db=State.RUNNING), spec, Change(spec, "n", "/b"))
+    assert (order(same), same.effects) == ([("reload", "db-1", ())], ())
+    assert same.claims == {"service:db"}
+
+
+def outdated(now: dict[str, Instance], *names: str) -> dict[str, Instance]:
+    """As if these had been started with another configuration."""
+    return {n: replace(i, ran_as="another" if n in names else fingerprint(i.spec)) for n, i in now.items()}
+
+
+def test_a_reload_restarts_what_runs_with_an_earlier_configuration() -> None:
+    found = reload(SPEC, outdated(UP, "db-1"))
+    assert order(found) == [("stop", "db-1", ()), ("start", "db-1", ("db-1",))]
+    assert found.effects == ("db runs with an earlier configuration", "api depends on db and stays up")
+
+
+def test_start_by_a_changed_file_touches_nothing_that_runs() -> None:
+    cache = ServiceSpec("cache", ("cache",))
+    new = spec_of(WEB, replace(API, command=("api2",), replicas=1), cache, digest="2")
+    now = picture(api=State.RUNNING, db=State.RUNNING)
+    change = Change(new, "new", "/b.yaml")
+    found = made(StartRequest(("web",)), now, SPEC, change)
+    assert order(found) == [("apply", "/b.yaml", ()), ("start", "web-1", ("/b.yaml",))]
+    assert found.effects == (
+        "added: cache",
+        "removed: db",
+        "api: command api -> api2",
+        "api: replicas 2 -> 1, without a restart",
+        "api runs with the configuration before; `restart --reload-config` applies the change",
+        "api-2 runs on and is not declared any more; `stop api-2` ends it",
+        "db runs on and is not declared any more; `stop db` ends it",
+        "already running: api-1",
+    )
+    assert [step.target for step in made(StartRequest(), now, SPEC, change).steps] == ["/b.yaml", "cache-1", "web-1"]
+    assert made(StartRequest(("cache",)), now, SPEC, change).claims == {"config", "service:cache"}
+
+
+def test_start_says_what_runs_with_an_earlier_configuration() -> None:
+    said = "api runs with the configuration before; `restart --reload-config` applies the change"
+    assert said in made(StartRequest(), outdated(UP, "api-1")).effects
 
 
 def test_start_with_another_configuration() -> None:

@@ -9,10 +9,11 @@ import pytest
 
 from bhtui.agent.keeper import KeeperError, KeeperLost
 from bhtui.core.errors import NotFound, Refused
-from bhtui.core.request import RestartRequest, StartRequest, StopRequest
+from bhtui.core.event import EventKind
+from bhtui.core.request import ReloadConfigRequest, RestartRequest, StartRequest, StopRequest
 from bhtui.core.spec import Condition, ProbeKind, ProbeSpec, Restart, RestartSpec, ServiceSpec
 from bhtui.core.states import Goal, Health, Result, State
-from tests.agent.rooms.supervisor.rig import FakeKeeper, fake_rig, spec_of
+from tests.agent.rooms.supervisor.rig import FakeKeeper, NoLimits, fake_rig, spec_of
 from tests.waiting import eventually
 
 FAST = RestartSpec(delay=0.001, jitter=0, maximum=0.01)
@@ -51,6 +52,56 @@ async def test_what_is_spawned_knows_who_it_is(tmp_path: Path) -> None:
         assert "hush" not in repr(request)
         assert not any("hush" in str(row) for row in rig.store.rows("SELECT * FROM events"))
         assert not any("hush" in str(row) for row in rig.store.rows("SELECT * FROM instances"))
+
+
+async def test_start_goes_by_the_file_as_it_is_now(tmp_path: Path) -> None:
+    async with fake_rig(tmp_path, spec_of(API, DB)) as rig:
+        assert (await rig.run(StartRequest(("api",)))).error == ""
+        rig.config.known["new"] = spec_of(replace(API, command=("false",)), DB, replace(DB, name="cache"), digest="new")
+        rig.config.on_disk = "new"
+        operation = await rig.run(StartRequest(("cache",)))
+        assert (operation.error, rig.config.spec.digest) == ("", "new")
+        assert {name: str(i.state) for name, i in rig.room.picture.items()} == {
+            "api-1": "running", "db-1": "stopped", "cache-1": "running",
+        }  # fmt: skip
+        assert rig.room.picture["api-1"].incarnation == 1
+        rig.config.on_disk = ""
+        assert (await rig.run(ReloadConfigRequest("new"))).error == ""
+        assert rig.room.picture["api-1"].incarnation == 2
+        assert rig.room.plan(ReloadConfigRequest("new")).effects == ("the configuration is the one in force",)
+
+
+async def test_a_start_that_fails_takes_the_changed_file_back(tmp_path: Path) -> None:
+    async with fake_rig(tmp_path, spec_of(API)) as rig:
+        rig.config.known["new"] = spec_of(replace(API, command=("no-such-program",)), digest="new")
+        rig.config.on_disk = "new"
+        operation = await rig.run(StartRequest())
+        assert "no-such-program" in operation.error
+        assert rig.config.spec.digest == "old"
+
+
+async def test_a_file_that_is_gone_leaves_what_is_in_force(tmp_path: Path) -> None:
+    async with fake_rig(tmp_path, spec_of(API)) as rig:
+        rig.config.is_gone = True
+        plan = rig.room.plan(StartRequest())
+        assert plan.effects == ("/etc/b.yaml is gone; the configuration in force stays",)
+        assert [step.target for step in plan.steps] == ["api-1"]
+    async with fake_rig(tmp_path, spec_of(digest="")) as rig:
+        rig.config.is_gone = True
+        with pytest.raises(NotFound, match="there is no such file"):
+            rig.room.plan(StartRequest())
+
+
+async def test_limits_that_nothing_holds_are_told_once_a_start(tmp_path: Path) -> None:
+    async with fake_rig(tmp_path, spec_of(API), limits=NoLimits(not_held={"memory": "no controller"})) as rig:
+        await rig.run(StartRequest())
+        told = rig.events.read(kinds=[EventKind.LIMITS_NOT_HELD])
+        assert [(e.target, e.message, e.data) for e in told] == [
+            ("api-1", "api-1 runs with limits that are not held: memory: no controller", {"memory": "no controller"})
+        ]
+        assert rig.room.status()[0].limits_not_held == "memory: no controller"
+        await rig.run(StopRequest())
+        assert rig.room.status()[0].limits_not_held == ""
 
 
 async def test_a_crash_is_followed_by_a_restart_with_a_new_key(tmp_path: Path) -> None:
