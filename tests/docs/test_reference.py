@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -186,3 +187,9 @@ def test_examples_of_the_help_are_understood(parse: Callable[[list[str]], str]) 
 def test_every_link_leads_somewhere(page: Path) -> None:
     missing = [target for target in links(page) if not (page.parent / target).exists()]
     assert missing == []
+
+
+def test_every_test_that_is_named_exists() -> None:
+    for page in PAGES:
+        for file, name in re.findall(r"(tests/[\w/]+\.py)::(\w+)", page.read_text(encoding="utf-8")):
+            assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), f"{page.name} names {file}::{name}"
