@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from typing_extensions import override
 
 from ..actions import bindings
@@ -39,7 +41,7 @@ class ServicesPane(Table[ServiceRow]):
         up = sum(row.view.level is Level.FINE for row in every)
         self._facts = ((f"{up}/{len(every)} up", "ok" if up == len(every) else "warn"),) if every else ()
         self._count = ((f"/{query.text} ", "match"), (f" {len(rows)}/{len(every)} ", "dim")) if query.text else ()
-        self.set_rows([Row(row.view.name, row, _why(row)) for row in self.sorted_items(rows, now)])
+        self.set_rows([Row(row.view.name, row, _why(row, self.size.width)) for row in self.sorted_items(rows, now)])
 
     @override
     def draw(self, width: int, height: int) -> list[Line]:
@@ -72,9 +74,10 @@ class ServicesPane(Table[ServiceRow]):
         ]
 
 
-def _why(row: ServiceRow) -> tuple[Spans, ...]:
-    text = reason(row.view.status)
-    if not text:
-        return ()
+def _why(row: ServiceRow, width: int) -> tuple[Spans, ...]:
+    """Why it is not well, in at most two lines."""
     style = "bad" if row.view.level is Level.BAD else "warn"
-    return ((("   └ ", "faint"), (plain(text), style)),)
+    lines = textwrap.wrap(plain(reason(row.view.status)), max(20, width - 8))
+    return tuple(
+        (("   └ " if not number else "     ", "faint"), (line, style)) for number, line in enumerate(lines[:2])
+    )

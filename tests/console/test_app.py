@@ -1,0 +1,493 @@
+"""The console as a person uses it, on a made-up fleet."""
+
+import time
+
+import pytest
+from textual.widgets import Button, Input
+
+from bhtui.console.app import Console, Options
+from bhtui.console.panes.graphs import GraphPane
+from bhtui.console.panes.logs import LogPane
+from bhtui.console.screens.confirm import ConfirmScreen, PlanScreen
+from bhtui.console.screens.fleet import FleetScreen
+from bhtui.console.screens.goto import GotoScreen, HelpScreen
+from bhtui.console.screens.host import HostScreen
+from bhtui.console.screens.instance import InstanceScreen
+from bhtui.console.screens.logs import LogScreen
+from bhtui.console.screens.operations import OperationsScreen
+from bhtui.console.sources.message import LinkSeen, LogsSeen, Seen
+from bhtui.core.errors import NotFound, Refused
+from bhtui.rpc.blackhole.v1 import logs_pb2, status_pb2
+from snapshots.world import NOW, World, ns
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Session:
+    """A running console and the keys pressed on it."""
+
+    def __init__(self, pilot, app: Console, world: World, clock: Clock) -> None:
+        self.pilot, self.app, self.world, self.clock = pilot, app, world, clock
+
+    async def until(self, condition, what: str = "", deadline: float = 20.0) -> None:
+        end = time.monotonic() + deadline
+        while not condition():
+            assert time.monotonic() < end, what or condition
+            await self.pilot.pause(0.01)
+
+    async def press(self, *keys: str) -> None:
+        for key in keys:
+            await self.pilot.press(key)
+            await self.pilot.pause()
+
+    async def on(self, screen: type) -> None:
+        await self.until(lambda: isinstance(self.app.screen, screen) and self.app.screen.is_mounted, f"not on {screen}")
+        await self.pilot.pause()
+
+    def text(self) -> str:
+        """Everything that is drawn."""
+        canvases = self.app.screen.query("Canvas")
+        return "\n".join("".join(text for text, _ in line.spans) for canvas in canvases for line in canvas.lines)
+
+    async def shows(self, *texts: str) -> None:
+        await self.until(lambda: all(text in self.text() for text in texts), f"{texts} not in:\n{self.text()}")
+
+
+@pytest.fixture
+async def session(request):
+    """A console on the made-up fleet; a parameter may hold options."""
+    options = Options(frames=100.0, actor="ada", origin="desk", **getattr(request, "param", {}))
+    world, clock = World(), Clock()
+    app = Console(world, clock, options)
+    async with app.run_test(size=(120, 40)) as pilot:
+        found = Session(pilot, app, world, clock)
+        await found.on(FleetScreen) if not options.open_host else await found.on(HostScreen)
+        await found.until(lambda: len(app.fleet.hosts["stage-2"].events) > 0, "the world has not spoken")
+        await pilot.pause(0.05)
+        yield found
+
+
+async def open_host(session: Session, name: str = "web-07") -> HostScreen:
+    session.app.go("host", name)
+    await session.on(HostScreen)
+    screen = session.app.screen
+    assert isinstance(screen, HostScreen)
+    await session.until(lambda: screen.services.rows, "no services")
+    await session.until(lambda: screen.logs.model.shown, "no lines")
+    return screen
+
+
+async def test_what_needs_a_person_comes_first(session):
+    names = [row.key for row in session.app.screen.table.rows]
+    assert names == ["edge-3", "web-07", "db-01", "cache-02", "stage-1", "stage-2", "web-01", "web-02"]
+    await session.shows("api-1 backoff: exit 1 after 0.2 s", "crit 1", "stale 12 s", "no route")
+
+
+async def test_the_cursor_stays_on_its_host_when_the_order_changes(session):
+    await session.press("down", "down", "down", "down")
+    table = session.app.screen.table
+    assert table.cursor_key == "stage-1"
+    failed = status_pb2.InstanceStatus(service="api", instance="api-1", state="failed", goal="up")
+    session.world.later.put_nowait(Seen(NOW, "stage-1", status_pb2.Snapshot(instances=[failed])))
+    await session.until(lambda: [row.key for row in table.rows].index("stage-1") == 1, "order did not change")
+    assert table.cursor_key == "stage-1"
+
+
+async def test_a_host_that_falls_silent_is_stale_and_others_are_not(session):
+    session.clock.now += 6
+    session.world.later.put_nowait(Seen(NOW + 6, "web-01", status_pb2.Snapshot()))
+    await session.until(lambda: "stale 6 s" in session.text(), session.text())
+    row = next(line for line in session.text().splitlines() if "web-01" in line)
+    assert "live" in row
+
+
+async def test_the_filter_says_how_many_of_how_many(session):
+    await session.press("slash", *"web", "enter")
+    await session.shows("/web", "3 of 8")
+    await session.press("escape")
+    await session.shows("8 hosts")
+
+
+async def test_groups_faults_and_sorting(session):
+    table = session.app.screen.table
+    await session.press("F")
+    assert [row.key for row in table.rows] == ["edge-3", "web-07", "db-01", "cache-02"]
+    await session.press("escape", "g", "g")
+    assert [row.key for row in table.rows] == ["edge-3"]
+    await session.press("escape", "S")
+    await session.until(lambda: table.rows[0].key == "cache-02", "not sorted by name")
+
+
+async def test_enter_goes_deeper_and_escape_comes_back(session):
+    await session.press("down", "enter")
+    await session.on(HostScreen)
+    await session.until(lambda: session.app.screen.services.rows)
+    await session.press("enter")
+    await session.on(InstanceScreen)
+    await session.shows("last error", "bind 0.0.0.0:8080", "restarts")
+    await session.press("escape")
+    await session.on(HostScreen)
+    await session.press("escape")
+    await session.on(FleetScreen)
+    await session.press("escape")
+    await session.on(FleetScreen)
+
+
+async def test_the_reason_stands_under_its_row(session):
+    await open_host(session)
+    await session.shows("└ exit 1 after 0.2 s: bind 0.0.0.0:8080: address in use by", "nginx(2231)")
+
+
+async def test_production_wants_the_name_typed_and_cancel_is_the_default(session):
+    await open_host(session)
+    await session.press("r")
+    await session.on(PlanScreen)
+    await session.until(lambda: session.app.screen.planned, "no plan")
+    await session.shows("stop api-1: SIGTERM", "nginx depends on api", "took 4.1 s (6 times, 3.9 to 5.2 s)")
+    screen = session.app.screen
+    assert session.app.focused is screen.query_one("#cancel")
+    assert screen.query_one("#go", Button).disabled
+    await session.press("enter")
+    await session.on(HostScreen)
+    await session.shows("restart: nothing was changed")
+    assert session.world.begun == []
+
+
+async def test_a_confirmed_plan_is_begun_once_with_its_reason_and_watched(session):
+    await open_host(session)
+    await session.press("r")
+    await session.on(PlanScreen)
+    await session.until(lambda: session.app.screen.planned, "no plan")
+    screen = session.app.screen
+    screen.query_one("#reason", Input).value = "port conflict"
+    screen.query_one("#typed", Input).value = "web-07"
+    await session.until(lambda: not screen.query_one("#go", Button).disabled, "still disabled")
+    screen.query_one("#go", Button).focus()
+    await session.press("enter")
+    await session.on(HostScreen)
+    await session.until(lambda: session.world.begun, "not begun")
+    await session.shows("✓ restart api on web-07 done in 4.1 s")
+    [(host, request)] = session.world.begun
+    assert (host, list(request.restart.services), request.reason) == ("web-07", ["api"], "port conflict")
+    assert (request.actor.name, request.actor.origin, len(request.id)) == ("ada", "desk", 32)
+
+
+async def test_marked_services_are_acted_on_together(session):
+    await open_host(session, "stage-1")
+    await session.press("space", "space", "x")
+    await session.on(PlanScreen)
+    await session.until(lambda: session.app.screen.planned, "no plan")
+    assert not session.app.screen.to_type
+    session.app.screen.query_one("#go", Button).focus()
+    await session.press("enter")
+    await session.until(lambda: session.world.begun, "not begun")
+    assert list(session.world.begun[0][1].stop.services) == ["nginx", "api"]
+
+
+async def test_marked_hosts_are_acted_on_together(session):
+    await session.press("end", "space", "up", "space", "r")
+    await session.on(PlanScreen)
+    await session.until(lambda: session.app.screen.planned, "no plan")
+    await session.shows("web-01", "web-02", "2 steps")
+    session.app.screen.query_one("#typed", Input).value = "2 hosts"
+    await session.until(lambda: not session.app.screen.query_one("#go", Button).disabled, "still disabled")
+    session.app.screen.query_one("#go", Button).focus()
+    await session.press("enter")
+    await session.until(lambda: len(session.world.begun) == 2, "not begun on both")
+    await session.shows("restart on 2 hosts: 2 ended")
+
+
+async def test_a_plan_that_is_refused_cannot_be_begun(session, monkeypatch):
+    async def refuse(host, request):
+        raise Refused("cannot restart api: it is not declared")
+
+    monkeypatch.setattr(session.world, "plan", refuse)
+    await open_host(session, "stage-1")
+    await session.press("r")
+    await session.on(PlanScreen)
+    await session.shows("cannot restart api: it is not declared")
+    assert session.app.screen.query_one("#go", Button).disabled
+
+
+async def test_a_refused_begin_is_told(session, monkeypatch):
+    async def refuse(host, request):
+        raise Refused("cannot restart api: operation 3f9a holds it")
+
+    monkeypatch.setattr(session.world, "begin", refuse)
+    await open_host(session, "stage-1")
+    await session.press("r")
+    await session.on(PlanScreen)
+    await session.until(lambda: session.app.screen.planned, "no plan")
+    session.app.screen.query_one("#go", Button).focus()
+    await session.press("enter")
+    await session.shows("✗ cannot restart api: operation 3f9a holds it")
+
+
+@pytest.mark.parametrize("session", [{"read_only": True}], indirect=True)
+async def test_readers_have_no_keys_that_change_anything(session):
+    await open_host(session)
+    assert "restart.." not in session.text()
+    await session.press("r", "s", "x")
+    assert isinstance(session.app.screen, HostScreen)
+    await session.press("question_mark")
+    await session.on(HelpScreen)
+    assert "restart.." not in session.text()
+
+
+async def test_a_read_only_host_has_no_such_keys_either(session):
+    await session.press("x")
+    assert isinstance(session.app.screen, FleetScreen)
+
+
+@pytest.mark.parametrize("session", [{"keymap": {"restart": "ctrl+r"}}], indirect=True)
+async def test_a_keymap_moves_a_key(session):
+    await open_host(session)
+    await session.shows("ctrl-r restart..")
+    await session.press("r")
+    assert isinstance(session.app.screen, HostScreen)
+    await session.press("ctrl+r")
+    await session.on(PlanScreen)
+
+
+def late_lines(count: int, ago: float = -1.0) -> logs_pb2.LogBatch:
+    return logs_pb2.LogBatch(
+        lines=[
+            logs_pb2.LogLine(time_ns=ns(ago - n / 1000), instance="api-1", level="info", message=f"new {n}")
+            for n in range(count)
+        ]
+    )
+
+
+def read(pane: LogPane) -> list[str]:
+    """The lines on the screen, without the scroll bar."""
+    return ["".join(text for text, _ in line.spans).rstrip(" ▐") for line in pane.lines[2:]]
+
+
+async def test_following_moves_and_reading_does_not(session):
+    screen = await open_host(session)
+    pane = screen.logs
+    await session.press("2")
+    pane.take("web-07", late_lines(3))
+    await session.shows("new 2")
+    await session.press("up", "up", "up", "pageup")
+    before = read(pane)
+    pane.take("web-07", late_lines(1204, ago=-5))
+    await session.shows("+1,204 new")
+    assert read(pane) == before
+    # A line that comes late, in the middle of what is read, pushes nothing above the top away.
+    top = pane._top
+    pane.take("web-07", late_lines(1, ago=200))
+    await session.pilot.pause(0.05)
+    assert pane._top == top
+    await session.press("end")
+    await session.shows("follow ●", "new 1203")
+
+
+async def test_lost_lines_are_counted(session):
+    screen = await open_host(session)
+    screen.logs.take("web-07", logs_pb2.LogBatch(dropped=12))
+    await session.shows("12 lost")
+
+
+async def test_lines_are_filtered_found_marked_and_exported(session, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    session.app.go_logs(["web-07"], "")
+    await session.on(LogScreen)
+    pane = session.app.screen.query_one(LogPane)
+    await session.until(lambda: pane.model.shown, "no lines")
+    await session.press("slash", *"bind", "enter")
+    await session.until(lambda: all("bind" in entry.message for entry in pane.model.shown), "not filtered")
+    await session.shows(f"{len(pane.model.shown)}/400")
+    await session.press("x")
+    [written] = tmp_path.glob("blackhole-logs-*.txt")
+    assert len(written.read_text().splitlines()) == len(pane.model.shown)
+    await session.press("escape", "home", "e")
+    assert pane.cursor.rank >= 5
+    here = pane.cursor
+    await session.press("m", "end", "home", "apostrophe")
+    assert pane.cursor == here
+    await session.press("v", "v")
+    assert all(entry.rank >= 4 for entry in pane.model.shown)
+    await session.press("w", "f", "E", "left", "right", "y")
+    await session.shows("copied the line")
+
+
+async def test_too_much_is_not_copied(session):
+    screen = await open_host(session)
+    screen.logs.take(
+        "web-07", logs_pb2.LogBatch(lines=[logs_pb2.LogLine(time_ns=ns(-9), instance="api-1", message="x" * 80_000)])
+    )
+    await session.press("2", "y")
+    await session.shows("cannot copy 80,000 bytes")
+
+
+async def test_a_filter_over_many_lines_is_made_by_a_worker(session):
+    screen = await open_host(session)
+    screen.logs.take("web-07", late_lines(20_000))
+    screen.logs.set_filter("new 19999")
+    await session.until(lambda: len(screen.logs.model.shown) == 1, "not filtered")
+    screen.logs.set_filter("")
+    await session.until(lambda: len(screen.logs.model.shown) > 20_000, "filter not taken away")
+
+
+async def test_the_time_cursor_is_shared(session):
+    screen = await open_host(session)
+    await session.press("3", *["left"] * 5)
+    assert screen.graphs.cursor is not None
+    assert not screen.logs.follow
+    assert abs(screen.logs.cursor.time_ns / 1e9 - screen.graphs.cursor) < 2
+    await session.press("2", "up", "up")
+    assert screen.graphs.cursor == screen.logs.cursor.time_ns / 1e9
+    await session.press("end")
+    assert screen.graphs.cursor is None
+
+
+async def test_graphs_show_another_window_and_the_host(session):
+    screen = await open_host(session)
+    await session.press("3", "right_square_bracket")
+    await session.shows("15 min")
+    await session.press("h")
+    assert screen.query_one(GraphPane).subject == "host"
+    await session.press("left_square_bracket", "left_square_bracket", "left_square_bracket")
+    await session.shows("1 min")
+
+
+async def test_panes_zoom(session):
+    screen = await open_host(session)
+    await session.press("2", "plus")
+    assert not screen.graphs.parent.display
+    assert screen.services.display
+    await session.press("plus")
+    assert not screen.services.display
+    await session.press("underscore", "underscore", "z")
+    assert not screen.services.display
+    await session.press("escape")
+    assert screen.graphs.parent.display
+    await session.press("tab", "tab", "tab", "shift+tab")
+    assert screen.backups.has_focus
+
+
+async def test_go_anywhere_by_name(session):
+    await session.press("colon")
+    await session.on(GotoScreen)
+    await session.press(*"db-01", "enter")
+    await session.on(HostScreen)
+    assert session.app.screen.host == "db-01"
+    await session.press("ctrl+p")
+    await session.on(GotoScreen)
+    await session.press(*"operations", "enter")
+    await session.on(OperationsScreen)
+    await session.press("f1")
+    await session.on(FleetScreen)
+
+
+async def test_an_operation_is_cancelled_after_asking(session, monkeypatch):
+    asked = []
+
+    async def cancel(host, operation):
+        asked.append((host, operation))
+        raise NotFound("cannot cancel it: it has ended")
+
+    monkeypatch.setattr(session.world, "cancel", cancel)
+    await session.press("o")
+    await session.on(OperationsScreen)
+    await session.shows("restart", "running 1/3", "not ready yet")
+    await session.press("c")
+    await session.on(ConfirmScreen)
+    await session.press("enter")
+    await session.on(OperationsScreen)
+    assert asked == []
+    await session.press("c")
+    await session.on(ConfirmScreen)
+    session.app.screen.query_one("#yes", Button).focus()
+    await session.press("enter")
+    await session.shows("cannot cancel it: it has ended")
+    assert asked == [("db-01", "b1d2c3e4f5a6978812345678deadbeef")]
+
+
+async def test_events_are_filtered_and_lead_to_what_they_are_about(session):
+    await session.press("n", "slash", *"degraded", "enter", "enter")
+    await session.on(InstanceScreen)
+    assert (session.app.screen.host, session.app.screen.instance) == ("db-01", "exporter-1")
+
+
+async def test_keys_that_work_here_are_in_the_help(session):
+    await session.press("question_mark")
+    await session.on(HelpScreen)
+    await session.shows("FLEET", "Logs of the selected or marked hosts")
+    await session.press("escape")
+    await session.on(FleetScreen)
+
+
+async def test_a_key_in_the_bottom_line_can_be_clicked(session):
+    await session.press("down")
+    await session.until(lambda: "? help" in session.text())
+    line = session.app.screen.query_one("BottomLine")
+    x = "".join(text for text, _ in line.lines[0].spans).index("? help")
+    await session.pilot.click("BottomLine", offset=(x, 0))
+    await session.on(HelpScreen)
+
+
+async def test_rows_can_be_clicked(session):
+    await session.pilot.click("FleetTable", offset=(10, 5))
+    assert session.app.screen.table.cursor_key == "db-01"
+    await session.pilot.click("FleetTable", offset=(10, 5), times=2)
+    await session.on(HostScreen)
+
+
+async def test_markup_and_escapes_from_outside_are_only_text(session):
+    screen = await open_host(session)
+    screen.logs.take(
+        "web-07",
+        logs_pb2.LogBatch(
+            lines=[logs_pb2.LogLine(time_ns=ns(-9), instance="api-1", message="[bold red]a[/] \x1b[2Jb")]
+        ),
+    )
+    await session.shows("[bold red]a[/] b")
+
+
+async def test_a_theme_is_taken_when_it_is_saved(session, tmp_path):
+    path = tmp_path / "mine.toml"
+    text = session.app._theme_path.read_text()
+    path.write_text(text)
+    session.app._theme_path, session.app._theme_stamp = path, 0.0
+    session.app._tick()
+    path.write_text(text.replace("#0e1116", "#000001"))
+    session.app._theme_stamp = 1.0
+    session.app._tick()
+    assert session.app.theme_now.colors["bg"] == "#000001"
+    path.write_text("broken")
+    session.app._theme_stamp = 1.0
+    session.app._tick()
+    await session.shows("cannot read the theme")
+    await session.press("T")
+    await session.shows("theme")
+
+
+async def test_what_is_seen_is_recorded():
+    seen = []
+    app = Console(World(), lambda: NOW, Options(frames=100.0), seen.append)
+    async with app.run_test(size=(80, 24)) as pilot:
+        end = time.monotonic() + 20
+        app.go("host", "web-07")
+        while not {LogsSeen, LinkSeen} <= {type(one.body) for one in seen}:
+            assert time.monotonic() < end
+            await pilot.pause(0.01)
+
+
+async def test_a_fault_of_ours_is_one_line_and_a_file(tmp_path):
+    class Broken(World):
+        async def run(self, sink):
+            raise RuntimeError("no idea")
+
+    app = Console(Broken(), lambda: NOW, Options(crash_file=tmp_path / "state" / "crash.txt"))
+    with pytest.raises(Exception, match="no idea"):
+        async with app.run_test() as pilot:
+            await pilot.pause(2)
+    assert "no idea" in (tmp_path / "state" / "crash.txt").read_text()
