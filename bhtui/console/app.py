@@ -116,7 +116,7 @@ class Console(App[None]):
             self.go("host", self.options.open_host)
         self.set_interval(1.0, self._tick)
         # After the first frame: what the hosts need is slow to load.
-        self.call_after_refresh(self._watch_hosts)
+        self.set_timer(2 * self.frame, self._watch_hosts)
 
     def _watch_hosts(self) -> None:
         self.run_worker(self.backend.run(self.take), name="hosts", exit_on_error=True)
