@@ -101,6 +101,8 @@ def diff(old: Spec, new: Spec) -> SpecDiff:
 
 def service_changes(old: ServiceSpec, new: ServiceSpec) -> tuple[FieldChange, ...]:
     """The values that differ, by name; those of mappings and groups one by one."""
+    if old == new:
+        return ()
     before, after = _flat(old), _flat(new)
     names = [*after, *(name for name in before if name not in after)]
     return tuple(
@@ -115,12 +117,8 @@ def fingerprint(service: ServiceSpec) -> str:
 
     What is as it is by default does not count, so that a field that a later version adds changes nothing.
     """
-    plain = _flat(ServiceSpec("", ()))
-    noticed = {
-        name: value
-        for name, value in _flat(service).items()
-        if value != plain.get(name) and name.partition(".")[0] not in LIVE
-    }
+    found = _flat(service, leave=LIVE)
+    noticed = {name: value for name, value in found.items() if value != _PLAIN.get(name)}
     return hashlib.sha256(json.dumps(noticed, sort_keys=True).encode()).hexdigest()
 
 
@@ -130,9 +128,11 @@ def _sections(old: Spec, new: Spec) -> tuple[str, ...]:
     return (*own, *(name for name in names if old.sections.get(name) != new.sections.get(name)))
 
 
-def _flat(service: ServiceSpec) -> dict[str, Any]:
+def _flat(service: ServiceSpec, leave: frozenset[str] = frozenset()) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for item in fields(service):
+        if item.name in leave:
+            continue
         value = getattr(service, item.name)
         if isinstance(value, Mapping):
             found |= {f"{item.name}.{key}": part for key, part in value.items()}
@@ -141,6 +141,9 @@ def _flat(service: ServiceSpec) -> dict[str, Any]:
         else:
             found[item.name] = value
     return found
+
+
+_PLAIN = _flat(ServiceSpec("", ()))
 
 
 def _shown(name: str, value: Any) -> str:

@@ -256,13 +256,12 @@ def _touched(picture: Picture, new: Spec, found: SpecDiff) -> list[str]:
     """Instances that cannot go on as they are: of removed services, of removed replicas, with a changed process."""
     keep = {n for s in new.services.values() if s.name not in found.restarted for n in s.instance_names()}
     known = {*new.services, *found.removed}
-    prints = {name: fingerprint(service) for name, service in new.services.items()}
-    return [n for n, i in picture.items() if i.service in known and (n not in keep or _is_outdated(i, prints))]
+    return [n for n, i in picture.items() if i.service in known and (n not in keep or _is_outdated(i, new))]
 
 
-def _is_outdated(i: Instance, prints: Mapping[str, str]) -> bool:
+def _is_outdated(i: Instance, new: Spec) -> bool:
     """Whether its process was started with another configuration. What an older agent has started does not say."""
-    return i.pid is not None and bool(i.ran_as) and i.ran_as != prints.get(i.service)
+    return i.pid is not None and bool(i.ran_as) and i.ran_as != fingerprint(new.services[i.service])
 
 
 def _to_start(spec: Spec, picture: Picture, change: Change, stops: Mapping[str, int]) -> list[str]:
