@@ -1,0 +1,159 @@
+"""The configuration in force against the file on the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bhtui.agent.config import ConfigInForce
+from bhtui.agent.events.log import EventLog
+from bhtui.agent.store import Store
+from bhtui.core.errors import BlackholeError, ConfigError, NotFound
+from bhtui.core.event import EventKind
+
+GOOD = "services: {web: {command: [sleep, '1']}}\n"
+OTHER = "services: {web: {command: [sleep, '2']}}\n"
+BROKEN = "services: {web: {comand: [sleep, '3']}}\n"
+
+
+class World:
+    """A folder with a database and perhaps a file; `agent` is as after the start of another agent."""
+
+    def __init__(self, root: Path) -> None:
+        self.file = root / "blackhole.yaml"
+        self.store = Store(root / "agent.db")
+        self.events = EventLog(self.store)
+
+    def agent(self) -> ConfigInForce:
+        config = ConfigInForce(self.store, self.events, self.file)
+        config.load()
+        return config
+
+    def kinds(self) -> list[str]:
+        return [event.kind for event in self.events.read()]
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    made = World(tmp_path)
+    yield made
+    made.store.close()
+
+
+def test_the_first_agent_takes_the_file(world: World) -> None:
+    world.file.write_text(GOOD)
+    config = world.agent()
+    assert list(config.spec.services) == ["web"]
+    assert (config.error, config.changed_on_disk()) == ("", None)
+    assert world.kinds() == [EventKind.CONFIG_LOADED]
+
+
+def test_without_a_file_nothing_is_in_force(world: World) -> None:
+    config = world.agent()
+    assert (config.spec.services, config.error) == ({}, "")
+    with pytest.raises(NotFound, match=r"configs/minimal\.yaml"):
+        config.changed_on_disk()
+    world.file.write_text(GOOD)
+    assert config.error.startswith(f"{world.file} has changed since it was put in force; ")
+
+
+def test_an_edited_file_is_told_and_not_in_force_also_after_a_restart(world: World) -> None:
+    world.file.write_text(GOOD)
+    world.agent()
+    world.file.write_text(OTHER)
+    config = world.agent()
+    assert config.spec.services["web"].command == ("sleep", "1")
+    assert "has changed since" in config.error
+    found = config.changed_on_disk()
+    assert found is not None
+    assert found[0].services["web"].command == ("sleep", "2")
+    config.adopt(*found)
+    assert (config.error, config.changed_on_disk()) == ("", None)
+    assert world.agent().spec.services["web"].command == ("sleep", "2")
+
+
+def test_a_broken_file_is_told_with_every_problem(world: World) -> None:
+    world.file.write_text(GOOD)
+    config = world.agent()
+    world.file.write_text(BROKEN)
+    assert f"{world.file}:1:18: " in config.error
+    assert "command" in config.error
+    with pytest.raises(ConfigError):
+        config.changed_on_disk()
+    world.file.write_text(GOOD)
+    assert config.error == ""
+    assert world.kinds() == [EventKind.CONFIG_LOADED]
+
+
+def test_the_file_is_read_only_when_it_was_written(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.file.write_text(GOOD)
+    config = world.agent()
+    assert config.error == ""
+    reads: list[Path] = []
+    monkeypatch.setattr(Path, "read_text", lambda path, **_: reads.append(path) or GOOD)
+    assert config.error == ""
+    assert reads == []
+
+
+def test_a_file_that_is_gone_changes_nothing(world: World) -> None:
+    world.file.write_text(GOOD)
+    config = world.agent()
+    world.file.unlink()
+    assert config.error == ""
+    with pytest.raises(NotFound):
+        config.changed_on_disk()
+    assert list(world.agent().spec.services) == ["web"]
+
+
+def test_the_file_is_the_one_from_which_what_is_in_force_came(world: World, tmp_path: Path) -> None:
+    world.file.write_text(GOOD)
+    custom = tmp_path / "custom.yaml"
+    custom.write_text(OTHER)
+    config = world.agent()
+    config.adopt(*config.candidate(OTHER, str(custom)))
+    for each in (config, world.agent()):
+        assert (each.file, each.error) == (custom, "")
+        assert each.candidate("", "")[1].yaml == OTHER
+
+
+def test_an_environment_file_counts_as_part_of_it(world: World, tmp_path: Path) -> None:
+    env = tmp_path / "web.env"
+    env.write_text("COLOUR=green\n")
+    world.file.write_text("services: {web: {command: [sleep, '1'], env_file: web.env}}\n")
+    config = world.agent()
+    assert config.changed_on_disk() is None
+    env.write_text("COLOUR=red\n")
+    found = config.changed_on_disk()
+    assert found is not None
+    assert found[0].services["web"].environment == {"COLOUR": "red"}
+    env.unlink()
+    with pytest.raises(ConfigError):
+        config.changed_on_disk()
+
+
+def test_what_was_in_force_and_cannot_be_any_more_is_told(world: World, tmp_path: Path) -> None:
+    env = tmp_path / "web.env"
+    env.write_text("COLOUR=green\n")
+    world.file.write_text("services: {web: {command: [sleep, '1'], env_file: web.env}}\n")
+    world.agent()
+    env.unlink()
+    config = world.agent()
+    assert config.spec.services == {}
+    assert "web.env" in config.error
+    world.file.unlink()
+    assert "web.env" in config.error
+    world.file.write_text(GOOD)
+    assert list(world.agent().spec.services) == ["web"]
+
+
+def test_a_file_that_cannot_be_read_as_text_is_told(world: World) -> None:
+    world.file.write_bytes(b"\xff\xfe")
+    with pytest.raises(BlackholeError, match="cannot read"):
+        world.agent().changed_on_disk()
+
+
+def test_a_byte_order_mark_is_no_part_of_it(world: World) -> None:
+    world.file.write_bytes(b"\xef\xbb\xbf" + GOOD.encode())
+    assert world.agent().text.yaml == GOOD
