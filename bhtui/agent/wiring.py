@@ -17,7 +17,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import grpc
@@ -124,8 +124,8 @@ class Assembled:
     async def stop_services(self, reason: str) -> None:
         """Stops everything in reverse order, and remembers what was up for the next agent. Waits STOP_SECONDS."""
         before = self.supervisor.picture
-        plan = self.supervisor.plan(StopRequest(force=True))
-        if plan.steps:
+        plan = replace(self.supervisor.plan(StopRequest()), preempts=True)
+        if plan.steps or self.runner.conflicts(plan.claims):
             operation = await self.runner.begin(uuid.uuid4().hex, plan, AGENT, reason)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(STOP_SECONDS):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import grpc
@@ -51,16 +53,8 @@ class _Call:
 
     def unary(self, inner: Callable[[Any, Context], Awaitable[Any]]) -> Callable[[Any, Context], Awaitable[Any]]:
         async def run(request: Any, context: Context) -> Any:
-            begun = time.monotonic()
-            status = "OK"
-            try:
-                self._check()
+            async with self._guarded(context):
                 return await inner(request, context)
-            except Exception as error:  # noqa: BLE001 - every error becomes an answer; _refuse logs the unexpected
-                status = errors.to_status(error)[0].name
-                await self._refuse(error, context)
-            finally:
-                self.observe(self.service, self.name, status, time.monotonic() - begun)
 
         return run
 
@@ -68,25 +62,30 @@ class _Call:
         self, inner: Callable[[Any, Context], AsyncIterator[Any]]
     ) -> Callable[[Any, Context], AsyncIterator[Any]]:
         async def run(request: Any, context: Context) -> AsyncIterator[Any]:
-            begun = time.monotonic()
-            status = "OK"
-            try:
-                self._check()
+            async with self._guarded(context):
                 async for answer in inner(request, context):
                     yield answer
-            except Exception as error:  # noqa: BLE001 - every error becomes an answer; _refuse logs the unexpected
-                status = errors.to_status(error)[0].name
-                await self._refuse(error, context)
-            finally:
-                self.observe(self.service, self.name, status, time.monotonic() - begun)
 
         return run
 
-    def _check(self) -> None:
-        if not self.allowed:
-            raise Refused(
-                f"cannot call {self.service}.{self.name}: this connection is read-only; connect without --read-only"
-            )
+    @asynccontextmanager
+    async def _guarded(self, context: Context) -> AsyncIterator[None]:
+        """What stands around the call: the right to make it before, the error or the time it took after."""
+        begun, status = time.monotonic(), "OK"
+        try:
+            if not self.allowed:
+                raise Refused(
+                    f"cannot call {self.service}.{self.name}: this connection is read-only; connect without --read-only"
+                )
+            yield
+        except asyncio.CancelledError:  # the client has gone
+            status = "CANCELLED"
+            raise
+        except Exception as error:  # noqa: BLE001 - every error becomes an answer; _refuse logs the unexpected
+            status = errors.to_status(error)[0].name
+            await self._refuse(error, context)
+        finally:
+            self.observe(self.service, self.name, status, time.monotonic() - begun)
 
     async def _refuse(self, error: Exception, context: Context) -> None:
         if not isinstance(error, (BlackholeError, grpc.aio.AbortError)):

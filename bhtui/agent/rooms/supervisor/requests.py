@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bhtui.core import graph
@@ -174,7 +174,9 @@ def _plan_stop(spec: Spec, picture: Picture, request: StopRequest) -> Plan:
     else:
         b.stop(names, request.timeout, ordered=not request.force)
     effects = [*_stay_up(spec, picture, names), *_already("stopped", [n for n in chosen if n not in names])]
-    return b.build("stop", _targets(request.services, picture), effects, preempts=request.force or request.emergency)
+    made = b.build("stop", _targets(request.services, picture), effects, preempts=request.force or request.emergency)
+    # Also of what is down: a start of it may have been begun and not got so far.
+    return replace(made, claims=frozenset(f"service:{picture[n].service}" for n in chosen if n in picture))
 
 
 def _plan_restart(spec: Spec, picture: Picture, request: RestartRequest) -> Plan:

@@ -121,6 +121,10 @@ def test_stop_goes_in_reverse() -> None:
     assert made(StopRequest()).effects == ("already stopped: web-1, api-1, api-2, db-1",)
 
 
+def test_stop_claims_what_is_down_too_for_it_may_be_about_to_start() -> None:
+    assert made(StopRequest(("db",))).claims == {"service:db"}
+
+
 def test_force_waits_for_nobody_and_takes_over() -> None:
     found = made(StopRequest(force=True, timeout=30), UP)
     assert found.preempts
