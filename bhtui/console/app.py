@@ -140,13 +140,12 @@ class Console(App[None]):
         """Takes in what a source saw."""
         self.record(seen)
         if isinstance(seen.body, metrics_pb2.SeriesResponse):
-            self.series.add(seen.host, seen.body)
-        else:
-            fleet = reduce_fleet(self.fleet, seen)
-            if fleet is self.fleet:
-                return
+            self.series.add(seen.host, seen.body)  # the graphs see to themselves
+            return
+        fleet = reduce_fleet(self.fleet, seen)
+        if fleet is not self.fleet:
             self.fleet = fleet
-        self.refresh_soon()
+            self.refresh_soon()
 
     def host(self, name: str) -> HostView:
         """A host, known or not."""

@@ -111,7 +111,7 @@ def _live(asked: argparse.Namespace, folder: Path, options: Options) -> int:
     from .sources.record import Recorder
 
     hosts = _hosts(asked, folder)
-    backend = _backend(hosts)
+    backend = live_backend(hosts)
     if len(hosts) == 1:
         options = replace(options, open_host=hosts[0].name)
     recorder = Recorder(asked.record, time.time(), backend.hosts()) if asked.record else None
@@ -134,7 +134,8 @@ def _hosts(asked: argparse.Namespace, folder: Path) -> tuple[Host, ...]:
     return tuple(replace(host, read_only=True) for host in found) if asked.read_only else found
 
 
-def _backend(hosts: tuple[Host, ...]) -> LiveBackend:
+def live_backend(hosts: tuple[Host, ...]) -> LiveBackend:
+    """A backend that connects to these hosts when it runs."""
     from .sources.live import LiveBackend
 
     def connect() -> Links:

@@ -144,13 +144,15 @@ class LogPane(Canvas):
         )
 
     def _histogram(self, width: int) -> Spans:
+        """Lines over time; a column with errors stands out, one where they are a fifth or more is alarming."""
         columns = self.model.histogram(width - 24)
         if not columns:
             return ()
         top = max(total for total, _ in columns) or 1
         spans: list[tuple[str, str]] = [(" ", "")]
         for total, errors in columns:
-            spans.append((_BARS[0 if not total else 1 + total * 7 // top], "bad" if errors else "g2"))
+            style = "bad" if errors * 5 >= total > 0 else "s4" if errors else "g2"
+            spans.append((_BARS[0 if not total else 1 + total * 7 // top], style))
         seconds = (self.model.shown[-1].time_ns - self.model.shown[0].time_ns) / 1e9
         spans.append((f"  peak {top:,} · {_span(seconds)}", "dim"))
         return tuple(spans)

@@ -76,7 +76,7 @@ class ServicesPane(Table[ServiceRow]):
 
 def _why(row: ServiceRow, width: int) -> tuple[Spans, ...]:
     """Why it is not well, in at most two lines."""
-    style = "bad" if row.view.level is Level.BAD else "warn"
+    style = {Level.BAD: "bad", Level.OFF: "dim"}.get(row.view.level, "warn")
     lines = textwrap.wrap(plain(reason(row.view.status)), max(20, width - 8))
     return tuple(
         (("   └ " if not number else "     ", "faint"), (line, style)) for number, line in enumerate(lines[:2])

@@ -81,6 +81,7 @@ class FeedingScreen(BaseScreen):
                 await asyncio.sleep(_RETRY)
                 continue
             app.take(Seen(app.now(), host, answer))
+            pane.repaint_soon()
             times = [series.times_ns[-1] for series in answer.series if series.times_ns]
             since = max(times) / 1e9 if times else since
             await asyncio.sleep(max(step, app.frame * 4))

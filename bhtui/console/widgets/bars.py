@@ -75,7 +75,7 @@ class BottomLine(Canvas):
             if x + size > room - (0 if action.id == "help" else _HELP_ROOM):
                 continue
             self._places.append((x, x + size, action))
-            spans += [(key, "key"), (" " + label + "  ", "dim")]
+            spans += [("  " if self._places[1:] else "", ""), (key, "key"), (" " + label, "dim")]
             x += size + 2
         return [Line(justify(tuple(spans), right, width), "bar")]
 

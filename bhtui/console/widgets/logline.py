@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 from zlib import crc32
@@ -77,7 +78,8 @@ def prefix(entry: Entry, how: LineLayout) -> Spans:
     return tuple(spans)
 
 
-def draw_entry(entry: Entry, how: LineLayout, query: Query, width: int, unfolded: bool) -> list[Spans]:
+@lru_cache(maxsize=1024)
+def draw_entry(entry: Entry, how: LineLayout, query: Query, width: int, unfolded: bool) -> tuple[Spans, ...]:
     """The lines of the screen that a log line takes."""
     head = prefix(entry, how)
     indent = width_of(head)
@@ -95,7 +97,7 @@ def draw_entry(entry: Entry, how: LineLayout, query: Query, width: int, unfolded
         lines = [head + _cut(marked, how.shift, how.shift + max(0, width - indent) + 1)]
     if unfolded:
         lines += _unfolded(entry, indent, width)
-    return lines
+    return tuple(lines)
 
 
 def _unfolded(entry: Entry, indent: int, width: int) -> list[Spans]:
