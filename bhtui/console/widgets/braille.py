@@ -50,4 +50,6 @@ def _style(cell: tuple[int, str], shade: str, is_limit: bool, cursor: int | None
     column, char = cell
     if column == cursor:
         return "accent"
-    return "limit" if is_limit and char == " " else shade
+    if char == " ":
+        return "limit" if is_limit else ""
+    return shade
