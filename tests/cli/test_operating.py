@@ -19,6 +19,7 @@ async def test_start_shows_each_step_and_ends_with_0(home: Home, agent: FakeAgen
     assert ran.code == 0
     assert ran.out == "start identity api done in 1.0 s\n"
     assert ran.err.splitlines() == [
+        "api depends on storage and stays up",
         "✓ [1/2] start identity-1: done (1.0 s)",
         "✓ [2/2] start api-1: done (1.0 s)",
     ]

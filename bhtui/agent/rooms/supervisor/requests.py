@@ -93,7 +93,7 @@ class _Builder:
         wanted = set(names)
         services = {_service_of(n, self.services) for n in wanted}
         closed = graph.closure(_needs(self.services), services)
-        for level in graph.levels(_needs({s: self.services[s] for s in closed})):
+        for level in graph.levels(_needs({s: spec for s, spec in self.services.items() if s in closed})):
             for service in level:
                 for name in self.services[service].instance_names():
                     if name in wanted or (service not in services and self.is_down(name)):

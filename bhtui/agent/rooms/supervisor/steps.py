@@ -159,7 +159,8 @@ def failure(i: Instance) -> str:
         return ""
     if i.early_exits > 1:
         ended = f"ended {i.early_exits} times before it was ready, the last time: {ended}"
-    ended = ended.removeprefix(f"cannot start {i.service}: ")
+    if ended.startswith("cannot start "):  # what could not be is said once, with the instance's name
+        ended = ended.partition(": ")[2]
     return "\n".join((f"cannot start {i.name}: {ended}", *tail))
 
 
