@@ -82,7 +82,7 @@ def test_one_that_floods_starves_nobody(keeper: Running) -> None:
     keeper.sh("a-1#1", "for i in 1 2 3 4 5 6 7 8 9 10; do echo $i; done")
     keeper.ended("a-1#1")
     assert keeper.texts("a-1#1") == [str(number) for number in range(1, 11)]
-    assert keeper.ask("stats")["logs"][str(keeper.log("flood-1#1"))]["lines"] > 0
+    until(lambda: keeper.ask("stats")["logs"][str(keeper.log("flood-1#1"))]["lines"], what="lines of the flood")
     assert keeper.ask("kill", key="flood-1#1")["remaining"] == []
 
 

@@ -70,9 +70,13 @@ async def test_metrics_for_prometheus(alone: Running) -> None:
         with urllib.request.urlopen(f"http://127.0.0.1:{alone.metrics_port}/metrics", timeout=5) as answer:
             return answer.read().decode()
 
-    text = await asyncio.to_thread(read)
     labels = 'method="CheckToken",service="identity",status="UNAUTHENTICATED"'
-    assert f"grpc_request_duration_seconds_count{{{labels}}} 1.0" in text
+    counted = f"grpc_request_duration_seconds_count{{{labels}}} 1.0"
+
+    async def is_counted() -> bool:  # just after the answer has gone out
+        return counted in await asyncio.to_thread(read)
+
+    await eventually(is_counted, what=counted)
     reader, writer = await asyncio.open_connection("127.0.0.1", alone.metrics_port)
     writer.write(b"POST /x HTTP/1.1\r\n\r\n")
     assert (await asyncio.wait_for(reader.read(), 10)).startswith(b"HTTP/1.1 404")

@@ -17,19 +17,25 @@ Children = Callable[[], dict[int, list[int]]]
 
 
 class Counter:
-    """A file with a number, in the first of the folders that has it; held open, for it is read again and again."""
+    """A file with a number, in the first of the folders that has it; held open, for it is read again and again.
+
+    It is opened when it is first read: an instance that dies sooner than the next sample costs nothing.
+    """
 
     def __init__(self, folders: Sequence[str], name: str) -> None:
+        self._paths = [f"{folder}/{name}" for folder in folders]
         self._fd = -1
-        for folder in folders:
+
+    def _open(self) -> None:
+        while self._fd < 0 and self._paths:
             try:
-                self._fd = os.open(f"{folder}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+                self._fd = os.open(self._paths.pop(0), os.O_RDONLY | os.O_CLOEXEC)
             except OSError:
                 continue  # not in this hierarchy, or no descriptor left: what cannot be known is None
-            return
 
     def read(self, key: bytes = b"") -> int | None:
         """The number, in a file of `key number` lines the one behind the key; None when there is none."""
+        self._open()
         if self._fd < 0:
             return None
         try:
@@ -44,7 +50,8 @@ class Counter:
         return int(text) if text.strip().isdigit() else None
 
     def close(self) -> None:
-        """Closes the file."""
+        """Closes the file, for good."""
+        self._paths.clear()
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
