@@ -10,7 +10,7 @@ import resource
 import sys
 from pathlib import Path
 
-from bhtui.agent import wiring
+from bhtui.agent import ownlog, wiring
 from bhtui.core.errors import BlackholeError, Refused
 from bhtui.core.paths import Paths, resolve
 
@@ -21,8 +21,7 @@ def main() -> int:
     # Pipes, pidfds and cgroup files of every instance are held open; services get the keeper's limits, not these.
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    # Its time stamps are the keeper's, which captures what is printed here.
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    ownlog.begin()
     try:
         paths = resolve(os.environ, os.getuid(), Path.home())
         _prepare(paths)

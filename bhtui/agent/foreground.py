@@ -1,7 +1,8 @@
 """One service alone, in the foreground of a terminal: `python -m bhtui.agent.foreground CONFIG SERVICE [--debug]`.
 
 This process becomes the service (exec), with the environment, folder, user and limits as declared; so the terminal, its
-signals and the exit code are the service's own. A supervisor's work (probes, restarts, cgroups) is not done.
+signals and the exit code are the service's own. A supervisor's work (probes, restarts, cgroups) is not done; what holds
+no limit for want of it is said in one line.
 """
 
 from __future__ import annotations
@@ -10,31 +11,24 @@ import os
 import resource
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from bhtui.agent.keeper import SpawnRequest
+from bhtui.agent.rooms.limits.detect import Hierarchies
+from bhtui.agent.rooms.limits.room import Limits
 from bhtui.agent.rooms.supervisor import spawning
 from bhtui.agent.rooms.supervisor.machine import Instance
 from bhtui.config import load
 from bhtui.core.errors import BlackholeError, NotFound
 
-
-@dataclass(frozen=True, slots=True)
-class Uncontained:
-    """The limits that hold without a cgroup: the same as what the supervisor prepares, as far as one process can."""
-
-    rlimits: Mapping[str, tuple[int, int]]
-    cgroups: tuple[str, ...] = ()
-    held_by: str = "rlimits"
-    not_held: Mapping[str, str] = field(default_factory=dict)
-
-
 DEBUG = {"BLACKHOLE_DEBUG": "1", "LOG_LEVEL": "debug"}
 
 
-def request(config: Path, name: str, debug: bool) -> SpawnRequest:
-    """What the keeper would be asked for. Raises BlackholeError for what cannot be started."""
+def request(config: Path, name: str, debug: bool) -> tuple[SpawnRequest, Mapping[str, str]]:
+    """What the keeper would be asked for, and the limits that do not hold, each with the reason.
+
+    Raises BlackholeError for what cannot be started.
+    """
     spec = load(config)
     service = spec.services.get(name)
     if service is None:
@@ -43,9 +37,10 @@ def request(config: Path, name: str, debug: bool) -> SpawnRequest:
         )
     spawning.check_ports(service)
     instance = Instance(service.instance_names()[0], service, run_environment=DEBUG if debug else {})
-    memory = service.limits.memory
-    limits = Uncontained({"data": (memory, memory)} if memory else {})
-    return spawning.build(instance, limits, Path(os.devnull), os.environ)
+    # As the supervisor does it on a host without cgroups: nobody would remove a group after this process.
+    without = Hierarchies(reason="no cgroup is made in the foreground")
+    prepared = Limits(Path(os.devnull), without).prepare(instance.name, service.limits)
+    return spawning.build(instance, prepared, Path(os.devnull), os.environ), prepared.not_held
 
 
 def become(wanted: SpawnRequest) -> None:
@@ -70,7 +65,12 @@ def main(argv: list[str]) -> int:
     """Returns only when the service could not be started."""
     config, name, *more = argv
     try:
-        become(request(Path(config), name, "--debug" in more))
+        wanted, not_held = request(Path(config), name, "--debug" in more)
+        if not_held:
+            reasons = "; ".join(f"{limit} ({why})" for limit, why in not_held.items())
+            sys.stderr.write(f"{name}: not held in the foreground: {reasons}\n")
+            sys.stderr.flush()
+        become(wanted)
     except BlackholeError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

@@ -1,17 +1,29 @@
-"""Who this agent is and how it is started again: program, bundle, environment."""
+"""Who this agent is and how it is started again: program, bundle, environment, launcher. Standard library only."""
 
 from __future__ import annotations
 
 import os
+import shlex
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import bhtui
-from bhtui.core.errors import Refused
+from bhtui.core.errors import BlackholeError, Refused
 from bhtui.core.paths import Paths
 
 MANIFEST = "manifest.json"
+
+KEPT = ("BLACKHOLE_HOME", "HOME", "LANG", "PATH", "PYTHONPATH", "XDG_CONFIG_HOME", "XDG_STATE_HOME")
+"""Variables that an agent started at boot has as this one has them. None of them holds a secret."""
+
+_LAUNCHER = """\
+#!/bin/sh
+# Starts Blackhole's keeper and agent, as at boot. The agent writes this file anew at each of its starts.
+cd / || exit 1
+{exports}exec {python} -m bhtui.agent.boot "${{1:-start}}"
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +55,37 @@ def program(bundle_dir: str, python: str, paths: Paths) -> Program:
         env["PYTHONPATH"] = str(folder)
     interpreter = python or sys.executable
     return Program((interpreter, "-m", "bhtui.keeper"), (interpreter, "-m", "bhtui.agent"), env)
+
+
+def launcher(paths: Paths) -> Path:
+    """The file that whatever brings the agent up at boot executes."""
+    return paths.state / "start"
+
+
+def write_launcher(paths: Paths) -> None:
+    """Writes it whole, for this interpreter, installation and environment: an upgrade needs no new unit.
+
+    Raises BlackholeError.
+    """
+    exports = "".join(f"export {name}={shlex.quote(os.environ[name])}\n" for name in KEPT if name in os.environ)
+    text = _LAUNCHER.format(exports=exports, python=shlex.quote(sys.executable))
+    path = launcher(paths)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_whole(path, text, 0o700)
+    except OSError as error:
+        raise BlackholeError(f"cannot write {path}: {error.strerror}; make it writable for this user") from None
+
+
+def write_whole(path: Path, text: str, mode: int) -> None:
+    """A reader sees the old text or the new one. Raises OSError."""
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        try:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+            os.fchmod(file.fileno(), mode)
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise

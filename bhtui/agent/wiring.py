@@ -24,7 +24,7 @@ import grpc
 import grpc.aio
 
 import bhtui
-from bhtui.agent import identity, servicers
+from bhtui.agent import boot, identity, ownlog, servicers
 from bhtui.agent.config import ConfigInForce
 from bhtui.agent.ending import Ending
 from bhtui.agent.endpoints import Endpoints
@@ -32,6 +32,7 @@ from bhtui.agent.events.log import EventLog
 from bhtui.agent.frontdoor import FrontDoor
 from bhtui.agent.journal.runner import Runner
 from bhtui.agent.keeper import Exit, Keeper, Launch, Listener, Replaced
+from bhtui.agent.losses import Losses
 from bhtui.agent.rooms.backup.room import Backup
 from bhtui.agent.rooms.health.room import HealthRoom
 from bhtui.agent.rooms.limits.room import Limits
@@ -47,7 +48,7 @@ from bhtui.core.operation import AGENT
 from bhtui.core.paths import Paths
 from bhtui.core.request import StopRequest
 from bhtui.core.spec import Spec
-from bhtui.rpc import options
+from bhtui.rpc import options, stopped
 from bhtui.rpc.blackhole.v1 import (
     agent_pb2,
     agent_pb2_grpc,
@@ -119,6 +120,7 @@ class Assembled:
             last_seq=self.events.last_seq,
             limits=self.limits.held_by,
             config_error=self.config.error,
+            boot=boot.noted(self.paths),
         )
 
     async def stop_services(self, reason: str) -> None:
@@ -140,13 +142,25 @@ class Assembled:
         except BlackholeError as error:
             log.warning("the keeper did not end: %s", error)
 
-    async def shutdown(self, keep_services: bool) -> None:
-        """Answers first, then ends."""
-        if keep_services:
-            await self.keeper.agent("stop")
+    async def shutdown(self, keep_services: bool, by: str) -> None:
+        """Answers first, then ends. `by` asks for it: a mark in the state folder tells whoever finds no agent."""
+        if not keep_services:
+            await self.stop_services("asked to stop the agent")
+        self._mark_stopped(by)
+        if not keep_services:
+            self.ending.tell(f"{by} asked it to end with its services", services=True)
             return
-        await self.stop_services("asked to stop the agent")
-        self.ending.tell("asked to end with its services", services=True)
+        try:
+            await self.keeper.agent("stop")
+        except BlackholeError:
+            stopped.clear(self.paths.state)
+            raise
+
+    def _mark_stopped(self, by: str) -> None:
+        try:
+            stopped.write(self.paths.state, by, time.time_ns())
+        except OSError as error:
+            log.warning("nobody will be told that %s stopped the agent: %s", by, error)
 
     async def upgrade(self, bundle_dir: str, python: str) -> str:
         """Lets keeper and agent go on as another version; services are not touched. Raises Refused, KeeperError."""
@@ -163,7 +177,8 @@ async def _assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: 
 
     # Before the rooms, which are made of it.
     config = ConfigInForce(store, events, paths.config)
-    config.load()
+    ownlog.follow(config.load())
+    config.adopted.append(ownlog.follow)
 
     # Rooms that need no other room.
     limits = Limits(paths.run)
@@ -202,11 +217,23 @@ async def _assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: 
     await runner.recover()
     metrics.start()
     await stack.enter_async_context(_task(backup.watch(), "the watch on backups"))
+    losses = Losses(keeper.stats, events, (paths.state, paths.logs))
+    await stack.enter_async_context(_task(losses.watch(), "the watch on lost lines and full disks"))
 
     # Last, so that whoever comes in finds everything settled.
     agent = Assembled(paths, ending, events, config, keeper, limits, supervisor, runner, begun)
+    _settle_start(paths)
     await _serve(agent, logs, metrics, backup, stack)
     return agent
+
+
+def _settle_start(paths: Paths) -> None:
+    """It runs: it is not stopped any more, and the next boot starts what runs now."""
+    try:
+        stopped.clear(paths.state)
+        identity.write_launcher(paths)
+    except (OSError, BlackholeError) as error:
+        log.warning("the next boot may start another version: %s", error)
 
 
 async def _serve(agent: Assembled, logs: Logs, metrics: Metrics, backup: Backup, stack: AsyncExitStack) -> None:

@@ -37,7 +37,7 @@ VERBS = {
     "Set up": {
         "config": "Check or show the configuration.",
         "service": "Run one service in the foreground of this terminal.",
-        "agent": "The agent itself: status, start, stop, install, upgrade.",
+        "agent": "The agent itself: status, start, stop, install at boot, upgrade.",
         "demo": "A platform of five services to try things on.",
     },
 }

@@ -10,10 +10,11 @@ import click
 
 from bhtui.core.errors import NoConnection, Refused
 from bhtui.core.operation import OPERATION_ENDED
-from bhtui.core.request import Request
+from bhtui.core.request import Request, StopRequest
 from bhtui.rpc.blackhole.v1.operations_pb2 import Operation, OperationPlan, OperationRequest
 from bhtui.rpc.client import this_actor
 from bhtui.rpc.convert.operations import operation_to_json, plan_to_json, request_to_message
+from bhtui.rpc.stopped import Wake
 
 from .output import write_record
 from .present import printable
@@ -23,6 +24,13 @@ from .targets import Target, everywhere, opened
 
 BEGIN_ATTEMPTS = 5
 """The id is ours, so asking again can never begin it twice."""
+
+BACK = {
+    "service.start": "what had been started was stopped again",
+    "service.stop": "what had been stopped was started again",
+    "spec.apply": "the configuration from before is in force again",
+}
+"""Kind of a step that was undone: what that means."""
 
 EMERGENCY_PATIENCE = 3.0
 """Seconds for an agent to begin an emergency stop, before the keeper is asked instead."""
@@ -34,7 +42,9 @@ def carry_out(settings: Settings, request: Request, *, dry_run: bool = False, da
 
 
 async def _carry_out(settings: Settings, request: Request, dry_run: bool, dangerous: bool) -> int:
-    async with opened(settings) as targets:
+    # What was asked to run is started with its agent; looking at a plan and stopping revive nothing.
+    wake = Wake.UNLESS_STOPPED if dry_run or isinstance(request, StopRequest) else Wake.ALWAYS
+    async with opened(settings, wake) as targets:
         message = request_to_message(request, reason=settings.reason)
         message.actor.CopyFrom(this_actor())
         if dry_run:
@@ -100,10 +110,28 @@ async def _run(settings: Settings, target: Target, message: OperationRequest, ma
     own = OperationRequest()
     own.CopyFrom(message)
     own.id = uuid.uuid4().hex
+    if own.HasField("start"):
+        plan = await _plan(target, own)
+        if not plan.steps and not plan.conflicts:
+            return _say_it_runs(settings, target, plan)
     progress = Progress(target.name if many else "")
     operation = await _begin(target, own)
+    for effect in operation.effects:
+        progress.note(printable(effect))
     operation = await follow(settings, target, operation, progress)
     return conclude(settings, target, operation)
+
+
+def _say_it_runs(settings: Settings, target: Target, plan: OperationPlan) -> int:
+    """A start that has nothing to do needs no operation."""
+    if settings.plain:
+        host = f"{target.name}: " if settings.remote else ""
+        click.echo(f"{host}everything runs already" if plan.targets else f"{host}no services are declared here")
+        for effect in plan.effects:
+            click.echo(f"{host}{printable(effect)}", err=True)
+    else:
+        write_record(plan_to_json(plan, target.name), settings.output)
+    return 0
 
 
 async def _begin(target: Target, request: OperationRequest) -> Operation:
@@ -163,7 +191,8 @@ def conclude(settings: Settings, target: Target, operation: Operation) -> int:
     error = operation.error or f"{operation.kind} was {operation.state}"
     lines = [printable(line) for line in error.splitlines()]
     click.echo("\n".join([f"{host}{lines[0]}", *lines[1:]]), err=True)
-    undone = [step.target for step in operation.steps if step.state == "undone"]
-    if undone:
-        click.echo(f"{host}what had been begun was undone: {' '.join(undone)}", err=True)
+    for done, back in BACK.items():
+        undone = [step.target for step in operation.steps if step.state == "undone" and step.kind == done]
+        if undone:
+            click.echo(f"{host}{back}: {' '.join(undone)}", err=True)
     return 1

@@ -10,7 +10,8 @@ from bhtui.core.errors import BlackholeError, NoConnection
 from bhtui.core.paths import Paths
 from bhtui.keeper.client import KeeperError, NoKeeper
 from bhtui.keeper.client import shutdown as end_keeper
-from bhtui.rpc.client import AgentClient
+from bhtui.rpc import stopped
+from bhtui.rpc.client import AgentClient, this_actor
 from bhtui.rpc.local import answers, keeper_answers
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ async def _ask(paths: Paths, keep_services: bool) -> None:
 
 def _by_the_keeper(paths: Paths) -> None:
     try:
+        stopped.write(paths.state, this_actor().name, time.time_ns())
         end_keeper(paths.run, force=True)
     except NoKeeper:
         return  # it ended meanwhile, which is what was wanted

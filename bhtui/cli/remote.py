@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from bhtui.core.errors import NotFound
+from bhtui.core.errors import BlackholeError, NoConnection, NotFound
 from bhtui.rpc.client import AgentClient
+from bhtui.rpc.stopped import Wake
 from bhtui.ssh.fleet import Fleet
 from bhtui.ssh.inventory import Host, Inventory, load
 from bhtui.ssh.link import Link
-from bhtui.ssh.state import LinkError
+from bhtui.ssh.state import LinkError, LinkState
 
 from .settings import Settings
 from .targets import RECONNECT_TIMEOUT
+
+log = logging.getLogger(__name__)
+
+END_TIMEOUT = 60.0
+"""Seconds for an agent to end once its services have."""
 
 
 class Remote:
@@ -41,6 +48,36 @@ class Remote:
                     raise
             await asyncio.sleep(0.2)
 
+    async def stop(self, keep_services: bool) -> bool:
+        try:
+            client = await self._link.ready()
+        except LinkError as error:
+            if error.state is LinkState.AGENT_STOPPED:
+                return False
+            raise
+        try:
+            await client.shutdown(keep_services)
+        except NoConnection as error:
+            log.debug("the agent ended before its answer was read: %s", error)
+        try:
+            async with asyncio.timeout(END_TIMEOUT):
+                async for status in self._link.watch():
+                    if status.state is LinkState.AGENT_STOPPED:
+                        return True
+        except TimeoutError:
+            raise BlackholeError(
+                f"cannot see the end of the agent of {self.name}: the link is {self._link.status.state} for "
+                f"{END_TIMEOUT:.0f} s; look again with `blackhole --host {self.name} agent status`"
+            ) from None
+        raise NoConnection(f"cannot see the end of the agent of {self.name}: the link was closed")
+
+    async def boot(self, words: Sequence[str]) -> str:
+        return await self._link.route.boot(_say_nothing, words)
+
+
+def _say_nothing(_: str) -> None:
+    """A command line has no place for what goes on meanwhile."""
+
 
 def hosts_file(settings: Settings) -> Path:
     """`hosts.yaml` lies beside the configuration."""
@@ -53,10 +90,13 @@ def inventory(settings: Settings) -> Inventory:
 
 
 @contextlib.asynccontextmanager
-async def opened_remote(settings: Settings) -> AsyncIterator[list[Remote]]:
-    """The hosts of --host and --group, connecting at once. Raises NotFound when a group has none."""
+async def opened_remote(settings: Settings, wake: Wake, force: bool) -> AsyncIterator[list[Remote]]:
+    """The hosts of --host and --group, each connected when it is first used. Raises NotFound when a group has none."""
     chosen = inventory(settings).select(settings.hosts, settings.groups)
     if not chosen:
         raise NotFound(f"cannot find a host in {', '.join(settings.groups)}; add some to {hosts_file(settings)}")
-    async with Fleet(chosen) as fleet:
+    fleet = Fleet(chosen, wake=wake, force=force)
+    try:
         yield [Remote(host, fleet.links[host.name], settings.read_only) for host in chosen]
+    finally:
+        await fleet.close()

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -15,7 +15,8 @@ import click
 from bhtui.core.errors import BlackholeError, NoConnection, UsageError
 from bhtui.core.paths import Paths
 from bhtui.rpc.client import AgentClient
-from bhtui.rpc.local import answers, ensure_agent
+from bhtui.rpc.local import answers, boot, ensure_agent
+from bhtui.rpc.stopped import Wake
 
 from .settings import Settings
 
@@ -40,21 +41,31 @@ class Target(Protocol):
     async def again(self) -> AgentClient:
         """The same after the connection was lost; starts nothing. Raises NoConnection."""
 
+    async def stop(self, keep_services: bool) -> bool:
+        """Ends services, agent and keeper, or the agent alone, and returns when they have ended; whether any ran.
+
+        Raises BlackholeError.
+        """
+
+    async def boot(self, words: Sequence[str]) -> str:
+        """Has the host's `bhtui.agent.boot` do something; what it said. Raises BlackholeError."""
+
 
 class Local:
-    """This machine; its agent is started when it is first needed."""
+    """This machine; its agent is started when it is first needed, as far as `wake` allows."""
 
     production = False
 
-    def __init__(self, paths: Paths, read_only: bool = False) -> None:
+    def __init__(self, paths: Paths, read_only: bool = False, wake: Wake = Wake.UNLESS_STOPPED) -> None:
         self.name = os.uname().nodename
         self.read_only = read_only
         self._paths = paths
+        self._wake = wake
         self._client: AgentClient | None = None
 
     async def client(self) -> AgentClient:
         if self._client is None:
-            await asyncio.to_thread(ensure_agent, self._paths)
+            await asyncio.to_thread(ensure_agent, self._paths, self._wake)
             self._client = AgentClient(self._paths.agent_socket, read_only=self.read_only)
         return self._client
 
@@ -68,16 +79,29 @@ class Local:
             await asyncio.sleep(0.05)
         return await self.client()
 
+    async def stop(self, keep_services: bool) -> bool:
+        from .halt import halt
+
+        return await halt(self._paths, keep_services)
+
+    async def boot(self, words: Sequence[str]) -> str:
+        return await asyncio.to_thread(boot, words)
+
     async def close(self) -> None:
         if self._client is not None:
             await self._client.close()
 
 
 @contextlib.asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[list[Target]]:
-    """The targets that were asked for, connected when each is first used, closed with the block."""
+async def opened(
+    settings: Settings, wake: Wake = Wake.UNLESS_STOPPED, *, force: bool = False
+) -> AsyncIterator[list[Target]]:
+    """The targets that were asked for, connected when each is first used, closed with the block.
+
+    `wake`: when an agent that does not run is started; `force`: other hosts' agents are replaced by this version's.
+    """
     if not settings.remote:
-        local = Local(settings.paths, settings.read_only)
+        local = Local(settings.paths, settings.read_only, wake)
         try:
             yield [local]
         finally:
@@ -85,7 +109,7 @@ async def opened(settings: Settings) -> AsyncIterator[list[Target]]:
         return
     from .remote import opened_remote
 
-    async with opened_remote(settings) as remote:
+    async with opened_remote(settings, wake, force) as remote:
         yield list(remote)
 
 

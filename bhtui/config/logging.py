@@ -73,9 +73,9 @@ class Logging(Section):
     """The section."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    """Lowest level of the agent's own log. Checked only: this version does not act on it."""
+    """Lowest level of the agent's own log."""
     format: Literal["text", "json"] = "text"
-    """Format of the agent's own log. Checked only: this version does not act on it."""
+    """Format of the agent's own log; `json`: an object a line, with `level`, `logger`, `message`, perhaps `error`."""
     rotate: Rotate = Rotate()
     """When captured logs are rotated; a service may have its own."""
     outputs: list[Output] = Field(default_factory=list)

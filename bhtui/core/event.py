@@ -26,6 +26,7 @@ class EventKind(StrEnum):
     OPERATION_CHANGED = "operation.state"
     STEP_CHANGED = "operation.step"
     LOGS_LOST = "logs.lost"
+    DISK_FULL = "disk.full"  # once, until there is room again
     EVENTS_LOST = "events.lost"  # what the disk had no room for, counted
     STORE_DAMAGED = "store.damaged"  # the agent's database was put aside and a new one begun
 
@@ -43,7 +44,8 @@ MEANING: dict[EventKind, str] = {
     EventKind.LIMITS_NOT_HELD: "An instance was started with limits that nothing holds here; each with the reason.",
     EventKind.OPERATION_CHANGED: "An operation was begun, went on or ended; with who asked for it and why.",
     EventKind.STEP_CHANGED: "A step of an operation was begun, waits or ended.",
-    EventKind.LOGS_LOST: "Captured lines could not be kept, with their number.",
+    EventKind.LOGS_LOST: "Captured lines of an instance could not be kept, with their number and the reason.",
+    EventKind.DISK_FULL: "The disk of the state or log folder is full; told once, until there is room again.",
     EventKind.EVENTS_LOST: "Events could not be kept, with their number: the disk had no room for a long time.",
     EventKind.STORE_DAMAGED: "The agent's database could not be read; it was put aside and a new one begun.",
 }

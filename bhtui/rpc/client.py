@@ -106,7 +106,8 @@ class AgentClient:
 
         NoConnection may also mean that the agent ended before its answer was read.
         """
-        await self._ask(self._agent.Shutdown, agent_pb2.ShutdownRequest(keep_services=keep_services), STOP_TIMEOUT)
+        request = agent_pb2.ShutdownRequest(keep_services=keep_services, by=this_actor().name)
+        await self._ask(self._agent.Shutdown, request, STOP_TIMEOUT)
 
     async def upgrade(self, bundle_dir: str = "", python: str = "") -> str:
         """Replaces keeper and agent by those of a placed bundle (empty: the host's own installation); the version.

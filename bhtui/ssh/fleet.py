@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from ..rpc.stopped import Wake
 from .inventory import Host
 from .link import Link
 from .local_route import LocalRoute
@@ -21,16 +22,28 @@ def cache_folder() -> Path:
 
 
 class Fleet:
-    """The links to these hosts, by name. Use as `async with Fleet(hosts) as fleet`, or `start()` and `close()`."""
+    """The links to these hosts, by name. Use as `async with Fleet(hosts) as fleet`, or `start()` and `close()`.
 
-    def __init__(self, hosts: Iterable[Host], cache: Path | None = None) -> None:
+    `wake` and `force`: as for Link.
+    """
+
+    def __init__(
+        self,
+        hosts: Iterable[Host],
+        cache: Path | None = None,
+        *,
+        wake: Wake = Wake.UNLESS_STOPPED,
+        force: bool = False,
+    ) -> None:
         self.hosts: Mapping[str, Host] = {host.name: host for host in hosts}
         self._ssh = None
         if any(not host.local for host in self.hosts.values()):
             from .ssh_route import SshRoutes  # asyncssh costs 300 ms, which this machine alone does not need
 
             self._ssh = SshRoutes(cache or cache_folder())
-        self.links: Mapping[str, Link] = {name: Link(name, self._route(host)) for name, host in self.hosts.items()}
+        self.links: Mapping[str, Link] = {
+            name: Link(name, self._route(host), wake=wake, force=force) for name, host in self.hosts.items()
+        }
 
     def _route(self, host: Host) -> Route:
         if host.local or self._ssh is None:

@@ -12,9 +12,10 @@ import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 
-from ..core.errors import BlackholeError
+from ..core.errors import BlackholeError, NoConnection
 from ..rpc.client import AgentClient
-from .route import Route, Session
+from ..rpc.stopped import Wake
+from .route import Route, Session, agent_stopped
 from .state import LinkError, LinkState, LinkStatus
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,10 @@ class Link:
         clock: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
         beat: float = BEAT,
+        wake: Wake = Wake.UNLESS_STOPPED,
+        force: bool = False,
     ) -> None:
+        """`wake` and `force`: as for Route.open, until it was live once; a lost agent is never started by itself."""
         self.name = name
         self.route = route
         self._clock = clock
@@ -60,7 +64,8 @@ class Link:
         self._session: Session | None = None
         self._failure: LinkError | None = None
         self._task: asyncio.Task[None] | None = None
-        self._start_agent = True
+        self._wake = wake
+        self._force = force
         self._connections = 0
 
     @property
@@ -77,9 +82,9 @@ class Link:
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=f"link {self.name}")
 
-    def retry_now(self) -> None:
-        """Tries at once, whatever it waits for; an agent that was stopped is started."""
-        self._start_agent = True
+    def retry_now(self, wake: Wake = Wake.UNLESS_STOPPED) -> None:
+        """Tries at once, whatever it waits for."""
+        self._wake = wake
         self._hurry.set()
 
     async def watch(self) -> AsyncIterator[LinkStatus]:
@@ -153,8 +158,8 @@ class Link:
 
         say("waiting for its turn")
         try:
-            session = await self.route.open(say, start=self._start_agent)
-            self._session, self._start_agent = session, False
+            session = await self.route.open(say, wake=self._wake, force=self._force)
+            self._session, self._wake, self._force = session, Wake.NEVER, False
             self._connections += 1
             try:
                 return await self._serve(session)
@@ -178,7 +183,10 @@ class Link:
                 await asyncio.wait({lost}, timeout=self._beat)
                 if lost.done():
                     return lost.result()
-                problem = await self._question(session, lost)
+                try:
+                    problem = await self._question(session, lost)
+                except LinkError as error:
+                    return error
                 if lost.done():
                     return lost.result()
                 now = self._clock()
@@ -197,7 +205,10 @@ class Link:
         self._publish(LinkState.LIVE, detail=session.note, version=session.info.version)
 
     async def _question(self, session: Session, lost: asyncio.Task[LinkError]) -> str:
-        """What is wrong with the agent's answer; empty: nothing. Cut short when the connection is lost meanwhile."""
+        """What is wrong with the agent's answer; empty: nothing. Cut short when the connection is lost meanwhile.
+
+        Raises LinkError when somebody stopped the agent.
+        """
         question = asyncio.create_task(session.client.info())
         await asyncio.wait({question, lost}, timeout=BEAT_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
         if not question.done():
@@ -206,6 +217,10 @@ class Link:
             return "nothing was heard"
         try:
             session.info = question.result()
+        except NoConnection as error:
+            if mark := await session.stopped():
+                raise agent_stopped(self.name, mark, self.name) from None
+            return f"the agent does not answer ({error})"
         except BlackholeError as error:
             return f"the agent does not answer ({error})"
         return ""

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import bhtui
 
 from ..core.errors import BlackholeError
+from ..rpc import stopped
 from ..rpc.blackhole.v1.agent_pb2 import AgentInfo
 from ..rpc.client import AgentClient
-from ..rpc.local import answers, ensure_agent, local_paths
-from .route import Say, await_version, info_of, must_upgrade
+from ..rpc.local import THIS, answers, boot, ensure_agent, local_paths
+from ..rpc.stopped import Stopped, Wake
+from .route import Say, agent_stopped, await_version, info_of, must_upgrade
 from .state import LinkError, LinkState
-
-NAME = "this machine"
 
 
 class LocalSession:
@@ -28,6 +29,9 @@ class LocalSession:
         await asyncio.Event().wait()
         raise AssertionError("nobody sets it")
 
+    async def stopped(self) -> Stopped | None:
+        return stopped.read(local_paths().state)
+
     async def close(self) -> None:
         await self.client.close()
 
@@ -35,32 +39,32 @@ class LocalSession:
 class LocalRoute:
     """Reaches the agent of this user on this machine."""
 
-    async def open(self, say: Say, *, start: bool = True, force: bool = False) -> LocalSession:
+    async def open(self, say: Say, *, wake: Wake = Wake.UNLESS_STOPPED, force: bool = False) -> LocalSession:
         paths = local_paths()
         if not await asyncio.to_thread(answers, paths.agent_socket):
-            if not start:
-                raise LinkError(
-                    LinkState.AGENT_STOPPED,
-                    f"the agent of {NAME} does not run",
-                    "start it: blackhole start",
-                    retry=True,
-                )
+            mark = stopped.read(paths.state)
+            if wake is Wake.NEVER or (mark and wake is Wake.UNLESS_STOPPED):
+                raise agent_stopped(THIS, mark)
             say("starting the agent")
             try:
-                await asyncio.to_thread(ensure_agent, paths)
+                await asyncio.to_thread(ensure_agent, paths, wake)
             except BlackholeError as error:
                 raise LinkError(LinkState.FAILED, str(error)) from None
         client = AgentClient(paths.agent_socket)
         try:
-            session = LocalSession(client, await info_of(client, NAME))
-            if force or must_upgrade(NAME, session.info.version, bhtui.__version__):
+            session = LocalSession(client, await info_of(client, THIS))
+            if force or must_upgrade(THIS, session.info.version, bhtui.__version__):
                 say("upgrading the agent")
                 await client.upgrade("")
-                session.info = await await_version(client, NAME, session.info)
+                session.info = await await_version(client, THIS, session.info)
         except LinkError:
             await client.close()
             raise
         except BlackholeError as error:
             await client.close()
-            raise LinkError(LinkState.AGENT_TOO_OLD, f"cannot upgrade the agent of {NAME}: {error}") from None
+            raise LinkError(LinkState.AGENT_TOO_OLD, f"cannot upgrade the agent of {THIS}: {error}") from None
         return session
+
+    async def boot(self, say: Say, words: Sequence[str]) -> str:
+        say("asking what starts this machine")
+        return await asyncio.to_thread(boot, words)

@@ -26,6 +26,12 @@ MARK = "BLACKHOLE-ONHOST-1 "
 COMES_BACK = 3.0
 """Seconds in which a keeper brings its agent back by itself; after them it is told to."""
 
+DEATHS = 3
+"""So often an agent may die before it answers: its keeper starts it again within tenths of a second."""
+
+LOOK = 0.25
+"""Seconds between looks at whether it dies instead of starting."""
+
 
 class Fault(Exception):
     """Something cannot be done here. `kind` is for programs: no-space, no-permission, damaged, start, failed."""
@@ -75,7 +81,7 @@ def unpack(part: str, digest: str, folder: str) -> None:
 
 
 def tidy(bundles: str, keep: list[str], newest: int = 2) -> list[str]:
-    """Removes placed bundles except `keep`, those of running processes and the newest; returns what was removed."""
+    """Removes placed bundles except `keep`, the newest, and those that a process or the boot uses; the removed."""
     root = Path(bundles)
     if not root.is_dir():
         return []
@@ -89,19 +95,18 @@ def tidy(bundles: str, keep: list[str], newest: int = 2) -> list[str]:
 
 
 def _in_use(root: Path) -> set[str]:
-    """Names of the bundles that processes of this user were started from (PYTHONPATH) or have mapped."""
+    """Names of the bundles that processes of this user were started from (PYTHONPATH) or have mapped, and the one
+    that the launcher beside the bundles starts at boot."""
     names: set[str] = set()
     prefix = f"{root}/"
-    for proc in Path("/proc").iterdir():
-        if not proc.name.isdigit():
+    processes = [proc for proc in Path("/proc").iterdir() if proc.name.isdigit()]
+    for file in (root.parent / "start", *(proc / name for proc in processes for name in ("environ", "maps"))):
+        try:
+            text = file.read_bytes().decode(errors="replace")
+        except OSError:
             continue
-        for file in ("environ", "maps"):
-            try:
-                text = (proc / file).read_bytes().decode(errors="replace")
-            except OSError:
-                continue
-            names |= {rest.split("/", 1)[0].split("\0", 1)[0].split(":", 1)[0] for rest in text.split(prefix)[1:]}
-    return {name.strip() for name in names}
+        names |= {re.split(r"[/\0:'\s]", rest, maxsplit=1)[0] for rest in text.split(prefix)[1:]}
+    return names
 
 
 def start(python: str, library: str, run: str, logs: str, environ: dict[str, str], timeout: float = 20.0) -> None:
@@ -116,22 +121,27 @@ def start(python: str, library: str, run: str, logs: str, environ: dict[str, str
         Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
     began = time.monotonic()
     said = Path(logs) / "start.log"
-    asked = not answers(keeper, socket.SOCK_SEQPACKET)
+    ours = not answers(keeper, socket.SOCK_SEQPACKET)
     command = ([python, "-m", "bhtui.agent"], _environment(library, environ))
-    if asked:
+    told = _size(Path(logs) / "agent.log")
+    if ours:
         code = _launch(
             [python, "-m", "bhtui.keeper", "--run", run, "--log-dir", logs, "--detach", "--"], *command, said
         )
         if code and not answers(keeper, socket.SOCK_SEQPACKET):
             raise Fault("start", f"the keeper ended with code {code}: {_last_words(said) or 'it said nothing'}")
+    deaths, look = 0, 0.0
     while not answers(agent):
-        waited = time.monotonic() - began
-        if not asked and waited > COMES_BACK:
-            asked = True
-            _restart_agent(keeper, *command)
-        if waited > timeout:
-            words = _last_words(Path(logs) / "agent.log", Path(logs) / "keeper.err", said) or "it said nothing"
-            raise Fault("start", f"the agent gave no answer in {timeout:.0f} s: {words}")
+        now = time.monotonic()
+        if now > look:
+            look, kept = now + LOOK, _kept_agent(keeper)
+            if not ours and (not kept["wanted"] or now - began > COMES_BACK):
+                ours, deaths = True, kept["restarts"]
+                _ask_keeper(keeper, op="agent", action="restart", argv=command[0], env=command[1])
+            elif ours and kept["restarts"] - deaths >= DEATHS:
+                raise Fault("start", f"the agent ends at once: {_words(logs, told, said)}")
+        if now - began > timeout:
+            raise Fault("start", f"the agent gave no answer in {timeout:.0f} s: {_words(logs, told, said)}")
         time.sleep(0.01)
 
 
@@ -157,51 +167,52 @@ def _launch(keeper: list[str], agent: list[str], env: dict[str, str], said: Path
     return done.returncode
 
 
-def _restart_agent(keeper: str, argv: list[str], env: dict[str, str]) -> None:
-    """Has a keeper run this agent instead of the one that was stopped, or that does not come up. Raises Fault.
-
-    The request is one packet of bhtui.keeper's protocol.
-    """
+def _ask_keeper(keeper: str, **request: Any) -> dict[str, Any]:
+    """One question and its answer, each one packet of bhtui.keeper's protocol. Raises Fault."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
         sock.settimeout(5)
         sock.connect(keeper)
-        sock.send(json.dumps({"op": "agent", "id": 1, "action": "restart", "argv": argv, "env": env}).encode())
-        answer = json.loads(sock.recv(1 << 16))
+        sock.send(json.dumps({"id": 1, **request}).encode())
+        answer: dict[str, Any] = json.loads(sock.recv(1 << 20))
     if "error" in answer:
         raise Fault("start", f"the keeper does not start the agent: {answer['error']['text']}")
+    return answer
 
 
-def _last_words(*files: Path) -> str:
-    """The last two lines of the first file that has any, without the time stamps of a captured log."""
-    for file in files:
-        try:
-            lines = file.read_bytes()[-4096:].decode(errors="replace").strip().splitlines()
-        except OSError:
-            continue
-        if lines:
-            return " | ".join(re.sub(r"^\S+Z (stdout|stderr) [FP] ", "", line).strip() for line in lines[-2:])
-    return ""
+def _kept_agent(keeper: str) -> dict[str, Any]:
+    """What a keeper says of its agent: whether it is `wanted`, how many `restarts`. Nothing bad while it is mute."""
+    try:
+        found: dict[str, Any] = _ask_keeper(keeper, op="stats")["agent"]
+    except (OSError, ValueError):
+        return {"wanted": True, "restarts": 0}
+    return found
 
 
-def await_end(socket_path: str, timeout: float = 50.0) -> None:
-    """Waits until nobody answers at a keeper's socket any more. Raises Fault."""
-    deadline = time.monotonic() + timeout
-    while answers(socket_path, socket.SOCK_SEQPACKET):
-        if time.monotonic() > deadline:
-            raise Fault("failed", f"the keeper still runs after {timeout:.0f} s")
-        time.sleep(0.02)
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
 
 
-def remove(folders: list[str]) -> list[str]:
-    """Removes whole folders; returns those that were there."""
-    there = [folder for folder in folders if Path(folder).is_dir()]
-    for folder in there:
-        shutil.rmtree(folder)
-    return there
+def _words(logs: str, told: int, said: Path) -> str:
+    """Why an agent does not come up: what it said since its log had `told` bytes, or its keeper did."""
+    words = _last_words(Path(logs) / "agent.log", told) or _last_words(Path(logs) / "keeper.err") or _last_words(said)
+    return words or "it said nothing"
+
+
+def _last_words(file: Path, after: int = 0) -> str:
+    """The last line after so many bytes, without the time stamp of a captured log and the level."""
+    try:
+        lines = file.read_bytes()[after:][-4096:].decode(errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    said = re.sub(r"^\S+Z (stdout|stderr) [FP] ", "", lines[-1]).strip() if lines else ""
+    return re.sub(r"^(CRITICAL|ERROR|WARNING|INFO|DEBUG) [\w.]+: ", "", said)
 
 
 def work(request: dict[str, Any]) -> dict[str, Any]:
-    """Does what the request asks for, in this order: unpack, start, tidy, ended, remove. Raises Fault, OSError."""
+    """Does what the request asks for, in this order: unpack, start, tidy. Raises Fault, OSError."""
     os.umask(0o077)
     answer: dict[str, Any] = {}
     for archive in request.get("unpack", ()):
@@ -210,10 +221,6 @@ def work(request: dict[str, Any]) -> dict[str, Any]:
         start(**request["start"])
     if "tidy" in request:
         answer["tidied"] = tidy(**request["tidy"])
-    if "ended" in request:
-        await_end(request["ended"])
-    if "remove" in request:
-        answer["removed"] = remove(request["remove"])
     return answer
 
 

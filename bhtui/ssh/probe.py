@@ -10,6 +10,8 @@ from pathlib import Path
 
 from ..core.errors import UsageError
 from ..core.paths import Paths, resolve
+from ..rpc.stopped import Stopped
+from ..rpc.stopped import parse as parse_mark
 from .target import OLDEST_PYTHON, Target, parse_libc
 
 _BEGIN, _END = "BLACKHOLE-PROBE-1", "BLACKHOLE-PROBE-END"
@@ -59,6 +61,8 @@ class Found:
     """Folders of bundles and runtimes that are there."""
     socket: str
     """`none`, `dead` (nobody answers) or `answers`."""
+    stopped: Stopped | None = None
+    """Who stopped the agent there and when; None: nobody did since it last ran."""
 
     def best_python(self) -> Python | None:
         """The interpreter to use: the one asked for when it is usable, else the first usable one."""
@@ -110,6 +114,7 @@ def parse(output: str) -> Found:
             pythons=tuple(_python(value) for key, value in pairs if key == "python"),
             placed=tuple(value for key, value in pairs if key == "placed"),
             socket={"yes": "answers", "no": "dead"}.get(one.get("socket", ""), "none"),
+            stopped=parse_mark(one["stopped"] or "?") if "stopped" in one else None,
         )
     except (KeyError, UsageError) as error:
         raise ValueError(f"the probe's answer has no usable {error}") from None

@@ -31,6 +31,7 @@ say state "$state"
 near=$state
 while [ ! -e "$near" ] && [ "$near" != / ] && [ -n "$near" ]; do near=$(dirname "$near"); done
 say near "$near"
+[ ! -f "$state/stopped" ] || say stopped "$(head -n 1 "$state/stopped" | tr '\t' ' ')"
 if [ -d "$near" ] && [ -w "$near" ] && [ -x "$near" ]; then say writable yes; else say writable no; fi
 say free_kb "$(df -Pk "$near" 2>/dev/null | awk 'NR == 2 { print $4 }')"
 for d in "$state"/bundles/* "$state"/runtimes/*; do

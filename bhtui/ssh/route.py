@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from ..core.errors import BlackholeError, NoConnection
 from ..rpc.blackhole.v1.agent_pb2 import AgentInfo
 from ..rpc.client import AgentClient
+from ..rpc.stopped import Stopped, Wake, start_command
 from .state import LinkError, LinkState
 
 Say = Callable[[str], None]
@@ -30,6 +32,10 @@ class Session(Protocol):
         """Returns when the connection has ended, with the reason."""
         ...
 
+    async def stopped(self) -> Stopped | None:
+        """Who stopped the agent, when it does not answer any more; None: nobody did."""
+        ...
+
     async def close(self) -> None:
         """Ends it within a few seconds."""
         ...
@@ -38,12 +44,23 @@ class Session(Protocol):
 class Route(Protocol):
     """How an agent is reached."""
 
-    async def open(self, say: Say, *, start: bool = True, force: bool = False) -> Session:
-        """Reaches the agent; `start`: starts or places one that is not there; `force`: replaces another build of it.
+    async def open(self, say: Say, *, wake: Wake = Wake.UNLESS_STOPPED, force: bool = False) -> Session:
+        """Reaches the agent; `wake`: when one that is not there is placed and started; `force`: replaces another
+        build of it by ours.
 
         Raises LinkError.
         """
         ...
+
+    async def boot(self, say: Say, words: Sequence[str]) -> str:
+        """Has `python -m bhtui.agent.boot` do something there; what it said. Raises LinkError, BlackholeError."""
+        ...
+
+
+def agent_stopped(host: str, mark: Stopped | None, command_host: str = "") -> LinkError:
+    """There is no agent, and it is not for us to start it."""
+    detail = mark.text(host, time.time_ns()) if mark else f"the agent of {host} does not run"
+    return LinkError(LinkState.AGENT_STOPPED, detail, f"start it with `{start_command(command_host)}`", retry=True)
 
 
 def parse_version(text: str) -> tuple[int, ...]:

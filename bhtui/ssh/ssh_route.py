@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,15 +18,22 @@ import bhtui
 from ..core.errors import BlackholeError
 from ..rpc.blackhole.v1.agent_pb2 import AgentInfo
 from ..rpc.client import AgentClient
+from ..rpc.stopped import NAME as MARK
+from ..rpc.stopped import Stopped, Wake
+from ..rpc.stopped import parse as parse_mark
 from .bundle import write_whole
 from .connect import Connection, Gate, connect
 from .inventory import Host
 from .place import Builder, place
 from .probe import Found
-from .remote import ask, on_host
-from .route import Say, await_version, info_of, must_upgrade, parse_version
+from .remote import ask, execute
+from .route import Say, agent_stopped, await_version, info_of, must_upgrade, parse_version
 from .state import LinkError, LinkState
 from .tunnel import SocketFolder, Tunnel, open_tunnel
+
+_MARK_TIMEOUT = 5.0
+_BOOT_TIMEOUT = 200.0
+"""Seconds for what boot.py does: it may have to stop every service in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +79,14 @@ class SshSession:
         await self.link.conn.wait_closed()
         return self.link.reason()
 
+    async def stopped(self) -> Stopped | None:
+        file = shlex.quote(f"{self.info.state_dir}/{MARK}")
+        try:
+            code, output, _ = await execute(self.link, f"cat {file} 2>/dev/null", timeout=_MARK_TIMEOUT)
+        except LinkError:
+            return None  # the next attempt to connect finds out
+        return None if code else parse_mark(output or "?")
+
     async def close(self) -> None:
         self.tunnel.close()
         await self.client.close()
@@ -86,11 +103,11 @@ class SshRoute:
         self._sockets = sockets
         self._memory = Memory(builder.cache / "hosts")
 
-    async def open(self, say: Say, *, start: bool = True, force: bool = False) -> SshSession:
+    async def open(self, say: Say, *, wake: Wake = Wake.UNLESS_STOPPED, force: bool = False) -> SshSession:
         say("connecting")
         link = await connect(self.host, self._gate)
         try:
-            session = await self._known(link) or await self._first_contact(link, say, start=start)
+            session = await self._known(link) or await self._first_contact(link, say, wake)
             try:
                 if force or must_upgrade(self.host.name, session.info.version, bhtui.__version__):
                     await self._upgrade(session, say, force=force)
@@ -102,37 +119,23 @@ class SshRoute:
             await link.close()
             raise
 
-    async def uninstall(self, say: Say, *, purge: bool = False) -> list[str]:
-        """Stops services, agent and keeper and removes what was placed; `purge`: its state and logs too.
-
-        Returns the folders that were removed. Raises LinkError, and what the agent raises when it refuses.
-        """
+    async def boot(self, say: Say, words: Sequence[str]) -> str:
         say("connecting")
         link = await connect(self.host, self._gate)
         try:
             found = await ask(link)
-            if found.socket == "answers":
-                say("stopping the agent")
-                session = await self._reach(link, self._places(found))
-                try:
-                    await session.client.shutdown()
-                finally:
-                    session.tunnel.close()
-                    await session.client.close()
-            python = found.best_python()
-            path = (
-                python.path
-                if python
-                else next((f"{d}/python/bin/python3" for d in found.placed if "/runtimes/" in d), "")
-            )
-            if not path:
-                return []
-            folders = [str(found.paths.bundles), f"{found.paths.state}/runtimes"]
-            folders += [str(found.paths.state), str(found.paths.logs), str(found.paths.run)] if purge else []
-            answer = await on_host(link, path, {"ended": str(found.paths.keeper_socket), "remove": folders})
-            return list(answer.get("removed", ()))
+            placed = await place(link, found, self._builder, say, start=False)
+            environ = {"PYTHONPATH": placed.bundle_dir, **({"BLACKHOLE_HOME": found.base} if found.base else {})}
+            given = [f"{name}={value}" for name, value in environ.items()]
+            command = shlex.join(["env", *given, placed.python, "-P", "-m", "bhtui.agent.boot", *words])
+            say(" ".join(words))
+            code, output, errors = await execute(link, command, timeout=_BOOT_TIMEOUT)
         finally:
             await link.close()
+        if code:
+            said = [*output.splitlines(), *errors.strip().splitlines()[-1:]]
+            raise BlackholeError("\n".join(said) or f"cannot {words[0]} the agent: it ended with code {code}")
+        return output
 
     async def _known(self, link: Connection) -> SshSession | None:
         """The agent at the remembered place, or None when nobody answers there."""
@@ -146,18 +149,13 @@ class SshRoute:
                 raise
             return None
 
-    async def _first_contact(self, link: Connection, say: Say, *, start: bool) -> SshSession:
+    async def _first_contact(self, link: Connection, say: Say, wake: Wake) -> SshSession:
         say("looking at the host")
         found = await ask(link)
         places = self._places(found)
         if found.socket != "answers":
-            if not start:
-                raise LinkError(
-                    LinkState.AGENT_STOPPED,
-                    f"the agent of {self.host.name} does not run",
-                    "connect again to start it, or: blackhole agent install",
-                    retry=True,
-                )
+            if wake is Wake.NEVER or (found.stopped and wake is Wake.UNLESS_STOPPED):
+                raise agent_stopped(self.host.name, found.stopped, self.host.name)
             placed = await place(link, found, self._builder, say)
             places = Places(places.socket, placed.python)
         say("opening the tunnel")

@@ -18,6 +18,7 @@ from pathlib import Path
 import asyncssh
 
 from ..core.paths import SOCKET_PATH_LIMIT
+from ..rpc.stopped import start_command
 from .connect import Connection
 from .state import LinkError, LinkState
 
@@ -113,7 +114,7 @@ async def _start_bridge(link: Connection, command: str) -> asyncssh.SSHClientPro
         raise LinkError(
             LinkState.AGENT_STOPPED,
             f"the agent of {name} does not run",
-            "start it: blackhole agent install",
+            f"start it with `{start_command(name)}`",
             retry=True,
         )
     raise LinkError(

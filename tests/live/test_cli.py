@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from bhtui.core.request import StartRequest
 from bhtui.rpc import quick
 from bhtui.rpc.client import AgentClient
 from bhtui.rpc.convert.operations import request_to_message
+from bhtui.rpc.local import START_TIMEOUT
 from tests.live.home import Home, home
 from tests.waiting import until
 
@@ -143,11 +146,62 @@ def test_the_agent_alone_stops_and_comes_back_to_the_same_processes() -> None:
         here.cli("start")
         before = pids(here)
         here.cli("agent", "stop", "--keep-services")
-        here.cli("agent", "status", code=4)
         for pid in before.values():
             assert Path(f"/proc/{pid}").exists()
-        here.cli("status")
+        readers = [["status"], ["logs"], ["events"], ["operations"], ["health", "check", "--all"], ["config", "show"]]
+        for words in [*readers, ["agent", "status"], ["start", "--dry-run"], ["stop"]]:
+            done = here.cli(*words, code=4)
+            assert re.fullmatch(
+                r"the agent of this machine was stopped by \S+ \d+ s ago; start it with `blackhole agent start`\n",
+                done.stderr,
+            )
+        assert not here.paths.agent_socket.exists()
+        assert here.cli("agent", "start").stdout == "the agent was started\n"
         assert pids(here) == before
+        assert not (here.paths.state / "stopped").exists()
+
+
+def test_starting_verbs_start_a_stopped_agent() -> None:
+    with home(PAIR) as here:
+        here.cli("start")
+        here.cli("agent", "stop")
+        here.cli("status", code=4)
+        here.cli("start", "db")
+        here.wait_state("web-1", "running")  # what was up comes back with its agent
+        operations = len(here.cli("operations", "--output", "json").stdout.splitlines())
+        assert here.cli("start").stdout == "everything runs already\n"
+        assert len(here.cli("operations", "--output", "json").stdout.splitlines()) == operations
+        here.cli("agent", "stop")
+        here.cli("restart", "db")
+
+
+def test_an_agent_that_cannot_start_says_why_soon() -> None:
+    with home(PAIR) as here:
+        here.paths.state.parent.mkdir(exist_ok=True)
+        here.paths.state.write_text("in the way")
+        begun = time.monotonic()
+        done = here.cli("start", code=4)
+        log = here.paths.logs / "agent.log"
+        assert done.stderr == (
+            f"cannot start the agent, it ends at once: cannot use {here.paths.state}: File exists; "
+            f"make it writable for this user; read more in {log}\n"
+        )
+        assert time.monotonic() - begun < START_TIMEOUT
+
+
+def test_the_agents_own_log_is_as_configured_also_after_a_reload() -> None:
+    with home(PAIR) as here:
+        here.cli("start")
+        text = here.paths.config.read_text()
+        here.write_config(text + "logging: {format: json, level: debug}\n")
+        here.cli("restart", "--reload-config")
+        here.cli("restart", "db")
+        own = here.cli("logs", "agent", "--output", "json").stdout.splitlines()
+        lines = [json.loads(line)["message"] for line in own]
+        assert any(line.startswith("INFO bhtui.agent.wiring: ") for line in lines)
+        found = [json.loads(line) for line in lines if line.startswith("{")]
+        assert found
+        assert {"level", "logger", "message"} <= set(found[0])
 
 
 def test_an_upgrade_in_place_touches_no_service() -> None:
@@ -196,6 +250,8 @@ def test_a_service_in_the_foreground_is_this_process() -> None:
     with home(config) as here:
         done = here.cli("service", "--name", "job", "--debug", code=7)
         assert done.stdout.splitlines() == ["job green debug", "/usr"]
+        assert done.stderr.startswith("job: not held in the foreground: memory (no cgroup is made in the foreground; ")
+        assert "stopped by an rlimit at 1.2 G)" in done.stderr
         assert here.cli("service", "--name", "jib", code=3).stderr.startswith("cannot run jib: ")
         program = [sys.executable, "-m", "bhtui.cli.main", "service", "--name", "wait"]
         waiting = subprocess.Popen(program, env=here.environ, stdout=subprocess.PIPE, text=True)

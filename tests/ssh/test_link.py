@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from bhtui.core.errors import NoConnection
 from bhtui.rpc.blackhole.v1.agent_pb2 import AgentInfo
+from bhtui.rpc.stopped import Stopped, Wake
 from bhtui.ssh import link as link_module
 from bhtui.ssh.link import MAXIMUM_DELAY, Link, backoff
 from bhtui.ssh.route import must_upgrade, parse_version
@@ -40,6 +41,10 @@ class Session:
         self.note = ""
         self.ended: asyncio.Future[LinkError] = asyncio.get_running_loop().create_future()
         self.closed = False
+        self.mark: Stopped | None = None
+
+    async def stopped(self) -> Stopped | None:
+        return self.mark
 
     async def lost(self) -> LinkError:
         return await asyncio.shield(self.ended)
@@ -53,10 +58,10 @@ class Route:
 
     def __init__(self, *script: LinkError | Session | Exception) -> None:
         self.script = list(script)
-        self.starts: list[bool] = []
+        self.wakes: list[Wake] = []
 
-    async def open(self, say: Callable[[str], None], *, start: bool = True, force: bool = False) -> Session:
-        self.starts.append(start)
+    async def open(self, say: Callable[[str], None], *, wake: Wake, force: bool = False) -> Session:
+        self.wakes.append(wake)
         say("trying")
         if not self.script:
             await asyncio.Event().wait()
@@ -128,7 +133,19 @@ async def test_a_lost_connection_is_made_again_and_starts_no_agent(make):
     assert session.closed
     await reaches(link, LinkState.LIVE)
     assert link.client is second.client
-    assert link.route.starts == [True, False, False]
+    assert link.route.wakes == [Wake.UNLESS_STOPPED, Wake.NEVER, Wake.NEVER]
+
+
+async def test_an_agent_that_somebody_stopped_is_shown_at_once(make):
+    session = Session()
+    link = make(session)
+    await link.ready(5)
+    session.mark = Stopped("ada", 0)
+    session.client.mood = "gone"
+    await reaches(link, LinkState.AGENT_STOPPED)
+    assert link.status.detail.startswith("the agent of web was stopped by ada ")
+    assert link.status.remedy == "start it with `blackhole --host web agent start`"
+    assert session.closed
 
 
 async def test_after_it_was_live_no_route_is_shown_as_reconnecting(make):

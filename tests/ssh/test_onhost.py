@@ -50,12 +50,13 @@ def test_what_was_placed_meanwhile_stays(part: Path):
     assert (folder / "mark").exists()
 
 
-def test_tidying_spares_the_newest_the_named_and_the_running(tmp_path: Path):
+def test_tidying_spares_the_newest_the_named_the_running_and_the_boots(tmp_path: Path):
     root = tmp_path / "bundles"
     for number in range(6):
         (root / f"b{number}").mkdir(parents=True)
         os.utime(root / f"b{number}", (number, number))
     (root / "b9.part").mkdir()
+    (tmp_path / "start").write_text(f"export PYTHONPATH='{root}/b2'\n")
     running = subprocess.Popen(
         [sys.executable, "-c", "import time; print(flush=True); time.sleep(60)"], stdout=subprocess.PIPE,
         env={"PYTHONPATH": str(root / "b1")},
@@ -67,8 +68,8 @@ def test_tidying_spares_the_newest_the_named_and_the_running(tmp_path: Path):
     finally:
         running.kill()
         running.communicate()
-    assert sorted(removed) == ["b2", "b3"]
-    assert sorted(p.name for p in root.iterdir()) == ["b0", "b1", "b4", "b5", "b9.part"]
+    assert removed == ["b3"]
+    assert sorted(p.name for p in root.iterdir()) == ["b0", "b1", "b2", "b4", "b5", "b9.part"]
 
 
 def run(request: dict[str, object]) -> dict[str, object]:
@@ -85,8 +86,10 @@ def run(request: dict[str, object]) -> dict[str, object]:
 def test_it_runs_as_text(part: Path):
     digest = hashlib.sha256(part.read_bytes()).hexdigest()
     folder = str(part.parent / "x")
-    answer = run({"unpack": [{"part": str(part), "sha256": digest, "folder": folder}], "remove": [folder, "/none"]})
-    assert answer == {"ok": {"removed": [folder]}}
+    tidy = {"bundles": str(part.parent), "keep": ["x"]}
+    assert run({"unpack": [{"part": str(part), "sha256": digest, "folder": folder}], "tidy": tidy}) == {
+        "ok": {"tidied": []}
+    }
 
 
 def test_errors_of_the_system_have_a_kind(tmp_path: Path):

@@ -11,12 +11,12 @@ from .guard import Context
 
 
 class Agent(AgentServicer):
-    """`info`, `shutdown(keep_services)`, `upgrade(bundle folder, python)` are the wiring's: they concern all rooms."""
+    """`info`, `shutdown(keep_services, by)`, `upgrade(bundle, python)` are the wiring's: they concern all rooms."""
 
     def __init__(
         self,
         info: Callable[[], pb.AgentInfo],
-        shutdown: Callable[[bool], Awaitable[None]],
+        shutdown: Callable[[bool, str], Awaitable[None]],
         upgrade: Callable[[str, str], Awaitable[str]],
     ) -> None:
         self._info = info
@@ -27,7 +27,7 @@ class Agent(AgentServicer):
         return self._info()
 
     async def Shutdown(self, request: pb.ShutdownRequest, context: Context) -> pb.ShutdownResponse:
-        await self._shutdown(request.keep_services)
+        await self._shutdown(request.keep_services, request.by or "somebody")
         return pb.ShutdownResponse()
 
     async def Upgrade(self, request: pb.UpgradeRequest, context: Context) -> pb.UpgradeResponse:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from typing import Any
 
@@ -14,9 +13,10 @@ from bhtui.cli.output import write_list, write_object
 from bhtui.cli.present import age, table
 from bhtui.cli.settings import Settings
 from bhtui.cli.targets import Target, everywhere, opened
-from bhtui.core.errors import NoConnection, Refused
+from bhtui.core.errors import Refused
 from bhtui.rpc.blackhole.v1.agent_pb2 import AgentInfo
-from bhtui.rpc.local import answers, ensure_agent
+from bhtui.rpc.local import ensure_agent
+from bhtui.rpc.stopped import Wake
 
 
 @click.group(
@@ -26,6 +26,7 @@ from bhtui.rpc.local import answers, ensure_agent
     epilog="""
     blackhole agent status
     blackhole agent install
+    blackhole --host web-1 agent install
     blackhole agent stop --keep-services
     """,
 )
@@ -38,18 +39,16 @@ def command() -> None:
 )
 @click.pass_obj
 def status(settings: Settings) -> int:
-    if not settings.remote and not answers(settings.paths.agent_socket):
-        raise NoConnection("cannot reach the agent: none runs here; start it with `blackhole agent start`")
     return asyncio.run(_status(settings))
 
 
 async def _status(settings: Settings) -> int:
-    async with opened(settings) as targets:
+    async with opened(settings, Wake.NEVER) as targets:
         found = await everywhere(settings, targets, _info)
     objects = [_object(target, info) for target, info in found.good]
     if settings.plain:
         for each in objects:
-            rows = [[(name.replace("_", " "), ""), (_text(name, value), "")] for name, value in each.items()]
+            rows = [[(_label(name), ""), (_text(name, value), "")] for name, value in each.items()]
             sys.stdout.write(table(["", ""], rows).split("\n", 1)[1])
     elif settings.remote:
         write_list(objects, settings.output)
@@ -80,62 +79,95 @@ def _object(target: Target, info: AgentInfo) -> dict[str, Any]:
         "log_dir": info.log_dir,
         "limits": info.limits,
         "last_seq": info.last_seq,
+        "boot": info.boot,
     }
+
+
+def _label(name: str) -> str:
+    """A key as a table shows it, whose values are as people read them."""
+    return name.removesuffix("_seconds").replace("_", " ")
 
 
 def _text(name: str, value: Any) -> str:
     return age(value) if name == "uptime_seconds" else str(value) or "-"
 
 
-@command.command("start", help="Starts keeper and agent, unless they run.", epilog="blackhole agent start")
+@command.command(
+    "start",
+    help="Starts keeper and agent, unless they run, also after somebody stopped them.",
+    epilog="""
+    blackhole agent start
+    blackhole --host web-1 agent start
+    """,
+)
 @click.pass_obj
 def start(settings: Settings) -> int:
-    settings.only_here("start the agent")
     settings.must_not_be_read_only("start the agent")
-    started = ensure_agent(settings.paths)
-    click.echo("the agent was started" if started else "the agent runs already")
-    return 0
+    if not settings.remote:
+        click.echo("the agent was started" if ensure_agent(settings.paths, Wake.ALWAYS) else "the agent runs already")
+        return 0
+    return asyncio.run(_start_there(settings))
+
+
+async def _start_there(settings: Settings) -> int:
+    async with opened(settings, Wake.ALWAYS) as targets:
+        found = await everywhere(settings, targets, _info)
+    for target, info in found.good:
+        click.echo(f"{target.name}: the agent runs for {age(info.uptime_seconds)}, version {info.version}")
+    return found.report()
 
 
 @command.command(
     "stop",
-    help="Stops the services in reverse order, then agent and keeper; with --keep-services the agent alone.",
+    help="Stops the services in reverse order, then agent and keeper; with --keep-services the agent alone. It stays "
+    "stopped until `agent start`, `start`, `restart` or the next boot.",
     epilog="""
     blackhole agent stop
-    blackhole agent stop --keep-services
+    blackhole --host web-1 agent stop --keep-services
     """,
 )
 @click.option("--keep-services", is_flag=True, help="Leave the services and their keeper running, unwatched.")
 @click.pass_obj
 def stop(settings: Settings, keep_services: bool) -> int:
     settings.must_not_be_read_only("stop the agent")
-    if settings.remote:
-        return asyncio.run(_stop_there(settings, keep_services))
-    from bhtui.cli.halt import halt
-
-    was_there = asyncio.run(halt(settings.paths, keep_services))
-    what = "the agent was stopped; the services go on" if keep_services else "services, agent and keeper were stopped"
-    click.echo(what if was_there else "no agent runs here")
-    return 0
+    return asyncio.run(_stop(settings, keep_services))
 
 
-async def _stop_there(settings: Settings, keep_services: bool) -> int:
-    async def ask(target: Target) -> None:
-        if target.production and not settings.yes:
-            raise Refused(f"cannot stop the agent of {target.name}, a production host, without --yes")
-        await (await target.client()).shutdown(keep_services)
+async def _stop(settings: Settings, keep_services: bool) -> int:
+    async def ask(target: Target) -> bool:
+        _must_be_allowed(settings, target, "stop the agent of")
+        return await target.stop(keep_services)
 
-    async with opened(settings) as targets:
+    async with opened(settings, Wake.NEVER) as targets:
         found = await everywhere(settings, targets, ask)
-    for target, _ in found.good:
-        click.echo(f"{target.name}: stopping")
+    what = "the agent was stopped; the services go on" if keep_services else "services, agent and keeper were stopped"
+    for target, was_there in found.good:
+        _say(settings, target, what if was_there else "no agent runs here")
     return found.report()
+
+
+def _must_be_allowed(settings: Settings, target: Target, what: str) -> None:
+    """Raises Refused for a host that is read-only, or production without --yes."""
+    if target.read_only:
+        raise Refused(f"cannot {what} {target.name}: it is read-only (--read-only, or hosts.yaml)")
+    if target.production and not settings.yes:
+        raise Refused(f"cannot {what} {target.name}, a production host, without --yes")
+
+
+def _say(settings: Settings, target: Target, text: str) -> None:
+    """Every line with its host, where hosts were asked for."""
+    for line in text.splitlines():
+        click.echo(f"{target.name}: {line}" if settings.remote else line)
 
 
 @command.command(
     "upgrade",
-    help="Replaces the running keeper and agent by those installed now, in place: the services do not notice.",
-    epilog="blackhole agent upgrade",
+    help="Replaces the running keeper and agent, in place: the services do not notice. Here by those that are "
+    "installed now; on other hosts by this command line's own, which are placed there.",
+    epilog="""
+    blackhole agent upgrade
+    blackhole --host web-1 agent upgrade
+    """,
 )
 @click.pass_obj
 def upgrade(settings: Settings) -> int:
@@ -145,9 +177,13 @@ def upgrade(settings: Settings) -> int:
 
 async def _upgrade(settings: Settings) -> int:
     async def ask(target: Target) -> str:
-        return await (await target.client()).upgrade()
+        if target.read_only:
+            raise Refused(f"cannot upgrade the agent of {target.name}: it is read-only (--read-only, or hosts.yaml)")
+        client = await target.client()
+        return (await client.info()).version if settings.remote else await client.upgrade()
 
-    async with opened(settings) as targets:
+    # On another host, what is there is replaced while connecting.
+    async with opened(settings, force=True) as targets:
         found = await everywhere(settings, targets, ask)
     for target, version in found.good:
         click.echo(f"{target.name}: keeper and agent are now {version}")
@@ -156,31 +192,42 @@ async def _upgrade(settings: Settings) -> int:
 
 @command.command(
     "install",
-    help="Makes the agent come up at boot: by a systemd unit, your own unit with linger, or cron's @reboot.",
-    epilog="blackhole agent install",
+    help="Makes the agent come up at boot: by a systemd unit, your own unit with linger, or cron's @reboot; says by "
+    "which, and starts it now. On other hosts the agent is placed first.",
+    epilog="""
+    blackhole agent install
+    blackhole --host web-1 agent install
+    """,
 )
 @click.pass_obj
 def install(settings: Settings) -> int:
-    from bhtui.cli import boot
-
-    settings.only_here("install the agent")
     settings.must_not_be_read_only("install the agent")
-    way = boot.find_way(os.getuid())
-    boot.install(way, settings.paths)
-    click.echo(f"the agent comes up at boot: {way.where}")
-    return 0
+    return asyncio.run(_boot(settings, ["install"], Wake.UNLESS_STOPPED))
 
 
 @command.command(
-    "uninstall", help="Takes back what install did; what runs goes on.", epilog="blackhole agent uninstall"
+    "uninstall",
+    help="Stops services, agent and keeper, and removes what was installed and placed: unit, sockets, database, "
+    "bundles. Configuration and logs stay unless --purge; what services keep themselves always does.",
+    epilog="""
+    blackhole agent uninstall
+    blackhole --host web-1 agent uninstall --purge
+    """,
 )
+@click.option("--purge", is_flag=True, help="Remove blackhole.yaml and all logs, too.")
 @click.pass_obj
-def uninstall(settings: Settings) -> int:
-    from bhtui.cli import boot
-
-    settings.only_here("uninstall the agent")
+def uninstall(settings: Settings, purge: bool) -> int:
     settings.must_not_be_read_only("uninstall the agent")
-    way = boot.find_way(os.getuid())
-    removed = boot.uninstall(way)
-    click.echo(f"removed: {way.where}" if removed else "it was not installed")
-    return 0
+    return asyncio.run(_boot(settings, ["uninstall", *(["--purge"] if purge else [])], Wake.NEVER))
+
+
+async def _boot(settings: Settings, words: list[str], wake: Wake) -> int:
+    async def ask(target: Target) -> str:
+        _must_be_allowed(settings, target, f"{words[0]} the agent of")
+        return await target.boot(words)
+
+    async with opened(settings, wake) as targets:
+        found = await everywhere(settings, targets, ask)
+    for target, said in found.good:
+        _say(settings, target, said)
+    return found.report()

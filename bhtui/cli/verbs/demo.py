@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import sys
 
 import click
@@ -15,6 +16,7 @@ from bhtui.cli.settings import Settings
 from bhtui.core.errors import UsageError
 from bhtui.core.request import StartRequest
 from bhtui.rpc.local import ensure_agent
+from bhtui.rpc.stopped import Wake
 
 FAULTS = ("crash", "exit", "hang", "leak", "slow", "noise", "errors", "sick", "clear")
 
@@ -54,7 +56,7 @@ def up(settings: Settings, ssh: bool, base_port: int | None) -> int:
     settings.must_not_be_read_only("set up the demonstration")
     paths = home.enter()
     text = home.configure(paths, base_port)
-    fresh = ensure_agent(paths)
+    fresh = ensure_agent(paths, Wake.ALWAYS)
     request = StartRequest() if fresh else StartRequest(config_yaml=text, config_path=str(paths.config))
     code = carry_out(settings, request)
     if code == 0 and ssh:
@@ -62,7 +64,8 @@ def up(settings: Settings, ssh: bool, base_port: int | None) -> int:
 
         click.echo(f"reachable over SSH as `--host {sshd.HOST}` ({sshd.up(home.folder(paths))} on loopback)")
     if code == 0:
-        click.echo(f"look with: BLACKHOLE_HOME={home.folder(paths)} bhtui; end with: blackhole demo down")
+        here = f"BLACKHOLE_HOME={shlex.quote(str(home.folder(paths)))}"
+        click.echo(f"look with: {here} bhtui\nend with: {here} blackhole demo down")
     return code
 
 

@@ -38,6 +38,8 @@ def check(settings: Settings, services: tuple[str, ...], every: bool) -> int:
         raise UsageError("cannot tell what to check: name services, or give --all")
     found = ask_all(settings, lambda client: client.check_health(services))
     rows = rows_of(found)
+    if settings.plain and not found.good:
+        return found.report()
     if settings.plain:
         heads = ["HOST", "INSTANCE", "HEALTH", "STATE", "PROBE", "SAYS"]
         cells = [

@@ -131,7 +131,7 @@ def writer(form: str, hosts: bool, export: bool) -> Write:
     if form == "csv":
         out = csv.writer(sys.stdout, lineterminator="\n")
         out.writerow(COLUMNS)
-        return lambda line: out.writerow([_object(line)[name] for name in COLUMNS])
+        return lambda line: out.writerow(_cells(_object(line)))
     if form != "text":
         return lambda line: write_record(_object(line), form)
     if export:
@@ -142,6 +142,11 @@ def writer(form: str, hosts: bool, export: bool) -> Write:
 
 def _object(line: Line) -> dict[str, object]:
     return line_to_json(line[1], line[0].name)
+
+
+def _cells(fields: dict[str, object]) -> list[object]:
+    """Truth is written as JSON writes it."""
+    return [str(fields[name]).lower() if isinstance(fields[name], bool) else fields[name] for name in COLUMNS]
 
 
 def _write_plain(line: Line, hosts: bool) -> None:

@@ -52,7 +52,7 @@ def command(settings: Settings, words: tuple[str, ...], watch: bool, open_only: 
 
 def _list(settings: Settings, limit: int, open_only: bool) -> int:
     found = ask_all(settings, lambda client: client.operations(limit, open_only))
-    if settings.plain:
+    if settings.plain and found.good:
         sys.stdout.write(_table([(target, each) for target, some in found.good for each in some], settings.remote))
     else:
         for target, some in found.good:

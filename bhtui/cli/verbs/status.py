@@ -43,7 +43,8 @@ def command(settings: Settings, services: tuple[str, ...], watch: bool, detailed
         return asyncio.run(_watch(settings, services, detailed))
     found = ask_all(settings, lambda client: client.status(services))
     rows = rows_of(found)
-    show(settings, rows, detailed)
+    if found.good or not settings.plain:
+        show(settings, rows, detailed)
     return max(found.report(), int(any(map(unwell, rows))))
 
 

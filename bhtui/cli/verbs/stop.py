@@ -17,7 +17,7 @@ from bhtui.rpc.local import answers, keeper_answers
 
 @click.command(
     cls=Verb,
-    help="Stops services (all, or those named with what depends on them), last started first: the stop signal, "
+    help="Stops services: all, last started first, or those named; what depends on these stays up. The stop signal, "
     "the grace period, then SIGKILL to whatever is left.",
     epilog="""
     blackhole stop storage

@@ -49,6 +49,7 @@ class AgentInfo(_message.Message):
     LAST_SEQ_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
     CONFIG_ERROR_FIELD_NUMBER: _builtins.int
+    BOOT_FIELD_NUMBER: _builtins.int
     agent_pid: _builtins.int
     keeper_pid: _builtins.int
     version: _builtins.str
@@ -66,6 +67,8 @@ class AgentInfo(_message.Message):
     """What holds limits here: `cgroup v2`, `cgroup v1`, `rlimits`."""
     config_error: _builtins.str
     """Why the configuration file on disk is not the one in force (broken, or changed since); empty when it is."""
+    boot: _builtins.str
+    """What brings the agent up at boot; empty: nothing does."""
     def __init__(
         self,
         *,
@@ -83,10 +86,11 @@ class AgentInfo(_message.Message):
         last_seq: _builtins.int = ...,
         limits: _builtins.str = ...,
         config_error: _builtins.str = ...,
+        boot: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_pid", b"agent_pid", "boot_id", b"boot_id", "bundle", b"bundle", "config_error", b"config_error", "config_path", b"config_path", "hostname", b"hostname", "keeper_pid", b"keeper_pid", "last_seq", b"last_seq", "limits", b"limits", "log_dir", b"log_dir", "run_dir", b"run_dir", "state_dir", b"state_dir", "uptime_seconds", b"uptime_seconds", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_pid", b"agent_pid", "boot", b"boot", "boot_id", b"boot_id", "bundle", b"bundle", "config_error", b"config_error", "config_path", b"config_path", "hostname", b"hostname", "keeper_pid", b"keeper_pid", "last_seq", b"last_seq", "limits", b"limits", "log_dir", b"log_dir", "run_dir", b"run_dir", "state_dir", b"state_dir", "uptime_seconds", b"uptime_seconds", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -97,16 +101,20 @@ class ShutdownRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     KEEP_SERVICES_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
     keep_services: _builtins.bool
     """Leave services and keeper running."""
+    by: _builtins.str
+    """The person who asks; whoever finds no agent later is told."""
     def __init__(
         self,
         *,
         keep_services: _builtins.bool = ...,
+        by: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["keep_services", b"keep_services"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by", b"by", "keep_services", b"keep_services"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

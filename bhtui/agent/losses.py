@@ -1,0 +1,90 @@
+"""What a full disk takes: an event when captured lines were lost, and one when a folder of ours has no room left."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bhtui.agent.events.log import EventLog
+from bhtui.agent.keeper import KeeperError
+from bhtui.core.event import EventKind
+from bhtui.core.units import format_size
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 10.0
+FULL_BYTES = 4 << 20
+"""Less free than this is full: there must be room left to write that there is none."""
+FULL_SHARE = 0.02
+"""On a small file system: less than this share of it."""
+
+
+class Losses:
+    """Looks at the keeper's counts (`stats`) and at the folders' file systems, every LOOK_SECONDS."""
+
+    def __init__(
+        self, stats: Callable[[], Awaitable[Mapping[str, Any]]], events: EventLog, folders: Sequence[Path]
+    ) -> None:
+        self._stats, self._events, self._folders = stats, events, folders
+        self._dropped: dict[str, int] | None = None
+        self._full: set[Path] = set()
+
+    async def watch(self) -> None:
+        """Runs for as long as the agent does."""
+        while True:
+            await self.look()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def look(self) -> None:
+        """Looks once, and appends what is new."""
+        self._look_at_disks()
+        try:
+            logs = (await self._stats())["logs"]
+        except KeeperError as error:
+            log.debug("the keeper's counts are not known now: %s", error)
+            return
+        for path, each in logs.items() if self._dropped is not None else ():
+            # Another keeper, or a file that was closed meanwhile, begins to count anew.
+            before = (self._dropped or {}).get(path, 0)
+            count = each["dropped"] - (before if before <= each["dropped"] else 0)
+            if count:
+                self._tell_loss(Path(path), count, each["problem"])
+        self._dropped = {path: each["dropped"] for path, each in logs.items()}
+
+    def _tell_loss(self, path: Path, count: int, reason: str) -> None:
+        message = f"{count} lines of {path.stem} could not be kept: {reason}"
+        log.warning("%s", message)
+        self._events.append(EventKind.LOGS_LOST, path.stem, message, {"count": count, "reason": reason})
+
+    def _look_at_disks(self) -> None:
+        """One event for a file system, however many of the folders are on it, once until there is room again."""
+        seen: set[int] = set()
+        for folder in self._folders:
+            try:
+                device, (free, size) = folder.stat().st_dev, room(folder)
+            except OSError as error:
+                log.debug("cannot look at %s: %s", folder, error)
+                continue
+            is_full = free < min(FULL_BYTES, size * FULL_SHARE)
+            if is_full and folder not in self._full and device not in seen:
+                self._tell_full(folder, free, size)
+            seen.add(device)
+            (self._full.add if is_full else self._full.discard)(folder)
+
+    def _tell_full(self, folder: Path, free: int, size: int) -> None:
+        message = (
+            f"the disk of {folder} is full: {format_size(free)} of {format_size(size)} are free; services run on, "
+            "what they print is lost; free some space"
+        )
+        log.error("%s", message)
+        self._events.append(EventKind.DISK_FULL, str(folder), message, {"free_bytes": free, "size_bytes": size})
+
+
+def room(folder: Path) -> tuple[int, int]:
+    """Bytes that this user may still write, and the size of the file system. Raises OSError."""
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
