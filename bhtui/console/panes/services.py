@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
+from textual import events
 from typing_extensions import override
 
 from ..actions import bindings
@@ -47,6 +48,12 @@ class ServicesPane(Table[ServiceRow]):
     def draw(self, width: int, height: int) -> list[Line]:
         head = Line(ruled(title(self.number, "SERVICES", self.has_focus, self._facts), self._count, width))
         return [head, *super().draw(width, height - 1)]
+
+    def on_resize(self, event: events.Resize) -> None:
+        if self._host:
+            # Reasons are wrapped to the width.
+            self.show(self._host, self.query_text, self.console_app.now())
+        super().on_resize(event)
 
     def heads(self) -> int:
         return 2
