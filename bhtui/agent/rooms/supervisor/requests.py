@@ -225,7 +225,7 @@ def _with_change(spec: Spec, picture: Picture, change: Change, leave: bool = Fal
     `leave`: what runs is not stopped.
     """
     found = diff(spec, change.spec)
-    touched = [n for n in _touched(picture, change.spec, found) if picture[n].state is not State.STOPPED]
+    touched = [n for n, i in picture.items() if i.state is not State.STOPPED and _is_touched(i, change.spec, found)]
     b = _Builder(spec.services, picture)
     b.stop([] if leave else touched, restore=True)
     b.services = change.spec.services
@@ -254,16 +254,16 @@ def _left_running(i: Instance, new: Spec) -> str:
     return f"{name} runs on and is not declared any more; `stop {name}` ends it"
 
 
-def _touched(picture: Picture, new: Spec, found: SpecDiff) -> list[str]:
-    """Instances that cannot go on as they are: of removed services, of removed replicas, with a changed process."""
-    keep = {n for s in new.services.values() if s.name not in found.restarted for n in s.instance_names()}
-    known = {*new.services, *found.removed}
-    return [n for n, i in picture.items() if i.service in known and (n not in keep or _is_outdated(i, new))]
+def _is_touched(i: Instance, new: Spec, found: SpecDiff) -> bool:
+    """Whether it cannot go on as it is: of a removed service, a removed replica, with another process.
 
-
-def _is_outdated(i: Instance, new: Spec) -> bool:
-    """Whether its process was started with another configuration. What an older agent has started does not say."""
-    return i.pid is not None and bool(i.ran_as) and i.ran_as != fingerprint(new.services[i.service])
+    What a process was started with is what counts; one that an older agent has started does not say.
+    """
+    if not _is_declared(i, new):
+        return i.service in new.services or i.service in found.removed
+    if i.pid is not None and i.ran_as:
+        return i.ran_as != fingerprint(new.services[i.service])
+    return i.service in found.restarted
 
 
 def _to_start(spec: Spec, picture: Picture, change: Change, stops: Mapping[str, int]) -> list[str]:

@@ -159,8 +159,7 @@ def failure(i: Instance) -> str:
         return ""
     if i.early_exits > 1:
         ended = f"ended {i.early_exits} times before it was ready, the last time: {ended}"
-    if ended.startswith("cannot start "):  # what could not be is said once, with the instance's name
-        ended = ended.partition(": ")[2]
+    ended = ended.removeprefix("cannot start ").removeprefix(f"{i.service}: ")  # that is said once
     return "\n".join((f"cannot start {i.name}: {ended}", *tail))
 
 

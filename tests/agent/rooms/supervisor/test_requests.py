@@ -241,6 +241,13 @@ def test_a_reload_restarts_what_runs_with_an_earlier_configuration() -> None:
     assert found.effects == ("db runs with an earlier configuration", "api depends on db and stays up")
 
 
+def test_a_reload_leaves_what_runs_with_the_new_configuration_already() -> None:
+    """The file was changed, applied by a start, and changed back."""
+    new = replace(API, command=("api2",))
+    now = {n: replace(i, ran_as=fingerprint(new)) if i.service == "api" else i for n, i in UP.items()}
+    assert order(reload(spec_of(WEB, new, DB, digest="2"), now)) == [("apply", "/b.yaml", ())]
+
+
 def test_start_by_a_changed_file_touches_nothing_that_runs() -> None:
     cache = ServiceSpec("cache", ("cache",))
     new = spec_of(WEB, replace(API, command=("api2",), replicas=1), cache, digest="2")

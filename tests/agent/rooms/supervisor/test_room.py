@@ -149,7 +149,7 @@ async def test_a_failed_spawn_fails_the_start_at_once_and_is_rolled_back(tmp_pat
         rig.keeper.fail = [KeeperError("cannot start true: exec: Permission denied", "exec")]
         operation = await rig.run(StartRequest(("api",)))
         assert operation.state == "failed"
-        assert "cannot start true: exec: Permission denied" in operation.error
+        assert operation.error == "cannot start api-1: true: exec: Permission denied"
         assert rig.room.picture["api-1"].goal is Goal.DOWN
         await rig.reaches("api-1", State.STOPPED)
 
