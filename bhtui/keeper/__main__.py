@@ -1,5 +1,6 @@
 """Starts a keeper: `python -m bhtui.keeper --run DIR --log-dir DIR [--detach] [--agent-pid PID] -- AGENT ARGV...`.
 
+`--env FILE` has the environment to run in, when systemd starts it (unit.py).
 `--check STATE` says by its exit code whether this version can take over such a state; `--restore FD` does it.
 """
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 PR_SET_CHILD_SUBREAPER = 36
 USAGE = "usage: python -m bhtui.keeper --run DIR --log-dir DIR [--detach] [--agent-pid PID] -- AGENT ARGV..."
-WORDS = ("--run", "--log-dir", "--agent-pid", "--check", "--restore")
+WORDS = ("--run", "--log-dir", "--agent-pid", "--env", "--check", "--restore")
 
 
 class CannotStart(Exception):
@@ -61,6 +62,8 @@ def main(argv: list[str]) -> int:
             return live(restore(int(options["restore"])))
         if options.get("detach"):
             return detach(options)
+        if options.get("env"):
+            return in_unit(options)
         return live(begin(options))
     except CannotStart as error:
         return _refuse(str(error))
@@ -80,8 +83,25 @@ def live(keeper: Keeper) -> int:
     return 0
 
 
+def in_unit(options: dict[str, Any]) -> int:
+    """The life of a keeper that systemd was asked to start."""
+    from bhtui.keeper import unit
+
+    notify = unit.enter(options["env"])
+    keeper = begin(options)
+    unit.tell_ready(notify)
+    return live(keeper)
+
+
 def detach(options: dict[str, Any]) -> int:
     """Leaves a keeper in the background and returns 0 once its socket listens; else tells why and returns 1."""
+    from bhtui.keeper import unit
+
+    if by := unit.manager():
+        why = unit.start(by, options["run"], options["log_dir"])
+        if not why:
+            return 0
+        print(f"keeper: systemd did not start it, it stays in this login: {why}", file=sys.stderr)
     ready, tell = os.pipe()
     sys.stdout.flush()
     if os.fork() == 0:

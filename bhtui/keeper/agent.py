@@ -45,10 +45,7 @@ class Agent:
         if self.pid or self._starting or not self.wanted or not self.spec["argv"]:
             return
         self._starting, self._changed, self._since = True, False, time.monotonic()
-        try:
-            self._children.launch(self.spec, self._launched)
-        except SpawnError as error:
-            self._launched(error)
+        self._children.launch(self.spec, self._launched)
 
     def _launched(self, result: Started | SpawnError) -> None:
         self._starting = False

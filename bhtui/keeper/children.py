@@ -33,19 +33,46 @@ class Starting:
 
 
 class Children:
-    """Starts children and tells when they end. Orphans of services become ours too and are reaped silently."""
+    """Starts children and tells when they end. Orphans of services become ours too and are reaped silently.
+
+    `keys` are those of services that are being started.
+    """
 
     def __init__(self, loop: Loop, launcher: spawn.Launcher) -> None:
-        self.starting: dict[int, Starting] = {}
+        self.keys: set[str] = set()
         self._loop, self._launcher = loop, launcher
+        self._waiting: list[tuple[dict[str, Any], OnStart]] = []
+        self._starting: dict[int, Starting] = {}
         self._on_exit: dict[int, OnExit] = {}
 
     def launch(self, spec: dict[str, Any], then: OnStart) -> None:
-        """Starts a child; `then` is called once, with it or with the reason. Raises SpawnError when it cannot fork."""
-        child = self._launcher.start(spec)
-        timer = self._loop.later(START_TIMEOUT_S, lambda: self._give_up(child.pid))
-        self.starting[child.pid] = Starting(child, spec, then, timer)
-        self._loop.watch(child.status, lambda: self._decide(child.pid))
+        """Starts a child at the end of this round of the loop; `then` is called once, with it or with the reason."""
+        if not self._waiting:
+            self._loop.later(0, self._fork)
+        self._waiting.append((spec, then))
+        if "key" in spec:
+            self.keys.add(spec["key"])
+
+    def _fork(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        results = self._launcher.start([spec for spec, _ in waiting])
+        for (spec, then), result in zip(waiting, results, strict=True):
+            if isinstance(result, spawn.SpawnError):
+                self._loop.guard(partial(self._tell, spec, then, result))
+                continue
+            give_up = self._loop.later(START_TIMEOUT_S, partial(self._give_up, result.pid))
+            self._starting[result.pid] = Starting(result, spec, then, give_up)
+            self._loop.watch(result.status, partial(self._decide, result.pid))
+
+    def forked(self) -> list[Starting]:
+        """Those between fork and exec, for whoever is about to end them; none is left to be forked later."""
+        self._fork()
+        return list(self._starting.values())
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether any child is being started."""
+        return bool(self._waiting or self._starting)
 
     def on_exit(self, pid: int, call: OnExit) -> None:
         """Calls back once when that child has ended."""
@@ -60,7 +87,7 @@ class Children:
                 return
             if not pid:
                 return
-            if pid in self.starting:
+            if pid in self._starting:
                 self._loop.guard(partial(self._decide, pid))
             call = self._on_exit.pop(pid, None)
             if call is not None:
@@ -68,25 +95,29 @@ class Children:
                 self._loop.guard(partial(call, ended))
 
     def _decide(self, pid: int) -> None:
-        one = self.starting[pid]
+        one = self._starting[pid]
         text = os.read(one.child.status, 4096)
         self._settle(one, spawn.failure(one.spec["argv"], text) if text else None)
 
     def _give_up(self, pid: int) -> None:
-        one = self.starting[pid]
+        one = self._starting[pid]
         signal.pidfd_send_signal(one.child.pidfd, signal.SIGKILL)
         text = f"cannot start {one.spec['argv'][0]}: exec: no answer within {START_TIMEOUT_S:.0f} s"
         self._settle(one, spawn.SpawnError("exec", errno.ETIMEDOUT, text))
 
     def _settle(self, one: Starting, error: spawn.SpawnError | None) -> None:
-        del self.starting[one.child.pid]
+        del self._starting[one.child.pid]
         one.timer.cancel()
         self._loop.unwatch(one.child.status)
         os.close(one.child.status)
         if error is not None:
             for fd in (one.child.out, one.child.err, one.child.pidfd):
                 os.close(fd)
-        one.then(one.child if error is None else error)
+        self._tell(one.spec, one.then, one.child if error is None else error)
+
+    def _tell(self, spec: dict[str, Any], then: OnStart, result: spawn.Started | spawn.SpawnError) -> None:
+        self.keys.discard(spec.get("key", ""))
+        then(result)
 
 
 def _exit(status: int, cpu_s: float, max_rss: int) -> Exit:

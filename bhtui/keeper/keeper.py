@@ -92,7 +92,7 @@ class Keeper:
     def sweep(self, timeout: float, done: Callable[[Report], None]) -> None:
         """Ends what an earlier keeper of this run directory left and nobody adopted."""
         known = {entry.key for entry in self.table.entries.values()}
-        known |= {one.spec["key"] for one in self.children.starting.values() if "key" in one.spec}
+        known |= self.children.keys
         self._kill(lambda: kill.strays(self.run_dir, known, self.spared()), {}, timeout, done)
 
     def _kill(
@@ -113,7 +113,7 @@ class Keeper:
     def kill_all(self, done: Callable[[Report], None]) -> None:
         """Ends every tree there is, those that are just being started too."""
         targets = [entry.target() for entry in self.table.entries.values()]
-        for one in self.children.starting.values():
+        for one in self.children.forked():
             if "key" in one.spec:
                 spec = one.spec
                 targets.append(kill.Target(spec["key"], one.child.pid, one.child.start, spec.get("cgroups", [])))

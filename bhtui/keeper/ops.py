@@ -126,8 +126,7 @@ def _check_spawn(keeper: Keeper, spec: dict[str, Any]) -> str:
         raise Refused("message", errno.EINVAL, "cannot spawn: a uid needs a gid beside it")
     if keeper.is_held or keeper.stopping:
         raise Refused("held", errno.EPERM, f"cannot start {key}: held since an emergency stop; resume first")
-    starting = [one.spec.get("key") for one in keeper.children.starting.values()]
-    if key in keeper.table.entries or key in starting:
+    if key in keeper.table.entries or key in keeper.children.keys:
         raise Refused("key", errno.EEXIST, f"cannot start {key}: the keeper has a process of that key")
     return key
 

@@ -47,51 +47,61 @@ class Launcher:
 
     def __init__(self, run_dir: str, nofile: int) -> None:
         self.run_dir, self.nofile = run_dir, nofile
-        self._ignored = {number for number in signal.valid_signals() if signal.getsignal(number) == signal.SIG_IGN}
+        # Python ignores SIGPIPE, and exec leaves an ignored signal ignored; one that is caught it makes default again.
+        for number in signal.valid_signals():
+            if signal.getsignal(number) == signal.SIG_IGN:
+                signal.signal(number, lambda *_: None)
 
     def markers(self, key: str) -> dict[str, str]:
         """The environment entries by which descendants of an instance are found again."""
         return {KEY_VARIABLE: key, RUN_VARIABLE: self.run_dir}
 
-    def start(self, spec: dict[str, Any]) -> Started:
-        """Forks a child for a spec as the `spawn` request has it. Raises SpawnError when there is no room for one."""
-        if spec.get("ionice"):
-            _load_ioprio()
+    def start(self, specs: list[dict[str, Any]]) -> list[Started | SpawnError]:
+        """Forks a child for each spec as the `spawn` request has it; SpawnError when there is no room for one.
+
+        Until a forked child executes its program, each page that is written here has to be copied first, and Python
+        writes to pages when it merely reads objects. So all are forked with as little in between as possible.
+        """
+        # Until a child has executed its program it has the keeper's handlers, and would take a signal for the keeper's.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+        try:
+            forked = [self._fork(spec) for spec in specs]
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return [one if isinstance(one, SpawnError) else Started(*one) for one in forked]
+
+    def _fork(self, spec: dict[str, Any]) -> tuple[int, int, int, int] | SpawnError:
+        """The child's pid, and the ends to read from of its stdout, stderr and status pipes."""
         fds: list[int] = []
         try:
+            if spec.get("ionice"):
+                _load_ioprio()
             for _ in range(3):
                 fds += os.pipe2(os.O_CLOEXEC)
-            pid = self._fork(spec, fds)
+            pid = os.fork()
         except OSError as error:
             for fd in fds:
                 os.close(fd)
-            raise SpawnError("fork", error.errno or 0, f"cannot fork: {error.strerror}") from error
+            return SpawnError("fork", error.errno or 0, f"cannot fork: {error.strerror}")
         out, out_write, err, err_write, status, status_write = fds
+        if pid == 0:
+            self._child(spec, out_write, err_write, status_write)
         for fd in (out_write, err_write, status_write):
             os.close(fd)
-        return Started(pid, out, err, status)
-
-    def _fork(self, spec: dict[str, Any], fds: list[int]) -> int:
-        # Until the child has given up the keeper's handlers, a signal to it would look like one to the keeper.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        try:
-            pid = os.fork()
-            if pid == 0:
-                self._child(spec, fds[1], fds[3], fds[5])
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        return pid
+        return pid, out, err, status
 
     def _child(self, spec: dict[str, Any], out: int, err: int, status: int) -> None:
         """Never returns."""
         stage = "setup"
         try:
-            self._settle(out, err)
+            _settle(out, err)
             for name, step in _steps(spec, self.nofile):
                 stage = name
                 step()
             stage = "exec"
             env = {**spec.get("env", {}), **spec.get("markers", {})}
+            for number in signal.sigpending():
+                signal.signal(number, signal.SIG_DFL)  # it was meant for the service
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
             os.execvpe(spec["argv"][0], spec["argv"], env)  # noqa: S606 - an argv, and no shell, is the point
         except OSError as error:
@@ -101,16 +111,15 @@ class Launcher:
         finally:
             os._exit(FAILED)
 
-    def _settle(self, out: int, err: int) -> None:
-        """A session of its own, standard streams, default signals: Python ignores SIGPIPE, which children inherit."""
-        signal.set_wakeup_fd(-1)
-        os.setsid()
-        null = os.open("/dev/null", os.O_RDONLY)
-        os.dup2(null, 0)
-        os.dup2(out, 1)
-        os.dup2(err, 2)
-        for number in self._ignored | HANDLED:
-            signal.signal(number, signal.SIG_DFL)
+
+def _settle(out: int, err: int) -> None:
+    """A session and standard streams of its own."""
+    signal.set_wakeup_fd(-1)
+    os.setsid()
+    null = os.open("/dev/null", os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(out, 1)
+    os.dup2(err, 2)
 
 
 def _tell(status: int, stage: str, number: int, text: str) -> None:

@@ -76,7 +76,7 @@ class Upgrade:
         """Starts and kills that are under way finish first; new requests wait in the sockets for the new keeper."""
         keeper = self._keeper
         keeper.server.paused = True
-        if keeper.children.starting or keeper.killers:
+        if keeper.children.is_starting or keeper.killers:
             keeper.loop.later(QUIET_PAUSE_S, self._when_quiet)
             return
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())

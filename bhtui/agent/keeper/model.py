@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,8 @@ class SpawnRequest:
 
     def to_wire(self) -> dict[str, Any]:
         """The fields of the request; those that are None are left out."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        named = {field.name: getattr(self, field.name) for field in fields(self)}  # asdict copies all that is in them
+        return {name: value for name, value in {**named, "log": asdict(self.log)}.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)

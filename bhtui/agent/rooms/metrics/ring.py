@@ -20,7 +20,7 @@ class Ring:
 
     def __init__(self, width: int, ticks: int = TICKS) -> None:
         self.width, self.ticks = width, ticks
-        self._times = array("q", repeat(0, ticks))
+        self._times = array("q", (0,)) * ticks
         self._series: dict[str, list[array[float]]] = {}
         self._seen: dict[str, int] = {}
         self._count = 0
@@ -30,7 +30,7 @@ class Ring:
         at = self._count % self.ticks
         self._times[at] = time_ns
         for name in values.keys() - self._series.keys():
-            self._series[name] = [array("f", repeat(NAN, self.ticks)) for _ in range(self.width)]
+            self._series[name] = [array("f", (NAN,)) * self.ticks for _ in range(self.width)]
         for name in list(self._series):
             found = values.get(name)
             if found is not None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from bhtui.core.errors import NotFound, UsageError
@@ -85,7 +85,7 @@ class Metrics:
     def track(self, instance: str, pid: int) -> None:
         """Samples an instance from now on; `pid` is its first process."""
         self.forget(instance)
-        self._trees[instance] = Tree(pid, self._groups_of(instance))
+        self._trees[instance] = Tree(pid, partial(self._groups_of, instance))
 
     def forget(self, instance: str) -> None:
         """Samples it no more; what was measured stays for an hour."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 
 from . import procfs
@@ -77,16 +78,32 @@ class Rate:
         return None if is_first or seconds <= 0 else grown / seconds
 
 
+class Files:
+    """The files that tell what the groups of one instance use."""
+
+    def __init__(self, groups: Sequence[str]) -> None:
+        self.cpu_ns, self.cpu_us = Counter(groups, "cpuacct.usage"), Counter(_version_2(groups), "cpu.stat")
+        self.memory_1, self.memory_2 = Counter(groups, "memory.usage_in_bytes"), Counter(groups, "memory.current")
+        self.memory_stat, self.tasks = Counter(groups, "memory.stat"), Counter(groups, "pids.current")
+        self.members = next((f"{group}/cgroup.procs" for group in groups), "")
+
+    def close(self) -> None:
+        """Closes them."""
+        for counter in (self.cpu_ns, self.cpu_us, self.memory_1, self.memory_2, self.memory_stat, self.tasks):
+            counter.close()
+
+
 class Tree:
     """One instance that runs. Used by one thread at a time."""
 
-    def __init__(self, pid: int, groups: Sequence[str]) -> None:
-        self._pid = pid
-        self._cpu_ns, self._cpu_us = Counter(groups, "cpuacct.usage"), Counter(_version_2(groups), "cpu.stat")
-        self._memory_1, self._memory_2 = Counter(groups, "memory.usage_in_bytes"), Counter(groups, "memory.current")
-        self._memory_stat, self._tasks = Counter(groups, "memory.stat"), Counter(groups, "pids.current")
-        self._members = next((f"{group}/cgroup.procs" for group in groups), "")
+    def __init__(self, pid: int, groups: Callable[[], Sequence[str]]) -> None:
+        self._pid, self._groups = pid, groups
         self._cpu, self._reads, self._writes = Rate(), Rate(), Rate()
+
+    @cached_property
+    def _files(self) -> Files:
+        """Opened by the first sample and not before: at that time the instance is being started, and that is urgent."""
+        return Files(self._groups())
 
     def sample(self, now_ns: int, children: Children) -> Sample | None:
         """What it uses now; None when nothing of it runs. `children` is asked only for a tree without groups."""
@@ -95,7 +112,7 @@ class Tree:
             return None
         reads, writes = self._storage(now_ns, processes)
         memory = self._memory()
-        tasks = self._tasks.read()
+        tasks = self._files.tasks.read()
         return Sample(
             self._cpu_percent(now_ns, processes),
             sum(one.rss_bytes for one in processes) if memory is None else memory,
@@ -106,14 +123,14 @@ class Tree:
         )
 
     def _pids(self, children: Children) -> list[int]:
-        if self._members and (text := procfs.read(self._members)):
+        if self._files.members and (text := procfs.read(self._files.members)):
             return [int(pid) for pid in text.split()]
         return procfs.descendants(self._pid, children())
 
     def _cpu_percent(self, now_ns: int, processes: Sequence[procfs.Process]) -> float | None:
-        if (used := self._cpu_ns.read()) is not None:
+        if (used := self._files.cpu_ns.read()) is not None:
             counters = {(0, 0): used / 1e9}
-        elif (used := self._cpu_us.read(b"usage_usec")) is not None:
+        elif (used := self._files.cpu_us.read(b"usage_usec")) is not None:
             counters = {(0, 0): used / 1e6}
         else:
             counters = {(one.pid, one.start): one.cpu_seconds for one in processes}
@@ -121,10 +138,10 @@ class Tree:
         return None if cores is None else 100 * cores
 
     def _memory(self) -> int | None:
-        if (usage := self._memory_2.read()) is not None:
-            return max(0, usage - (self._memory_stat.read(b"inactive_file") or 0))
-        if (usage := self._memory_1.read()) is not None:
-            return max(0, usage - (self._memory_stat.read(b"total_inactive_file") or 0))
+        if (usage := self._files.memory_2.read()) is not None:
+            return max(0, usage - (self._files.memory_stat.read(b"inactive_file") or 0))
+        if (usage := self._files.memory_1.read()) is not None:
+            return max(0, usage - (self._files.memory_stat.read(b"total_inactive_file") or 0))
         return None
 
     def _storage(self, now_ns: int, processes: Sequence[procfs.Process]) -> tuple[float | None, float | None]:
@@ -135,8 +152,8 @@ class Tree:
 
     def close(self) -> None:
         """Closes the files it holds open."""
-        for counter in (self._cpu_ns, self._cpu_us, self._memory_1, self._memory_2, self._memory_stat, self._tasks):
-            counter.close()
+        if "_files" in self.__dict__:
+            self._files.close()
 
 
 def _version_2(groups: Sequence[str]) -> list[str]:

@@ -64,7 +64,7 @@ def family(groups):
 
 
 def test_the_whole_tree_is_measured(groups, family):
-    tree = Tree(family.pid, groups)
+    tree = Tree(family.pid, lambda: groups)
     first = tree.sample(time.monotonic_ns(), procfs.children)
     assert first.cpu_percent is None
     begun, used = time.monotonic(), first
@@ -80,7 +80,7 @@ def test_the_whole_tree_is_measured(groups, family):
 
 
 def test_a_tree_that_is_gone_has_no_sample(groups, family):
-    tree = Tree(family.pid, groups)
+    tree = Tree(family.pid, lambda: groups)
     os.killpg(family.pid, 9)
     family.wait(30)
     until(lambda: tree.sample(time.monotonic_ns(), procfs.children) is None)
@@ -89,7 +89,7 @@ def test_a_tree_that_is_gone_has_no_sample(groups, family):
 
 def test_a_tree_leaves_no_descriptor_open(groups, family):
     before = len(os.listdir("/proc/self/fd"))
-    tree = Tree(family.pid, groups)
+    tree = Tree(family.pid, lambda: groups)
     tree.sample(time.monotonic_ns(), procfs.children)
     tree.close()
     assert len(os.listdir("/proc/self/fd")) == before
