@@ -38,6 +38,7 @@ from bhtui.agent.rooms.health.room import HealthRoom
 from bhtui.agent.rooms.limits.room import Limits
 from bhtui.agent.rooms.logs.room import Logs
 from bhtui.agent.rooms.metrics.room import Metrics
+from bhtui.agent.rooms.supervisor import steps
 from bhtui.agent.rooms.supervisor.room import Supervisor
 from bhtui.agent.servicers.guard import Guard
 from bhtui.agent.store import Store
@@ -211,7 +212,7 @@ async def _assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: 
     # What runs is taken over before open operations go on: their steps ask what is.
     await supervisor.adopt()
     limits.sweep(set(supervisor.picture))
-    kinds = {kind.name: kind for kind in supervisor.step_kinds()}
+    kinds = {kind.name: kind for kind in steps.kinds(supervisor)}
     runner = Runner(store, kinds, events, time.time_ns)
     stack.push_async_callback(runner.close)
     await runner.recover()

@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bhtui.agent.journal.model import StepKind
 from bhtui.agent.keeper import Exit as KeptExit
 from bhtui.agent.keeper import KeptProcess as Kept
 from bhtui.core.errors import BlackholeError, NotFound
@@ -23,7 +22,7 @@ from bhtui.core.spec import ProbeKind, Restart, RestartSpec, ServiceSpec, Spec
 from bhtui.core.states import ALIVE, Goal, Result, State
 from bhtui.core.status import InstanceStatus
 
-from . import adoption, gates, machine, requests, steps
+from . import adoption, gates, machine, requests
 from .adoption import Fate
 from .driver import Driver, Tools
 from .exits import Exit, signal_number
@@ -138,10 +137,6 @@ class Supervisor:
             if not self.spec.digest:  # nothing was ever put in force
                 raise
             return None, f"{self.config.text.path} is gone; the configuration in force stays"
-
-    def step_kinds(self) -> list[StepKind]:
-        """What the journal runs for this room."""
-        return steps.kinds(self)
 
     # ---- life ----------------------------------------------------------------------------------------------------
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from bhtui.agent.journal.model import Call, Done, NoUndo, Outcome, RetryAfter, StepKind, WaitFor
 from bhtui.core.errors import BlackholeError, NotFound
 from bhtui.core.spec import Condition, ProbeKind
@@ -12,9 +10,7 @@ from bhtui.core.states import Goal, Health, Result, State
 from .gates import WELL, WORDS, reached
 from .machine import SETTLE, Instance, leftover_text
 from .restart import seconds_text
-
-if TYPE_CHECKING:
-    from .room import Supervisor
+from .room import Supervisor
 
 EARLY_EXITS = 3
 """A start has failed when its instance ended so many times in a row before it was ready."""

@@ -17,6 +17,7 @@ from bhtui.agent.events.log import EventLog
 from bhtui.agent.journal.runner import Runner
 from bhtui.agent.keeper import Exit, Keeper, KeeperError, KeptProcess, Killed, Listener, SpawnRequest
 from bhtui.agent.rooms.health.room import HealthRoom
+from bhtui.agent.rooms.supervisor import steps
 from bhtui.agent.rooms.supervisor.room import Supervisor
 from bhtui.agent.store import Store
 from bhtui.core.errors import NotFound
@@ -170,7 +171,7 @@ class Rig:
         self.room = Supervisor(
             self.config, keeper, self.health, limits or NoLimits(), self.usage, self.events, self.store, root / "logs"
         )
-        kinds = {kind.name: kind for kind in self.room.step_kinds()}
+        kinds = {kind.name: kind for kind in steps.kinds(self.room)}
         self.runner = Runner(self.store, kinds, self.events, clock)
         self._numbers = itertools.count(1)
 

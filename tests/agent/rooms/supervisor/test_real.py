@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from bhtui.agent.rooms.supervisor import steps
 from bhtui.agent.rooms.supervisor.driver import Driver
 from bhtui.core.request import ReloadConfigRequest, RestartRequest, StartRequest, StopRequest
 from bhtui.core.spec import Condition, ProbeKind, ProbeSpec, Restart, RestartSpec, ServiceSpec, StopSpec
@@ -245,7 +246,7 @@ def observe(rig: Rig, name: str) -> list[str]:
 
 async def test_the_start_step_stands_the_suite() -> None:
     async with real_rig(spec_of(SLEEP)) as rig:
-        kind = next(k for k in rig.room.step_kinds() if k.name == "service.start")
+        kind = next(k for k in steps.kinds(rig.room) if k.name == "service.start")
         case = Case(kind, "sleep-1", lambda: observe(rig, "sleep-1"), crash_points=(0, 1, 3, 8, 30))
         await check_do_twice(case)
         await check_crash_and_do(case)
@@ -255,7 +256,7 @@ async def test_the_start_step_stands_the_suite() -> None:
 @pytest.mark.parametrize("name", ["service.stop", "service.kill"])
 async def test_the_stop_steps_stand_the_suite(name: str) -> None:
     async with real_rig(spec_of(SLEEP)) as rig:
-        kind = next(k for k in rig.room.step_kinds() if k.name == name)
+        kind = next(k for k in steps.kinds(rig.room) if k.name == name)
 
         async def up() -> None:
             await rig.room.start("sleep-1")
@@ -271,7 +272,7 @@ async def test_the_stop_steps_stand_the_suite(name: str) -> None:
 
 async def test_the_other_steps_stand_the_suite() -> None:
     async with real_rig(spec_of(SLEEP)) as rig:
-        kinds = {k.name: k for k in rig.room.step_kinds()}
+        kinds = {k.name: k for k in steps.kinds(rig.room)}
         await rig.run(StartRequest())
         wait = Case(kinds["service.wait"], "sleep-1", lambda: observe(rig, "sleep-1"), {"condition": "service_healthy"})
         await check_do_twice(wait)
