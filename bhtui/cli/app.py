@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import os
-import tempfile
 import traceback
 from collections.abc import Sequence
 from typing import Any
@@ -105,6 +105,8 @@ class App(click.Group):
             return None
         command = importlib.import_module(f"bhtui.cli.verbs.{name}").command
         assert isinstance(command, click.Command)
+        gc.freeze()  # what was imported stays to the end of the process, which need not look through it then
+        gc.enable()
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
@@ -175,6 +177,8 @@ def _unexpected(error: Exception) -> int:
     if os.environ.get("BLACKHOLE_TRACEBACK"):
         traceback.print_exception(error)
         return 1
+    import tempfile
+
     with tempfile.NamedTemporaryFile("w", prefix="blackhole-error-", suffix=".txt", delete=False) as file:
         traceback.print_exception(error, file=file)
     what = " ".join([type(error).__name__, *str(error).splitlines()[:1]])

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
-import uuid
 
 import click
 
@@ -109,7 +109,7 @@ async def _run(settings: Settings, target: Target, message: OperationRequest, ma
         raise Refused(f"cannot change anything on {target.name}: it is read-only (--read-only, or hosts.yaml)")
     own = OperationRequest()
     own.CopyFrom(message)
-    own.id = uuid.uuid4().hex
+    own.id = os.urandom(16).hex()
     if own.HasField("start"):
         plan = await _plan(target, own)
         if not plan.steps and not plan.conflicts:

@@ -6,6 +6,7 @@ the quick road; everything else goes on to click, which alone takes longer to im
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit code; errors are one line on stderr."""
+    gc.disable()  # nothing that is imported is garbage; what runs longer enables it again
     words = list(sys.argv[1:] if argv is None else argv)
     plain = parse_quick(words)
     if plain is not None:
