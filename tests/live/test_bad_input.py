@@ -120,9 +120,12 @@ def test_start_goes_by_the_file_as_it_is_now_and_leaves_what_runs() -> None:
     with home(PAIR) as here:
         here.cli("start")
         before = pids(here)
-        here.write_config(PAIR.replace("db: {", "db: {environment: {COLOUR: red, API_TOKEN: hush}, ") + """\
+        here.write_config(
+            PAIR.replace("db: {", "db: {environment: {COLOUR: red, API_TOKEN: hush}, ")
+            + """\
       mail: {command: [sleep, '1000']}
-""")
+"""
+        )
         said = "db runs with the configuration before; `restart --reload-config` applies the change"
         plan = here.cli("start", "--dry-run").stdout
         assert all(line in plan for line in ("apply ", "db: environment.COLOUR - -> red", said))

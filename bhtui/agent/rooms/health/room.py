@@ -41,9 +41,7 @@ class Statistics:
 class HealthRoom:
     """Every watched instance."""
 
-    def __init__(
-        self, clock: Callable[[], int] = time.time_ns, chance: Callable[[], float] = random.random
-    ) -> None:
+    def __init__(self, clock: Callable[[], int] = time.time_ns, chance: Callable[[], float] = random.random) -> None:
         self._clock, self._chance = clock, chance
         self._watches: dict[str, Watch] = {}
         self._ending: set[asyncio.Task[None]] = set()

@@ -315,9 +315,7 @@ def on_exited(i: Instance, exit_: Exit, now: int, chance: float) -> Moved:
             return _ignore(gone, "it had no process")
 
 
-def _after_run(
-    i: Instance, ended: str, ran: float, now: int, chance: float, tail: tuple[str, ...] = ()
-) -> Moved:
+def _after_run(i: Instance, ended: str, ran: float, now: int, chance: float, tail: tuple[str, ...] = ()) -> Moved:
     """The policy decides what follows a run that has ended."""
     success = i.result is Result.SUCCESS
     said = decide(i.spec.restart, i.history, ended, success, ran, now, chance)

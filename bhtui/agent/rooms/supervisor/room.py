@@ -112,9 +112,11 @@ class Supervisor:
             return  # it ended meanwhile
         incarnation = i.incarnation
         await driver.ask(
-            lambda now: machine.on_health(now, verdict.health, verdict.detail, self._clock())
-            if now.incarnation == incarnation
-            else (now, ())
+            lambda now: (
+                machine.on_health(now, verdict.health, verdict.detail, self._clock())
+                if now.incarnation == incarnation
+                else (now, ())
+            )
         )
 
     def plan(self, request: Request) -> Plan:

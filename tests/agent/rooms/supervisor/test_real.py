@@ -311,7 +311,7 @@ async def test_commands_of_a_service_run_as_the_service(tmp_path: Path) -> None:
     for parent in tmp_path.parents[:2]:
         parent.chmod(0o755)
     nobody = pwd.getpwnam("nobody").pw_uid
-    who = ("/bin/sh", "-c", f"echo $(id -u) $(umask) $(pwd) $COLOUR > {tmp_path}/$1; test -z \"$2\" || kill $MAINPID")
+    who = ("/bin/sh", "-c", f'echo $(id -u) $(umask) $(pwd) $COLOUR > {tmp_path}/$1; test -z "$2" || kill $MAINPID')
     spec = replace(
         SLEEP, user="nobody", umask=0o027, environment={"COLOUR": "green"}, working_dir="/usr",
         probe=ProbeSpec(ProbeKind.COMMAND, command=(*who, "sh", "probe")),
