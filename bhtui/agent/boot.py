@@ -196,7 +196,9 @@ def install(paths: Paths) -> None:
     elif not local.answers(paths.agent_socket):
         if way.unit is not None and not local.keeper_answers(paths):
             _run([*_systemctl(way), "start", way.unit.name], "start the unit")
-        start(paths)
+        else:
+            local.ensure_agent(paths, stopped.Wake.ALWAYS)
+        print("the agent was started")
 
 
 def _install_unit(way: Way, unit: Path, paths: Paths) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import bhtui
+from bhtui.core.errors import BlackholeError
 from bhtui.rpc.client import AgentClient
 from bhtui.ssh import bundle, place, ssh_route
 from bhtui.ssh.fleet import Fleet
@@ -372,7 +373,7 @@ async def test_an_agent_of_another_major_version_is_not_talked_to(hosts, cache, 
     assert "upgrade this console" in error.remedy
 
 
-async def test_an_agent_that_was_stopped_is_started_only_when_asked(hosts: TestHosts, cache: Path):
+async def test_an_agent_that_is_gone_is_started_only_when_asked(hosts: TestHosts, cache: Path):
     web = hosts.loopback("web")
     async with linked(web.host(), cache) as (link, _):
         client = await link.ready(60)
@@ -389,16 +390,33 @@ def agent_answers(host: TestHost) -> bool:
     return answers(str(host.home / "run/agent.sock"))
 
 
-async def test_uninstalling_leaves_nothing_that_was_placed(hosts: TestHosts, cache: Path):
+async def test_what_boot_refuses_is_told(hosts: TestHosts, cache: Path):
     web = hosts.loopback("web")
     async with linked(web.host(), cache) as (link, _):
-        await link.ready(60)
-        route = link.route
-        await link.close()
-        removed = await route.uninstall(lambda _: None, purge=True)
-    assert str(web.home / "state") in removed
-    assert not web.placed()
-    assert not (web.home / "run").exists()
+        with pytest.raises(BlackholeError, match="cannot tell what to do"):
+            await link.route.boot(lambda _: None, ["fly"])
+
+
+async def test_an_upgrade_that_is_asked_for_places_another_build_of_the_same_version(
+    hosts: TestHosts, cache: Path, agent_code
+):
+    web = hosts.loopback("web")
+    async with linked(web.host(), cache) as (link, _):
+        first = await (await link.ready(60)).info()
+    agent_code["bhtui/agent/another.py"] = b""
+    async with linked(web.host(), cache) as (link, _):
+        assert (await (await link.ready(60)).info()).agent_pid == first.agent_pid
+    async with Fleet([web.host()], cache, force=True) as fleet:
+        second = await (await fleet.links["web"].ready(60)).info()
+    assert second.bundle != first.bundle
+    assert second.keeper_pid == first.keeper_pid
+
+
+async def test_an_agent_that_ends_at_once_says_why_soon(hosts: TestHosts, cache: Path, agent_code):
+    web = hosts.loopback("web")
+    agent_code["bhtui/agent/__main__.py"] = b"raise SystemExit('cannot find the moon')"
+    error = await refused(web.host(), cache)
+    assert "the agent ends at once: cannot find the moon" in error.detail
 
 
 async def test_an_agent_that_cannot_start_says_why(hosts: TestHosts, cache: Path, agent_code):

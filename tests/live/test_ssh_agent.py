@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +15,11 @@ import bhtui
 from bhtui.core.errors import BlackholeError
 from bhtui.rpc.blackhole.v1 import operations_pb2 as pb
 from bhtui.rpc.client import AgentClient
+from bhtui.rpc.stopped import Wake
 from bhtui.ssh import bundle
 from bhtui.ssh.fleet import Fleet
 from bhtui.ssh.link import Link
-from bhtui.ssh.state import LinkState
+from bhtui.ssh.state import LinkError, LinkState
 from tests.live.hosts import TestHost, TestHosts
 from tests.waiting import eventually
 
@@ -117,7 +120,6 @@ async def test_a_cut_cable_loses_no_event_and_disturbs_no_operation(hosts: TestH
 
 
 async def test_the_agent_is_killed_and_the_link_heals_by_itself(hosts: TestHosts, cache: Path):
-    import os
     import signal
 
     web = configured(hosts.loopback("web"))
@@ -139,17 +141,62 @@ async def _another(client: AgentClient, pid: int) -> bool:
         return False
 
 
-async def test_an_agent_stopped_alone_is_started_again_with_the_same_services(hosts: TestHosts, cache: Path):
+@pytest.mark.parametrize("keep_services", [False, True])
+async def test_an_agent_that_somebody_stopped_is_not_revived_by_looking(
+    hosts: TestHosts, cache: Path, keep_services: bool
+):
     web = configured(hosts.loopback("web"))
+    seen = set()
     async with Fleet([web.host()], cache) as fleet:
         link = fleet.links["web"]
         client = await link.ready(60)
         before = await started(client)
-        await client.shutdown(keep_services=True)
+        watching = asyncio.create_task(_note_states(link, seen))
+        await client.shutdown(keep_services)
         await eventually(lambda: link.status.state is LinkState.AGENT_STOPPED)
+        assert re.fullmatch(r"the agent of web was stopped by \S+ \d+ s ago", link.status.detail)
+        assert link.status.remedy == "start it with `blackhole --host web agent start`"
+        assert not seen & {LinkState.RECONNECTING, LinkState.STALE}
         link.retry_now()
-        client = await live_client(link)
-        assert await pids(client) == before
+        await eventually(lambda: LinkState.RECONNECTING in seen and link.status.state is LinkState.AGENT_STOPPED)
+    await watching
+    async with Fleet([web.host()], cache) as fleet:
+        with pytest.raises(LinkError, match=r"was stopped by .*; start it with"):
+            await fleet.links["web"].ready(60)
+    assert (web.home / "state/stopped").exists()
+    async with Fleet([web.host()], cache, wake=Wake.ALWAYS) as fleet:
+        client = await fleet.links["web"].ready(60)
+        assert (await pids(client) == before) is keep_services
+    assert not (web.home / "state/stopped").exists()
+
+
+async def _note_states(link: Link, seen: set[LinkState]) -> None:
+    async for status in link.watch():
+        seen.add(status.state)
+
+
+@pytest.mark.skipif(Path("/run/systemd/system").is_dir(), reason="it would install a unit of this machine")
+async def test_installed_at_boot_and_uninstalled_over_ssh(hosts: TestHosts, cache: Path, tmp_path: Path):
+    crontab = tmp_path / "crontab"
+    crontab.write_text(f'#!/bin/sh\n[ "$1" != -l ] || exec cat {tmp_path}/table\ncat > {tmp_path}/table\n')
+    crontab.chmod(0o755)
+    web = hosts.loopback("web", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    async with Fleet([web.host()], cache) as fleet:
+        link = fleet.links["web"]
+        route = link.route
+        said = await route.boot(lambda _: None, ["install"])
+        assert said.startswith("the agent comes up at boot: an @reboot line in the crontab of ")
+        assert "the agent was started" in said
+        info = await (await link.ready(60)).info()
+        assert info.boot.startswith("an @reboot line")
+        assert len((tmp_path / "table").read_text().splitlines()) == 1
+        assert info.bundle in (web.home / "state/start").read_text()
+        await link.close()
+        said = await route.boot(lambda _: None, ["uninstall"])
+    assert f"removed: {web.home}/state\n" in said
+    assert not web.placed()
+    assert [each.name for each in web.home.iterdir()] == ["logs"]
+    assert (tmp_path / "table").read_text() == ""
 
 
 async def test_many_hosts_are_placed_at_once(hosts: TestHosts, cache: Path):
