@@ -11,7 +11,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,6 +40,18 @@ def median_of(measure: Callable[[], float], runs: int = 5) -> float:
     """The median of several runs, after one that warms caches for everyone alike."""
     measure()
     return statistics.median(measure() for _ in range(runs))
+
+
+def medians_in_turn(measures: Mapping[str, Callable[[], Sequence[float]]], runs: int) -> dict[str, list[float]]:
+    """The median of each figure that each measure gives; the first run of each only warms caches.
+
+    They take turns, so that a slow moment of the machine meets all of them.
+    """
+    found: dict[str, list[Sequence[float]]] = {name: [] for name in measures}
+    for _ in range(runs + 1):
+        for name, measure in measures.items():
+            found[name].append(measure())
+    return {name: [statistics.median(column) for column in zip(*each[1:], strict=True)] for name, each in found.items()}
 
 
 def report(title: str, unit: str, ours: float, peer: str, theirs: float, *, more_is_better: bool = False) -> None:

@@ -71,7 +71,7 @@ class Manager:
         """The manager runs, the services do not."""
 
     def start_all(self) -> None:
-        """Starts every service; returns when the manager itself says that all run, by its own default of what that means."""
+        """Starts every service; returns when the manager says that all run, by its own default of what that means."""
 
     def down(self) -> None:
         """Ends everything."""
@@ -154,7 +154,7 @@ class Runit(Manager):
             (service / "run").chmod(0o755)
             (service / "down").touch()
         self.background("runsvdir", "-P", str(self.folder))
-        _until(lambda: all((self.folder / f"s{n}/supervise/ok").exists() for n in range(1, self.count + 1)))
+        _until(lambda: all(_is_read(self.folder / f"s{n}/supervise/ok") for n in range(1, self.count + 1)))
 
     def start_all(self) -> None:
         self.run("sv", "-w", "30", "start", *(str(self.folder / f"s{n}") for n in range(1, self.count + 1)))
@@ -189,6 +189,15 @@ class Supervisord(Manager):
 
     def start_all(self) -> None:
         self.run(str(self.programs / "supervisorctl"), "-c", str(self.conf), "start", "all")
+
+
+def _is_read(fifo: Path) -> bool:
+    """Whether a runsv listens there."""
+    try:
+        os.close(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+    except OSError:
+        return False
+    return True
 
 
 def _until(condition: object, timeout: float = 30) -> None:

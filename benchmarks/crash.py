@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import time
+from functools import partial
 
-from _common import median_of, report
+from _common import medians_in_turn, report
 from _managers import Blackhole, Manager, Runit, Supervisord, managed
 
+RUNS = 7
 
-def milliseconds(kind: type[Manager]) -> float:
+
+def milliseconds(kind: type[Manager]) -> tuple[float]:
     with managed(kind, 1) as (manager, roll):
         manager.start_all()
         (pid,) = roll.wait(1)
@@ -18,13 +21,16 @@ def milliseconds(kind: type[Manager]) -> float:
         begun = time.monotonic()
         os.kill(pid, signal.SIGKILL)
         roll.wait(1)
-        return (time.monotonic() - begun) * 1000
+        return ((time.monotonic() - begun) * 1000,)
 
 
 def main() -> None:
-    ours = median_of(lambda: milliseconds(Blackhole))
-    for kind in (Runit, Supervisord):
-        report("crash to running", "ms", ours, kind.name, median_of(lambda kind=kind: milliseconds(kind)))
+    medians = medians_in_turn(
+        {kind.name: partial(milliseconds, kind) for kind in (Blackhole, Runit, Supervisord)}, RUNS
+    )
+    (ours,) = medians.pop(Blackhole.name)
+    for peer, (theirs,) in medians.items():
+        report("crash to running", "ms", ours, peer, theirs)
 
 
 if __name__ == "__main__":

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from statistics import median
+from functools import partial
 
-from _common import report
+from _common import medians_in_turn, report
 from _managers import S6, Blackhole, Manager, Runit, Supervisord, managed
 
 COUNT = 100
 RUNS = 5
+FIGURES = (f"last of {COUNT} services runs", f"start of {COUNT} services returns")
 
 
 def seconds(kind: type[Manager]) -> tuple[float, float]:
@@ -23,20 +24,17 @@ def seconds(kind: type[Manager]) -> tuple[float, float]:
         begun = time.monotonic()
         last = waiter.submit(lambda: (roll.wait(COUNT), time.monotonic() - begun)[1])
         manager.start_all()
-        return last.result(), time.monotonic() - begun
-
-
-def medians(kind: type[Manager]) -> tuple[float, float]:
-    runs = [seconds(kind) for _ in range(RUNS + 1)][1:]
-    return median(run[0] for run in runs), median(run[1] for run in runs)
+        returned = time.monotonic() - begun
+        return last.result(), returned
 
 
 def main() -> None:
-    ours = medians(Blackhole)
-    for kind in (S6, Runit, Supervisord):
-        theirs = medians(kind)
-        report(f"last of {COUNT} services runs", "s", ours[0], kind.name, theirs[0])
-        report(f"start of {COUNT} services returns", "s", ours[1], kind.name, theirs[1])
+    kinds = (Blackhole, S6, Runit, Supervisord)
+    medians = medians_in_turn({kind.name: partial(seconds, kind) for kind in kinds}, RUNS)
+    ours = medians.pop(Blackhole.name)
+    for peer, theirs in medians.items():
+        for figure, mine, other in zip(FIGURES, ours, theirs, strict=True):
+            report(figure, "s", mine, peer, other)
 
 
 if __name__ == "__main__":
