@@ -278,7 +278,8 @@ def test_nothing_changes_on_a_refused_configuration() -> None:
 
 def test_the_demonstration_comes_up_healthy_and_leaves_nothing() -> None:
     with home() as here:
-        here.cli("demo", "up", "--ssh")
+        said = here.cli("demo", "up", "--ssh").stdout.splitlines()
+        assert said[-1] == f"end with: BLACKHOLE_HOME={here.path} blackhole demo down"
         rows = quick.status(str(here.paths.agent_socket))
         assert {each["service"] for each in rows} == {"identity", "storage", "ledger", "node", "indexer"}
         assert {each["health"] for each in rows} == {"healthy"}
