@@ -19,7 +19,7 @@ from bhtui.keeper.table import Entry, Table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
     from bhtui.keeper.kill import Members, Report
@@ -86,19 +86,24 @@ class Keeper:
     def kill(self, targets: list[kill.Target], timeout: float, done: Callable[[Report], None]) -> None:
         """Ends whole trees."""
         spared = self.spared()
-        cgroups = {target.key: kill.usable_cgroups(target.cgroups, spared) for target in targets}
-        self._kill(lambda: kill.trees(targets, self.run_dir, spared), cgroups, timeout, done)
+        cgroups = {target.key: target.cgroups for target in targets}
+        self._kill(
+            lambda: kill.trees(targets, self.run_dir, spared),
+            lambda key: kill.usable_cgroups(cgroups[key], spared),
+            timeout,
+            done,
+        )
 
     def sweep(self, timeout: float, done: Callable[[Report], None]) -> None:
         """Ends what an earlier keeper of this run directory left and nobody adopted."""
         known = {entry.key for entry in self.table.entries.values()}
         known |= self.children.keys
-        self._kill(lambda: kill.strays(self.run_dir, known, self.spared()), {}, timeout, done)
+        self._kill(lambda: kill.strays(self.run_dir, known, self.spared()), lambda _: (), timeout, done)
 
     def _kill(
         self,
         find: Callable[[], dict[str, Members]],
-        cgroups: dict[str, list[str]],
+        cgroups: Callable[[str], Iterable[str]],
         timeout: float,
         done: Callable[[Report], None],
     ) -> None:

@@ -42,9 +42,9 @@ def trees(targets: Iterable[Target], run_dir: str, spared: set[int]) -> dict[str
     found: dict[str, Members] = {}
     by_family = []
     for target in targets:
-        folders = usable_cgroups(target.cgroups, spared)
-        if folders:
-            pids = {pid for folder in folders for pid in cgroup_pids(folder)}
+        groups = usable_cgroups(target.cgroups, spared)
+        if groups:
+            pids = {pid for members in groups.values() for pid in members}
             found[target.key] = {pid: start for pid in pids if (start := proc.start_of(pid))}
         else:
             by_family.append(target)
@@ -113,20 +113,23 @@ def cgroup_pids(folder: str) -> list[int]:
     return pids
 
 
-def usable_cgroups(folders: list[str], spared: set[int]) -> list[str]:
+def usable_cgroups(folders: list[str], spared: set[int]) -> dict[str, list[int]]:
     """Those that exist and hold none of the spared: a cgroup shared with the keeper says nothing about an instance."""
-    there = [folder for folder in folders if os.path.exists(folder + "/cgroup.procs")]
-    return [folder for folder in there if spared.isdisjoint(cgroup_pids(folder))]
+    there = {folder: cgroup_pids(folder) for folder in folders if os.path.exists(folder + "/cgroup.procs")}
+    return {folder: pids for folder, pids in there.items() if spared.isdisjoint(pids)}
 
 
 class Killer:
-    """Kills trees with SIGKILL in rounds; calls `done` once with the report, at the latest after `timeout` seconds."""
+    """Kills trees with SIGKILL in rounds; calls `done` once with the report, at the latest after `timeout` seconds.
+
+    `cgroups` tells those of a key whose members may all be killed.
+    """
 
     def __init__(
         self,
         loop: Loop,
         find: Callable[[], dict[str, Members]],
-        cgroups: dict[str, list[str]],
+        cgroups: Callable[[str], Iterable[str]],
         timeout: float,
         done: Callable[[Report], None],
     ) -> None:
@@ -145,7 +148,7 @@ class Killer:
             return
         for key, members in trees.items():
             if members:
-                _strike(members, self._cgroups.get(key, []))
+                _strike(members, self._cgroups(key))
         self._loop.later(self._pause, self._round)
         self._pause = min(2 * self._pause, LONGEST_PAUSE_S)
 
@@ -157,7 +160,7 @@ class Killer:
         return report
 
 
-def _strike(members: Members, folders: list[str]) -> None:
+def _strike(members: Members, folders: Iterable[str]) -> None:
     old = [folder for folder in folders if not _put(folder + "/cgroup.kill", "1")]
     frozen = [folder for folder in old if _put(folder + "/freezer.state", "FROZEN")]
     for folder in frozen:  # those that were forked until the freeze

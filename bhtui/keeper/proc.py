@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from functools import cache
 
 TICKS = os.sysconf("SC_CLK_TCK")
 KTHREADD = 2
@@ -67,6 +68,7 @@ def has_environment(pid: int, entries: list[bytes]) -> bool:
     return all(b"\0" + entry + b"\0" in padded for entry in entries)
 
 
+@cache
 def boot_id() -> str:
     """The kernel's name for this boot."""
     return read("/proc/sys/kernel/random/boot_id").decode().strip()
