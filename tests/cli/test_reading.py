@@ -90,6 +90,7 @@ async def test_logs_in_every_form(home: Home, agent: FakeAgent) -> None:
     assert len(since.out.splitlines()) == 2
     assert len((await home.blackhole("logs", "--grep", "[12]$")).out.splitlines()) == 2
     assert (await home.blackhole("logs", "--tail", "0")).out == ""
+    assert {row["partial"] for row in table} == {"false"}
 
 
 async def test_logs_with_a_wrong_pattern_or_time_are_2(home: Home, agent: FakeAgent) -> None:
@@ -166,7 +167,8 @@ async def test_agent_status(home: Home, agent: FakeAgent) -> None:
         "0.1.0",
         5.5,
     )
-    assert "keeper pid" in (await home.blackhole("agent", "status")).out
+    lines = (await home.blackhole("agent", "status")).out.splitlines()
+    assert [line.split("  ")[0] for line in lines][1:5] == ["agent pid", "keeper pid", "version", "uptime"]
 
 
 async def test_agent_status_without_an_agent_is_4(home: Home) -> None:
