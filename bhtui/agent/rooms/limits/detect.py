@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +17,11 @@ from . import fs
 WANTED_V1 = ("memory", "cpu", "cpuacct", "pids", "freezer")
 """What limits, measures or stops a whole tree."""
 WANTED_V2 = ("memory", "cpu", "pids")
+DELEGATED = ("trusted.delegate", "user.delegate")
+"""How systemd marks a group that is ours to divide (systemd.io/CGROUP_DELEGATION); only root reads the first."""
+OWN = "own"
+"""The group of keeper and agent below a delegated one."""
+VACATE_TRIES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +50,9 @@ def base_name(run_dir: Path) -> str:
 def detect(run_dir: Path, mounts: str = "/proc/self/mounts", own: str = "/proc/self/cgroup") -> Hierarchies:
     """Looks at what is mounted and makes the folder of this installation wherever that is allowed.
 
-    The top of a hierarchy comes first: groups there outlive the session or unit the agent was started from, and are
-    found again after a restart. Where that is not allowed the agent's own group is tried (a delegated one).
+    Below a group of version 2 that systemd has delegated to us that is the place, as its one-writer rule has it.
+    Otherwise the top of a hierarchy comes first: groups there outlive the session the agent was started from, and are
+    found again after a restart. Where that is not allowed the agent's own group is tried.
     """
     v1_mounts, v2_mount = _mounts(fs.read(Path(mounts)))
     paths = _own_groups(fs.read(Path(own)))
@@ -54,7 +61,7 @@ def detect(run_dir: Path, mounts: str = "/proc/self/mounts", own: str = "/proc/s
     for controller, mount in v1_mounts.items():
         if controller in WANTED_V1 and (folder := _make([mount, _below(mount, paths.get(controller, ""))], base)):
             v1[controller] = folder
-    v2 = _make([v2_mount, _below(v2_mount, paths.get("", ""))], base) if v2_mount else None
+    v2 = _make(_parents(v2_mount, paths.get("", "")), base) if v2_mount else None
     reason = "" if v1 or v2 else _reason(bool(v1_mounts or v2_mount))
     return Hierarchies(v1, v2, _turn_on(v2) if v2 else frozenset(), reason)
 
@@ -93,6 +100,43 @@ def _own_groups(text: str) -> dict[str, str]:
 
 def _below(mount: Path, path: str) -> Path:
     return mount / path.lstrip("/")
+
+
+def _parents(mount: Path, own: str) -> list[Path]:
+    """Where in version 2 to try, the best first."""
+    group = _below(mount, own)
+    if (delegated := _delegated(mount, group)) is not None:
+        _vacate(delegated)
+        return [delegated]
+    return [mount, group]
+
+
+def _delegated(mount: Path, group: Path) -> Path | None:
+    """The nearest group from this one upwards that systemd has marked as given away."""
+    for folder in (group, *group.parents):
+        if folder == mount:
+            break
+        for mark in DELEGATED:
+            with suppress(OSError):
+                if os.getxattr(folder, mark) == b"1":
+                    return folder
+    return None
+
+
+def _vacate(group: Path) -> None:
+    """Moves keeper and agent into a group of their own: one with controllers for those below has no processes itself.
+
+    They may start some meanwhile, so it is looked again a few times; where some are left, controllers do not work.
+    """
+    own = group / OWN
+    for _ in range(VACATE_TRIES):
+        if not (pids := fs.read(group / "cgroup.procs").split()):
+            return
+        with suppress(FileExistsError):
+            own.mkdir()
+        for pid in pids:
+            with suppress(OSError):
+                fs.write(own / "cgroup.procs", pid)
 
 
 def _make(parents: list[Path], base: str) -> Path | None:
