@@ -24,7 +24,9 @@ CLIENT: tuple[tuple[str, int], ...] = (
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    # In spite of its name: how long an attempt to connect may take, the host's first answer included. A host far away
+    # or busy needs its time; what is not there fails at once.
+    ("grpc.min_reconnect_backoff_ms", 20_000),
     ("grpc.max_reconnect_backoff_ms", 1_000),
     # Otherwise a client made anew shares the old one's connection, with its back-off.
     ("grpc.use_local_subchannel_pool", 1),
