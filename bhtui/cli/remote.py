@@ -52,9 +52,11 @@ class Remote:
         try:
             client = await self._link.ready()
         except LinkError as error:
-            if error.state is LinkState.AGENT_STOPPED:
-                return False
-            raise
+            if error.state is not LinkState.AGENT_STOPPED:
+                raise
+            # Services that were kept run on without it; where nobody stopped one, there is nothing to end.
+            left = error.stopped_by and not keep_services
+            return bool(left) and not (await self.boot(["stop"])).startswith("nothing")
         try:
             await client.shutdown(keep_services)
         except NoConnection as error:

@@ -60,7 +60,9 @@ class Route(Protocol):
 def agent_stopped(host: str, mark: Stopped | None, command_host: str = "") -> LinkError:
     """There is no agent, and it is not for us to start it."""
     detail = mark.text(host, time.time_ns()) if mark else f"the agent of {host} does not run"
-    return LinkError(LinkState.AGENT_STOPPED, detail, f"start it with `{start_command(command_host)}`", retry=True)
+    error = LinkError(LinkState.AGENT_STOPPED, detail, f"start it with `{start_command(command_host)}`", retry=True)
+    error.stopped_by = mark.by if mark else ""
+    return error
 
 
 def parse_version(text: str) -> tuple[int, ...]:

@@ -55,3 +55,5 @@ class LinkError(NoConnection):
         self.remedy = remedy
         self.retry = retry
         """Whether trying again by itself may help; a wrong key is not tried again until a person asks."""
+        self.stopped_by = ""
+        """For agent-stopped: the person who did it; empty: nobody did, there is just no agent."""

@@ -55,6 +55,11 @@ def test_an_agent_is_stopped_there_and_started_only_when_asked(hosts: TestHosts,
     assert "web: the agent runs for " in here.cli("--host", "web", "agent", "start").stdout
     rows = json.loads(here.cli("--host", "web", "status", "--output", "json").stdout)
     assert [each["state"] for each in rows] == ["running"]
+    here.cli("--host", "web", "agent", "stop", "--keep-services")
+    for said in ("services, agent and keeper were stopped", "no agent runs here"):
+        assert here.cli("--host", "web", "agent", "stop").stdout == f"web: {said}\n"
+    assert not (web.home / "run/keeper.sock").exists()
+    here.cli("--host", "web", "start")
     stopped = here.cli("--host", "web", "agent", "stop")
     assert stopped.stdout == "web: services, agent and keeper were stopped\n"
     here.cli("--host", "web", "start")
