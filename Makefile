@@ -47,7 +47,10 @@ docs: $(STAMP) ## the generated pages of docs/reference
 	@$(BIN)/python docs/generate.py
 
 bench: $(STAMP) ## every figure of the README, with its peer in the same run
-	@for each in benchmarks/[a-z]*.py; do echo "== $$each"; $(BIN)/python $$each || exit 1; done
+	@for each in benchmarks/[a-z]*.py; do \
+	  echo "== $$(basename $$each .py), at load $$(cut -d' ' -f1 /proc/loadavg)"; \
+	  $(BIN)/python $$each || failed="$$failed $$each"; \
+	done; test -z "$$failed" || { echo "failed:$$failed"; exit 1; }
 
 clean: ## the virtual environment and what tools left behind
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis snapshot_report.html

@@ -23,7 +23,7 @@ def venv(package: str) -> Path:
     if not ready.exists():
         shutil.rmtree(cache, ignore_errors=True)
         subprocess.run([sys.executable, "-m", "venv", str(cache)], check=True)
-        subprocess.run([str(cache / "bin" / "pip"), "install", "--quiet", package], check=True)
+        subprocess.run([str(cache / "bin" / "pip"), "install", "-qq", package], check=True)
         ready.touch()
     return cache
 

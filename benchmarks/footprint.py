@@ -5,33 +5,21 @@ Ours is keeper and agent together, and samples every instance once a second mean
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
 from pathlib import Path
 
-from _common import report, venv
+from _common import pss_kb, report, venv
 from _managers import Blackhole, Manager, Supervisord, managed
 
 COUNT = 20
 SECONDS = 30
 
 
-def pss(pids: list[int]) -> float:
-    """MB."""
-    total = 0
-    for pid in pids:
-        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-        total += next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
-    return total / 1024
-
-
 def cpu_seconds(pids: list[int]) -> float:
-    ticks = 0
-    for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+    """Of all their threads; in nanoseconds by the scheduler, because an idle process does not fill a clock tick."""
+    threads = [path for pid in pids for path in Path(f"/proc/{pid}/task").glob("*/schedstat")]
+    return sum(int(path.read_text().split()[0]) for path in threads) / 1e9
 
 
 def measure(pids: list[int]) -> tuple[float, float]:
@@ -39,7 +27,7 @@ def measure(pids: list[int]) -> tuple[float, float]:
     time.sleep(5)
     before = cpu_seconds(pids)
     time.sleep(SECONDS)
-    return pss(pids), (cpu_seconds(pids) - before) / SECONDS * 100
+    return pss_kb(pids) / 1024, (cpu_seconds(pids) - before) / SECONDS * 100
 
 
 def manager(kind: type[Manager]) -> tuple[float, float]:
