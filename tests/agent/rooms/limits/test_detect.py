@@ -1,6 +1,8 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from bhtui.agent.rooms.limits import detect as under_test
 from bhtui.agent.rooms.limits.detect import base_name, detect
 
@@ -85,3 +87,19 @@ def test_a_plain_folder_is_no_hierarchy(tmp_path):
     (tmp_path / "memory").mkdir()
     assert detect(tmp_path, **host(tmp_path, [("memory", "cgroup", "rw,memory")])).v1 == {}
     assert os.listdir(tmp_path / "memory") == [base_name(tmp_path)]
+
+
+def test_what_systemd_has_delegated_is_the_place_and_its_processes_move_down(tmp_path):
+    base = base_name(tmp_path)
+    unit = tmp_path / "system.slice/a.service"
+    for folder in (unit / base, unit / "own"):
+        group(folder)
+    (unit / "cgroup.procs").write_text("123\n")
+    try:
+        os.setxattr(unit, "user.delegate", b"1")
+    except OSError:
+        pytest.skip("no extended attributes on this file system")
+    for own in ("/system.slice/a.service", "/system.slice/a.service/own"):
+        found = detect(tmp_path, **host(tmp_path, [(".", "cgroup2", "rw")], f"0::{own}\n"))
+        assert found.v2 == tmp_path / "system.slice/a.service" / base
+    assert (unit / "own/cgroup.procs").read_text() == "123"
