@@ -109,10 +109,11 @@ def _in_use(root: Path) -> set[str]:
     return names
 
 
-def start(python: str, library: str, run: str, logs: str, environ: dict[str, str], timeout: float = 20.0) -> None:
+def start(python: str, library: str, run: str, logs: str, environ: dict[str, str], timeout: float = 40.0) -> None:
     """Starts keeper and agent, detached from this session, and waits until the agent answers. Raises Fault.
 
-    `library` goes first on the module path; empty: the interpreter finds bhtui itself.
+    `library` goes first on the module path; empty: the interpreter finds bhtui itself. `timeout` is for a slow host
+    that compiles all modules at its first start.
     """
     agent, keeper = str(Path(run) / "agent.sock"), str(Path(run) / "keeper.sock")
     if answers(agent):
