@@ -15,7 +15,7 @@ import sys
 from contextlib import suppress
 
 SYSTEMD, PROGRAM = "/run/systemd/system", "/usr/bin/systemd-run"
-CGROUPS = "/sys/fs/cgroup"
+CGROUPS, OWN = "/sys/fs/cgroup", "/proc/self/cgroup"
 MARKS = ("trusted.delegate", "user.delegate")
 """The first can be read by root alone; older versions of systemd have no other."""
 EARLY = ("BLACKHOLE_HOME", "PYTHONPATH")
@@ -45,7 +45,7 @@ def _lingers(uid: int) -> bool:
 
 def is_delegated() -> bool:
     """Whether this process is in a group that systemd has given away, or below one."""
-    with open("/proc/self/cgroup", encoding="utf-8") as file:
+    with open(OWN, encoding="utf-8") as file:
         path = next((line.strip()[3:] for line in file if line.startswith("0::")), "/")
     while path.strip("/"):
         for mark in MARKS:
