@@ -21,8 +21,8 @@ from bhtui.keeper.client import start as start_keeper
 from . import stopped
 from .stopped import AgentStopped, Wake
 
-START_TIMEOUT = 20.0
-"""Seconds that an agent has to answer after it was started."""
+START_TIMEOUT = 40.0
+"""Seconds that an agent has to answer after it was started; a slow host compiles all modules at its first start."""
 
 DEATHS = 3
 """So often an agent may die before it answers: its keeper starts it again within tenths of a second."""
