@@ -1,0 +1,313 @@
+"""The agent on a true Debian 12 host with systemd and cgroup v2: held limits, logout, reboot, power cut, removal.
+
+The tests are steps of one life of one machine, in this order; each says what it needs from those before.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import textwrap
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from bhtui.rpc.blackhole.v1 import operations_pb2 as pb
+from bhtui.rpc.client import AgentClient
+from bhtui.ssh.fleet import Fleet
+from tests.live.home import Home, home
+from tests.live.machine import USER, Machine
+from tests.waiting import eventually, until
+
+pytestmark = [pytest.mark.alone, pytest.mark.timeout(900)]
+
+SLOW = 120.0
+"""Seconds for what takes a few on a real host: all is emulated, on a machine that is busy."""
+
+CONFIG = """
+services:
+  db:
+    command: redis-server --port 6390 --bind 127.0.0.1 --save "" --dir /tmp
+    healthcheck: {tcp: 6390, interval: 2s, timeout: 20s, ready_timeout: 100s}
+    user: redis
+  web:
+    command: [python3, -m, http.server, "8090", --bind, 127.0.0.1]
+    depends_on: {db: {condition: service_healthy}}
+    healthcheck: {tcp: 8090, interval: 2s, timeout: 20s, ready_timeout: 100s}
+    limits: {memory: 96M, cpu: 0.5, pids: 40}
+"""
+HOGS = """
+  hog:
+    command:
+      - python3
+      - -c
+      - |
+        held = []
+        while True:
+            held.append(b"x" * (1 << 20))
+    restart: "no"
+    limits: {memory: 48M}
+  busy:
+    command: [sh, -c, "while :; do :; done"]
+    limits: {cpu: 0.2}
+  bomb:
+    command:
+      - python3
+      - -c
+      - |
+        import os, time
+        made = 0
+        try:
+            while made < 100:
+                if os.fork() == 0:
+                    time.sleep(1000)
+                made += 1
+        except BlockingIOError:
+            print("stopped after", made, flush=True)
+        time.sleep(1000)
+    limits: {pids: 12}
+"""
+
+MODEST = """
+services:
+  job:
+    command: [sleep, "100000"]
+    limits: {memory: 32M, cpu: 0.5, pids: 10}
+"""
+
+
+@dataclass(frozen=True)
+class Operator:
+    """Somebody with the command line on this machine, whose hosts.yaml knows the other one as `name`."""
+
+    machine: Machine
+    home: Home
+    user: str
+    config: str
+
+    @property
+    def name(self) -> str:
+        return f"machine-{self.user}"
+
+    def cli(self, *words: str, codes: tuple[int, ...] = (0,)) -> str:
+        """What `blackhole` prints; fails when it ends with none of these codes.
+
+        It is asked again after 4, no connection: on a busy machine all that is emulated may be too slow for the
+        deadlines that a real host keeps, the first start above all, which compiles every module.
+        """
+        begun = time.monotonic()
+        while True:
+            done = self.home.cli(*words, "--host", self.name, code=None, timeout=SLOW * 2)
+            if done.returncode in codes:
+                return done.stdout
+            said = f"blackhole {' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+            assert done.returncode == 4 and time.monotonic() < begun + SLOW * 2, said
+            print(said)
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        return {each["instance"]: each for each in json.loads(self.cli("status", "--output", "json", codes=(0, 1)))}
+
+    def agent(self) -> dict[str, Any]:
+        [found] = json.loads(self.cli("agent", "status", "--output", "json"))
+        return dict(found)
+
+    def pids(self) -> dict[str, int]:
+        return {name: each["pid"] for name, each in self.rows().items() if each["pid"]}
+
+    def write_config(self, text: str) -> None:
+        path = shlex.quote(self.config)
+        self.machine.run(f"mkdir -p $(dirname {path}); cat > {path} <<'END'\n{text}\nEND", self.user)
+
+    def run(self, command: str, code: int | None = 0) -> str:
+        return self.machine.run(command, self.user, code)
+
+
+def _hosts_yaml(machine: Machine, users: tuple[str, ...]) -> str:
+    text = "hosts:\n"
+    for user in users:
+        host = machine.host(user)
+        text += f"  {host.name}: {{address: {host.address}, port: {host.port}, user: {user}, connect_timeout: 100s, "
+        text += f"identity_file: {host.identity_files[0]}, known_hosts: {host.known_hosts[0]}, keepalive: 20s}}\n"
+    return text
+
+
+@pytest.fixture(scope="module")
+def operators(machine: Machine) -> Iterator[dict[str, Operator]]:
+    with home() as made:
+        made.paths.config.with_name("hosts.yaml").write_text(_hosts_yaml(machine, ("root", USER)))
+        yield {
+            "root": Operator(machine, made, "root", "/etc/blackhole/blackhole.yaml"),
+            USER: Operator(machine, made, USER, f"/home/{USER}/.config/blackhole/blackhole.yaml"),
+        }
+
+
+@pytest.fixture
+def root(operators: dict[str, Operator]) -> Operator:
+    return operators["root"]
+
+
+def group_of(machine: Machine, pid: int) -> str:
+    return machine.run(f"cat /proc/{pid}/cgroup").strip().removeprefix("0::")
+
+
+def test_first_contact_places_the_agent_in_a_unit_of_its_own(machine: Machine, root: Operator):
+    assert machine.run("python3 --version").startswith("Python 3.11.2")
+    machine.run("python3 -m pip", code=1)
+    root.write_config(CONFIG)
+    root.cli("start")
+    rows = root.rows()
+    assert {name: each["state"] for name, each in rows.items()} == {"db-1": "running", "web-1": "running"}
+    assert rows["web-1"]["limits_held_by"] == "cgroup v2"
+    assert rows["web-1"]["limits_not_held"] == ""
+    agent = root.agent()
+    assert agent["limits"] == "cgroup v2"
+    unit = group_of(machine, agent["keeper_pid"]).removesuffix("/own")
+    assert unit.startswith("/system.slice/") and unit.endswith(".service")
+    assert group_of(machine, agent["agent_pid"]) == f"{unit}/own"
+    web = group_of(machine, rows["web-1"]["pid"])
+    assert re.fullmatch(re.escape(unit) + r"/blackhole-\w{8}/web-1", web)
+    values = machine.run(f"cd /sys/fs/cgroup{web}; cat memory.max cpu.max pids.max").split()
+    assert values == [str(96 << 20), "50000", "100000", "40"]
+    # systemd alone writes outside of what it has given away.
+    assert machine.run("ls -d /sys/fs/cgroup/blackhole*", code=None) == ""
+
+
+def test_hogs_are_held(machine: Machine, root: Operator):
+    root.write_config(CONFIG + HOGS)
+    root.cli("start", "hog", "busy", "bomb", codes=(0, 1))
+    hog = until(lambda: (found := root.rows())["hog-1"]["last_error"] and found["hog-1"], SLOW, "the hog has ended")
+    assert "out of memory" in hog["last_error"]
+    rows = root.rows()
+    bomb, busy = (group_of(machine, rows[name]["pid"]) for name in ("bomb-1", "busy-1"))
+    until(lambda: "stopped after 11" in root.cli("logs", "bomb"), SLOW, "the bomb has reached its limit")
+    assert machine.run(f"cat /sys/fs/cgroup{bomb}/pids.current").strip() == "12"
+    used, passed = _cpu_share(machine, busy)
+    assert 0.1 < used / passed < 0.25
+    assert set(rows) >= {"db-1", "web-1"} and rows["web-1"]["state"] == "running"
+    root.cli("stop", "hog", "busy", "bomb")
+
+
+def _cpu_share(machine: Machine, group: str) -> tuple[float, float]:
+    """Seconds of CPU that a group had, in so many seconds by the machine's own clock."""
+    program = textwrap.dedent(f"""
+        import time
+        def used():
+            return int(open("/sys/fs/cgroup{group}/cpu.stat").read().split()[1]) / 1e6
+        before, began = used(), time.monotonic()
+        time.sleep(4)
+        print(used() - before, time.monotonic() - began)
+    """)
+    used, passed = machine.run(f"python3 -c {shlex.quote(program)}").split()
+    return float(used), float(passed)
+
+
+def test_logout_takes_nothing_away(machine: Machine, root: Operator):
+    before, agent = root.pids(), root.agent()
+    machine.log_out("root")
+    sessions = machine.run("loginctl list-sessions --no-legend | wc -l; grep -c ^KillUserProcesses=yes "
+                           "/etc/systemd/logind.conf.d/test.conf")  # fmt: skip
+    assert sessions.split() == ["1", "1"]  # this one
+    assert root.pids() == before
+    assert root.agent()["agent_pid"] == agent["agent_pid"]
+
+
+async def test_a_user_without_rights_is_told_what_is_not_held(machine: Machine, operators: dict[str, Operator]):
+    ops = operators[USER]
+    ops.write_config(MODEST)
+    async with Fleet([machine.host(USER)], ops.home.paths.state) as fleet:
+        client = await fleet.links[ops.name].ready(SLOW)
+        request = pb.OperationRequest(id=uuid.uuid4().hex, start=pb.StartRequest())
+        operation = (await client.begin(request)).id
+        await eventually(lambda: _has_ended(client, operation), SLOW)
+        [row] = (await client.status()).instances
+        assert (row.state, (await client.info()).limits) == ("running", "rlimits")
+        assert row.limits_held_by == "rlimits"
+        for name in ("cpu", "pids", "memory"):
+            assert f"{name}: cgroups cannot be made by this user here" in row.limits_not_held
+    # Without linger nothing of a user may outlive his login here: keeper and agent stop the services and go with him.
+    until(lambda: not machine.run(f"pgrep -u {USER} 'python3|sleep'", code=None), SLOW, "all has ended with the login")
+
+
+async def _has_ended(client: AgentClient, operation: str) -> bool:
+    return (await client.operation(operation)).ended_ns > 0
+
+
+def test_a_user_with_linger_has_a_delegated_unit_and_outlives_the_login(
+    machine: Machine, operators: dict[str, Operator]
+):
+    ops = operators[USER]
+    machine.run(f"loginctl enable-linger {USER}")
+    ops.cli("start")
+    before = ops.rows()
+    assert before["job-1"]["limits_held_by"].startswith("cgroup v2"), before
+    assert ops.agent()["limits"] == "cgroup v2"
+    machine.log_out(USER)
+    assert ops.rows()["job-1"]["pid"] == before["job-1"]["pid"]
+    group = group_of(machine, before["job-1"]["pid"])
+    assert "/user@1000.service/" in group, group
+    ops.cli("agent", "uninstall", "--purge")
+    assert machine.run(f"pgrep -u {USER} python3", code=None) == ""
+
+
+def test_after_a_reboot_all_is_back_in_order(machine: Machine, root: Operator):
+    root.write_config(CONFIG)
+    root.cli("agent", "install")
+    root.cli("start")
+    before, agent = root.pids(), root.agent()
+    last = agent["last_seq"]
+    machine.reboot()
+    _is_back_in_order(machine, root, agent, last)
+    assert set(root.pids()) == set(before)
+    assert "/system.slice/blackhole.service/" in group_of(machine, root.pids()["web-1"])
+
+
+def _is_back_in_order(machine: Machine, root: Operator, before: dict[str, Any], last: int) -> None:
+    """The agent came up by itself under a new boot id and started what was up, each when its needs were well."""
+    active = "systemctl is-active blackhole.service"
+    until(lambda: machine.run(active, code=None).strip() == "active", SLOW, "it came up without anybody asking")
+    rows = until(lambda: (found := root.rows()) and _all_healthy(found) and found, SLOW, "all is healthy again")
+    agent = root.agent()
+    assert agent["boot_id"] not in ("", before["boot_id"])
+    assert agent["limits"] == "cgroup v2"
+    assert rows["web-1"]["limits_held_by"] == "cgroup v2"
+    events = [json.loads(line) for line in root.cli("events", "--output", "json").splitlines()]
+    assert [each["seq"] for each in events] == list(range(1, len(events) + 1))
+    assert not [each for each in events[last:] if each["kind"] == "instance.adopted"]  # pids of before mean nothing
+    texts = [each["message"] for each in events]
+    assert _last(texts, "db-1 running: ready") < _last(texts, "web-1 starting") < _last(texts, "web-1 running: ready")
+
+
+def _last(texts: list[str], begin: str) -> int:
+    return max(number for number, text in enumerate(texts) if text.startswith(begin))
+
+
+def _all_healthy(rows: dict[str, dict[str, Any]]) -> bool:
+    return {each["health"] for each in rows.values() if each["instance"] in ("db-1", "web-1")} == {"healthy"}
+
+
+def test_after_a_power_cut_in_the_middle_of_writes_all_is_back_and_sound(machine: Machine, root: Operator):
+    agent = root.agent()
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(root.cli, "restart", "web", codes=(0, 1, 4))
+        until(lambda: root.agent()["last_seq"] > agent["last_seq"], SLOW, "the operation writes")
+        last = root.agent()["last_seq"]
+        machine.cut_power()
+        writing.result(SLOW * 3)
+    _is_back_in_order(machine, root, agent, last)
+    check = "import sqlite3, sys; print(*sqlite3.connect(sys.argv[1]).execute('PRAGMA integrity_check').fetchone())"
+    assert machine.run(f"python3 -c {shlex.quote(check)} /var/lib/blackhole/agent.db").strip() == "ok"
+
+
+def test_uninstall_leaves_nothing(machine: Machine, root: Operator):
+    root.cli("agent", "uninstall", "--purge")
+    left = "ls -d /etc/systemd/system/*blackhole* /etc/systemd/system/*/*blackhole* /etc/blackhole /run/blackhole "
+    left += "/var/lib/blackhole /var/log/blackhole /sys/fs/cgroup/system.slice/blackhole* /sys/fs/cgroup/blackhole* "
+    running = "pgrep -a redis; pgrep -af '[b]htui'; systemctl --failed -q"
+    assert machine.run(f"{left} 2>/dev/null; {running}", code=None) == ""
+    assert machine.run("systemctl is-enabled blackhole.service", code=None).strip() in ("", "not-found")
