@@ -114,8 +114,10 @@ def _only_one(path: Path) -> Iterator[None]:
 
 
 def _build(folder: Path) -> None:
-    """All of it in a folder beside, which gets its name when it is whole."""
+    """All of it in a folder beside, which gets its name when it is whole. Only one is built at a time."""
     mirror = _mirror()
+    for stale in folder.parent.glob("building-*"):
+        _discard(stale)
     half = Path(tempfile.mkdtemp(prefix="building-", dir=folder.parent))
     root = half / "root"
     try:
@@ -127,7 +129,14 @@ def _build(folder: Path) -> None:
         half.chmod(0o700)
         half.rename(folder)
     finally:
-        shutil.rmtree(half, ignore_errors=True)
+        _discard(half)
+
+
+def _discard(half: Path) -> None:
+    """What a build leaves that did not come to its end: it may still have mounts in it."""
+    for mounted in ("proc", "sys"):
+        subprocess.run(["umount", "-l", str(half / "root" / mounted)], capture_output=True, check=False)
+    shutil.rmtree(half, ignore_errors=True)
 
 
 def _mirror() -> str:
