@@ -15,9 +15,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from rich.text import Text
+from textual import events
 from textual.app import App
 from textual.binding import BindingType
 from textual.theme import Theme as TextualTheme
+from textual.widgets import Input
+from typing_extensions import override
 
 from bhtui.core.errors import BlackholeError
 from bhtui.rpc.blackhole.v1 import metrics_pb2, operations_pb2
@@ -106,6 +109,17 @@ class Console(App[None]):
                     for context in action.contexts
                 }
             )
+
+    @override
+    async def on_event(self, event: events.Event) -> None:
+        """Carries out the action of a key before the next key is looked at. Else what is typed fast after `/` would
+        be taken for keys of the list, and a `q` in it would end the console."""
+        if isinstance(event, events.Key) and not event.is_forwarded and not isinstance(self.focused, Input):
+            active = self.screen.active_bindings.get(event.key)
+            if active is not None and active.enabled:
+                await self.run_action(active.binding.action, active.node)
+                return
+        await super().on_event(event)
 
     # Life
 
@@ -247,7 +261,11 @@ class Console(App[None]):
     def _usable_here(self) -> list[Action]:
         screen = self.screen
         targets = screen.targets() if isinstance(screen, BaseScreen) else []
-        return [action for action in for_contexts(self.here()) if usable(action, targets, self.read_only)]
+        return [
+            action
+            for action in for_contexts(self.here())
+            if usable(action, targets, self.read_only) and (not isinstance(screen, BaseScreen) or screen.offers(action))
+        ]
 
     def footer_actions(self) -> list[tuple[Action, str]]:
         """Actions for the bottom line with their keys, the most wanted first."""
@@ -357,7 +375,8 @@ class Console(App[None]):
             case "operations":
                 self.push_screen(OperationsScreen([current] if current else None))
             case "events" | "audit":
-                self.push_screen(EventsScreen([current] if current else None, audit=place == "audit"))
+                instance = self.screen.instance if isinstance(self.screen, InstanceScreen) else ""
+                self.push_screen(EventsScreen([current] if current else None, instance, audit=place == "audit"))
 
     def go_logs(self, hosts: Sequence[str], scope: str) -> None:
         """Opens the log of hosts, or of one instance of them."""
@@ -382,24 +401,26 @@ class Console(App[None]):
                 found.append(Place(f"{one.name} on {view.name}", "service", one.status.state, "", run))
         return found
 
-    def _goto(self, title: str, places: list[Place]) -> None:
+    async def _goto(self, title: str, places: list[Place]) -> None:
         def run(place: Place | None) -> None:
             if place is not None:
                 place.run()
 
         if not isinstance(self.screen, GotoScreen):
-            self.push_screen(GotoScreen(title, places), run)
+            screen = GotoScreen(title, places)
+            await self.push_screen(screen, run)
+            screen.set_focus(screen.query_one(Input))
 
-    def action_command(self) -> None:
-        self._goto("go to", self._places())
+    async def action_command(self) -> None:
+        await self._goto("go to", self._places())
 
-    def action_palette(self) -> None:
+    async def action_palette(self) -> None:
         deeds = []
         for action in self._usable_here():
             node = self._namespace(action)
             run = partial(self.call_next, self.run_action, action.run, node)
             deeds.append(Place(action.id, "action", action.help, shown_key(self.key_of(action)), run))
-        self._goto("do or go to", [*deeds, *self._places()])
+        await self._goto("do or go to", [*deeds, *self._places()])
 
     def _hidden(self, action: Action) -> bool:
         return action.role == "operate" and self.read_only

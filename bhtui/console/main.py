@@ -78,6 +78,8 @@ def run(asked: argparse.Namespace) -> int:
     # Read by Textual when it is imported.
     os.environ.setdefault("TEXTUAL_FPS", f"{frames:.0f}")
     os.environ.setdefault("TEXTUAL_ANIMATIONS", "none")
+    if asked.config and not asked.config.exists():
+        raise UsageError(f"cannot find {asked.config}; name the blackhole.yaml beside which hosts.yaml is")
     folder = (asked.config.absolute() if asked.config else _paths().config).parent
     options = _options(asked, folder, frames)
     return _replay(asked.replay, options) if asked.replay else _live(asked, folder, options)

@@ -27,7 +27,10 @@ class Line(NamedTuple):
 
 BLANK = Line()
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
-_CONTROLS = dict.fromkeys((*range(32), *range(127, 160)), "·")
+_CONTROLS = dict.fromkeys(
+    (*range(32), *range(127, 160), 0x061C, 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A)), "·"
+)
+"""Those of ASCII and Latin-1, and those that turn the direction of writing or end a line."""
 _SPARKS = "▁▂▃▄▅▆▇█"
 
 
@@ -93,8 +96,14 @@ def meter(share: float, width: int) -> tuple[str, str]:
     return "■" * filled, "·" * (width - filled)
 
 
+def paragraph(text: str, style: str, width: int) -> list[Line]:
+    """Text over the whole width of a pane, a little indented."""
+    return [Line((("   " + piece.strip(), style),)) for piece in wrap(text, max(10, width - 5))]
+
+
 def wrap(text: str, width: int) -> list[str]:
-    """Text in pieces of at most `width` columns, cut where it must be."""
+    """Text in pieces of at most `width` columns, after a space where there is one in the later half. Together the
+    pieces are the text."""
     if width < 1 or cell_len(text) <= width:
         return [text]
     pieces: list[str] = []
@@ -102,6 +111,9 @@ def wrap(text: str, width: int) -> list[str]:
         piece = set_cell_size(text, width) if cell_len(text) > width else text
         # A wide character that does not fit is replaced by a space; it belongs to the next piece.
         taken = len(piece) if text.startswith(piece) else len(piece) - 1
+        if taken < len(text) and text[taken] != " ":
+            space = text.rfind(" ", taken // 2, taken)
+            taken = space + 1 if space >= 0 else taken
         pieces.append(text[:taken])
         text = text[max(1, taken) :]
     return pieces

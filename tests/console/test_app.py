@@ -1,8 +1,10 @@
 """The console as a person uses it, on a made-up fleet."""
 
+import json
 import time
 
 import pytest
+from textual import events
 from textual.widgets import Button, Input
 
 from bhtui.console.app import Console, Options
@@ -17,7 +19,7 @@ from bhtui.console.screens.logs import LogScreen
 from bhtui.console.screens.operations import OperationsScreen
 from bhtui.console.sources.message import LinkSeen, LogsSeen, Seen
 from bhtui.core.errors import NotFound, Refused
-from bhtui.rpc.blackhole.v1 import logs_pb2, status_pb2
+from bhtui.rpc.blackhole.v1 import events_pb2, logs_pb2, operations_pb2, status_pb2
 from snapshots.world import NOW, World, ns
 
 
@@ -112,6 +114,17 @@ async def test_the_filter_says_how_many_of_how_many(session):
     await session.shows("/web", "3 of 8")
     await session.press("escape")
     await session.shows("8 hosts")
+
+
+async def test_what_is_typed_ahead_of_a_prompt_goes_into_it(session):
+    for key in ("slash", *"queue"):
+        session.app.post_message(events.Key(key, "/" if key == "slash" else key))
+    await session.until(lambda: session.app.screen.filter_text() == "queue", "it was taken for keys of the list")
+    await session.press("escape")
+    for key in ("colon", *"we"):
+        session.app.post_message(events.Key(key, ":" if key == "colon" else key))
+    await session.on(GotoScreen)
+    await session.until(lambda: session.app.screen.query_one(Input).value == "we", "it was lost")
 
 
 async def test_groups_faults_and_sorting(session):
@@ -287,6 +300,44 @@ async def test_following_moves_and_reading_does_not(session):
     assert pane._top == top
     await session.press("end")
     await session.shows("follow ●", "new 1203")
+
+
+async def test_a_crash_stands_between_the_lines(session):
+    screen = await open_host(session)
+    data = json.dumps({"to": "backoff", "reason": "killed by SIGSEGV"})
+    crash = events_pb2.Event(
+        seq=10**6, kind="instance.state", target="api-1", message="api-1 backoff", data=data, time_ns=ns(0)
+    )
+    session.app.take(Seen(NOW, "web-07", events_pb2.EventBatch(events=[crash])))
+    await session.shows("── killed by SIGSEGV ──")
+    lines = len(screen.logs.model.entries)
+    session.app.refresh_soon()
+    await session.pilot.pause(0.1)
+    assert len(screen.logs.model.entries) == lines
+
+
+async def test_a_reader_behind_a_flood_is_told_and_can_skip(session):
+    screen = await open_host(session)
+    await session.press("2")
+    screen.logs.take("web-07", late_lines(200, ago=40))
+    await session.shows("behind")
+    await session.press("end")
+    await session.shows("skipped what was written in", "follow ●")
+
+
+async def test_a_long_plan_can_be_read_to_its_end(session, monkeypatch):
+    async def plan(host, request):
+        return operations_pb2.OperationPlan(
+            kind="restart", steps=[operations_pb2.PlanStep(title=f"step {n} of many") for n in range(60)]
+        )
+
+    monkeypatch.setattr(session.world, "plan", plan)
+    await open_host(session)
+    await session.press("r")
+    await session.on(PlanScreen)
+    await session.shows("step 0 of many", "more: ↓")
+    await session.press(*["pagedown"] * 10)
+    await session.shows("step 59 of many", "above: ↑")
 
 
 async def test_lost_lines_are_counted(session):

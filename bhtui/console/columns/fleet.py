@@ -5,7 +5,7 @@ from __future__ import annotations
 from bhtui.core.units import format_age, format_size
 
 from ..models.host import HostView
-from ..models.trouble import STYLE, Level, counts, host_level, link_level, link_text, worst_text
+from ..models.trouble import STYLE, Level, counts, host_level, is_up, link_level, link_text, worst_text
 from ..paint import Spans, fit, meter
 from . import cells
 from .column import Column
@@ -32,7 +32,7 @@ def _link(view: HostView, now: float, _: int) -> Spans:
 def _services(view: HostView, now: float, _: int) -> Spans:
     if not view.instances:
         return cells.NOTHING
-    up = sum(one.level is Level.FINE for one in view.instances.values())
+    up = sum(is_up(one.status) for one in view.instances.values())
     wanted = len(view.instances)
     return _dimmed(view, now, ((f"{up}/{wanted}", "warn" if any(counts(view)) else "" if up == wanted else "dim"),))
 
@@ -51,8 +51,8 @@ def _what(view: HostView, now: float, _: int) -> Spans:
         return cells.text(f"configuration refused: {view.agent.config_error}", "warn")
     if view.trouble:
         return cells.text(view.trouble, "warn")
-    bad, _warn = counts(view)
-    return _dimmed(view, now, cells.text(worst_text(view), "bad" if bad else "warn"))
+    worst = max((one.level for one in view.instances.values()), default=Level.FINE)
+    return _dimmed(view, now, cells.text(worst_text(view), STYLE[worst]))
 
 
 def _cpu(view: HostView, now: float, width: int) -> Spans:
@@ -112,11 +112,20 @@ def _memory_share(view: HostView) -> float:
 
 FLEET: tuple[Column[HostView], ...] = (
     Column("", 1, lambda view, now, _: cells.sign(host_level(view, now))),
-    Column("HOST", 12, _name, grow=2, most=24, sort=lambda view, _: view.name),
-    Column("LINK", 10, _link, grow=1, most=16, sort=lambda view, now: link_text(view, now)),
+    Column("HOST", 15, _name, grow=2, most=24, sort=lambda view, _: view.name),
+    Column("LINK", 16, _link, sort=lambda view, now: link_text(view, now)),
     Column("SVC", 4, _services, "right", sort=lambda view, _: -len(view.instances)),
     Column("ALERT", 7, _alert, sort=lambda view, _: tuple(-n for n in counts(view))),
-    Column("CPU", 13, _cpu, priority=1, grow=3, most=27, sort=lambda view, _: -(view.cpu[-1] if view.cpu else -1)),
+    Column(
+        "CPU",
+        6,
+        _cpu,
+        "right",
+        priority=1,
+        grow=3,
+        most=27,
+        sort=lambda view, _: -(view.cpu[-1] if view.cpu else -1),
+    ),
     Column("MEM", 9, _memory, "right", priority=2, grow=3, most=22, sort=lambda view, _: -_memory_share(view)),
     Column(
         "DISK",

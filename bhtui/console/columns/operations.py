@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from typing import TypeVar
 
 from bhtui.core.units import format_age, format_size
 from bhtui.rpc.blackhole.v1 import backup_pb2, events_pb2, operations_pb2
@@ -12,6 +14,8 @@ from ..models.operation import duration, progress
 from ..paint import Spans, plain
 from . import cells
 from .column import Column
+
+T = TypeVar("T")
 
 OPERATION_SIGN = {
     "pending": ("…", "dim"),
@@ -83,7 +87,7 @@ OPERATIONS: tuple[Column[OperationRow], ...] = (
     Column("ON", 10, lambda row, _, __: cells.text(" ".join(row.operation.targets)), grow=3, most=40),
     Column("RESULT", 14, _outcome, grow=4, most=60),
     Column("TOOK", 7, _took, "right", priority=2),
-    Column("WHO", 8, _who, priority=4, grow=1, most=24),
+    Column("WHO", 14, _who, priority=4, grow=1, most=24),
     Column("REASON", 10, lambda row, _, __: cells.text(row.operation.reason, "dim"), priority=5, grow=3, most=50),
     Column("ID", 8, lambda row, _, __: cells.text(row.operation.id[:8], "faint"), priority=6),
 )
@@ -103,15 +107,26 @@ def event_style(event: events_pb2.Event) -> str:
     return "ok" if "healthy" in text or "done" in text or "running" in text else ""
 
 
+def _told(event: events_pb2.Event) -> str:
+    """What is said, without the name that stands before it."""
+    return event.message.removeprefix(f"{event.target} ") if event.target else event.message
+
+
 EVENTS: tuple[Column[EventRow], ...] = (
     Column("TIME", 8, lambda row, _, __: ((cells.clock(row.event.time_ns), "time"),)),
     Column("SEQ", 6, lambda row, _, __: ((str(row.event.seq), "faint"),), "right", priority=4),
     Column("HOST", 9, lambda row, _, __: cells.text(row.host.name, "link"), priority=2, grow=1, most=20),
-    Column("KIND", 15, lambda row, _, __: cells.text(row.event.kind, "dim"), priority=1, grow=1, most=20),
+    Column("KIND", 15, lambda row, _, __: cells.text(row.event.kind, "dim"), priority=5, grow=1, most=20),
     Column("TARGET", 10, lambda row, _, __: cells.text(_short(row.event.target), "strong"), grow=1, most=18),
-    Column("MESSAGE", 20, lambda row, _, __: cells.text(row.event.message, event_style(row.event)), grow=6, most=200),
+    Column("MESSAGE", 44, lambda row, _, __: cells.text(_told(row.event), event_style(row.event)), grow=6, most=200),
     Column("WHO", 8, lambda row, _, __: cells.text(row.event.actor.name, "dim"), priority=3, grow=1, most=16),
 )
+
+
+@cache
+def without_host(columns: tuple[Column[T], ...]) -> tuple[Column[T], ...]:
+    """The columns of a table that is about one host."""
+    return tuple(column for column in columns if column.title != "HOST")
 
 
 @dataclass(frozen=True, slots=True)

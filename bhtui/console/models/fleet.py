@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from ..sources.message import HostInfo, Seen
 from .host import HostView, reduce_host
 from .match import Query
-from .trouble import Level, host_level, link_text, worst_text
+from .trouble import Level, host_level, link_text, trouble_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class FleetView:
         for view in self.hosts.values():
             here = host_level(view, now)
             if here > level:
-                level, text = here, f"{view.name}: {worst_text(view) or link_text(view, now)}"
+                level, text = here, f"{view.name}: {trouble_text(view, now)}"
         return level, text
 
 

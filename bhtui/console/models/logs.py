@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from bhtui.rpc.blackhole.v1 import logs_pb2
+from bhtui.rpc.blackhole.v1 import events_pb2, logs_pb2
 
 from .match import Query
 
@@ -42,6 +43,9 @@ class LogFilter:
         return entry.rank >= self.rank and self.query.matches(f"{entry.host} {entry.instance} {entry.message}")
 
 
+UNFILTERED = LogFilter()
+
+
 def refilter(
     entries: list[Entry], chosen: LogFilter, cancelled: Callable[[], bool] = lambda: False
 ) -> list[Entry] | None:
@@ -52,6 +56,18 @@ def refilter(
             return None
         out += filter(chosen.passes, entries[start : start + _CHECK_EVERY])
     return out
+
+
+def crash_entry(host: str, event: events_pb2.Event) -> Entry | None:
+    """The line that tells of a crash among those of the instance; None when the event tells of something else."""
+    try:
+        data = json.loads(event.data) if event.kind == "instance.state" else None
+    except ValueError:
+        return None
+    if not isinstance(data, dict) or data.get("to") not in ("backoff", "failed"):
+        return None
+    why = data.get("reason") or event.message
+    return Entry(event.time_ns, 0, host, event.target, ERROR, f"── {why} ──")
 
 
 class LogModel:
@@ -103,8 +119,8 @@ class LogModel:
     def install(self, chosen: LogFilter, shown: list[Entry], order: int) -> None:
         """Takes what a worker found among the lines up to `order`, and adds those that came or went meanwhile."""
         self.filter = chosen
-        first = self.entries[0] if self.entries else None
-        self.shown = [] if first is None else shown[bisect_left(shown, first) :]
+        gone = 0 if chosen != UNFILTERED else bisect_left(shown, self.entries[0]) if self.entries else len(shown)
+        self.shown = shown[gone:]
         if order < self.order:
             for entry in self.entries:
                 if entry.order > order and chosen.passes(entry):
@@ -158,7 +174,10 @@ class LogModel:
         cut = over + self.capacity // 50
         del self.entries[:cut]
         self.evicted += cut
-        gone = bisect_left(self.shown, self.entries[0]) if self.entries else len(self.shown)
+        if self.filter == UNFILTERED:
+            gone = bisect_left(self.shown, self.entries[0]) if self.entries else len(self.shown)
+        else:  # what was looked for stays, however fast the rest goes by
+            gone = max(0, len(self.shown) - self.capacity)
         for entry in self.shown[:gone]:
             self._count(entry, -1)
         del self.shown[:gone]

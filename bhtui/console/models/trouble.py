@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ class Level(IntEnum):
 SIGN = {Level.OFF: "○", Level.FINE: "✓", Level.NOTICE: "~", Level.WARN: "!", Level.BAD: "✗"}
 STYLE = {Level.OFF: "dim", Level.FINE: "ok", Level.NOTICE: "notice", Level.WARN: "warn", Level.BAD: "bad"}
 
+_HEALTH = {"unhealthy": Level.BAD, "degraded": Level.WARN}
+
 BROKEN_LINKS = {
     "auth-failed": "auth failed",
     "host-key-changed": "host key changed",
@@ -38,6 +41,9 @@ BROKEN_LINKS = {
 }
 """Links that will not come back by themselves, or say why they have not come yet."""
 
+_ANNOUNCED = re.compile(r", restart (\d+) in [^;\n]+")
+"""How a crash announces the start that follows."""
+
 
 def instance_level(status: status_pb2.InstanceStatus) -> Level:
     """How bad one instance is."""
@@ -50,7 +56,26 @@ def instance_level(status: status_pb2.InstanceStatus) -> Level:
             return Level.OFF
         case "waiting" | "starting" | "stopping", _:
             return Level.NOTICE
-    return {"unhealthy": Level.BAD, "degraded": Level.WARN}.get(status.health, Level.FINE)
+    if crashed(status):
+        return max(Level.WARN, _HEALTH.get(status.health, Level.FINE))
+    return _HEALTH.get(status.health, Level.FINE)
+
+
+def crashed(status: status_pb2.InstanceStatus) -> bool:
+    """Whether it runs again after a crash, and has not yet run long enough to be trusted (the agent says how long)."""
+    return status.state == "running" and status.restarts > 0 and bool(status.last_error)
+
+
+def is_up(status: status_pb2.InstanceStatus) -> bool:
+    """Whether it does its work now."""
+    return status.state == "running" and status.health not in _HEALTH
+
+
+def word(status: status_pb2.InstanceStatus) -> str:
+    """How an instance is, in one word."""
+    if status.state != "running":
+        return status.state
+    return status.health if status.health in _HEALTH else "crashed" if crashed(status) else status.state
 
 
 def link_level(view: HostView, now: float) -> Level:
@@ -89,22 +114,31 @@ def counts(view: HostView) -> tuple[int, int]:
 
 
 def worst_text(view: HostView) -> str:
-    """The worst instance in words: `api-1 failed`; empty when nothing is wrong."""
-    bad = [one for one in view.instances.values() if one.level >= Level.WARN]
+    """The worst instance in words: `api-1 failed`, `api-1 stopping`; empty when all are as they should be."""
+    bad = [one for one in view.instances.values() if one.level >= Level.NOTICE]
     if not bad:
         return ""
     worst = max(bad, key=lambda one: one.level)
-    status = worst.status
-    word = status.state if status.state in ("failed", "backoff", "stopped") else status.health
-    return f"{status.instance} {word}" + (f" +{len(bad) - 1}" if len(bad) > 1 else "")
+    return f"{worst.name} {word(worst.status)}" + (f" +{len(bad) - 1}" if len(bad) > 1 else "")
+
+
+def trouble_text(view: HostView, now: float) -> str:
+    """The worst of a host in words: its worst instance, or its connection when that is worse."""
+    link = link_level(view, now)
+    worst = max((one.level for one in view.instances.values()), default=Level.OFF)
+    wins = worst >= link if worst >= Level.WARN else link is Level.FINE
+    return (worst_text(view) if wins else "") or link_text(view, now)
 
 
 def reason(status: status_pb2.InstanceStatus) -> str:
     """Why an instance is not well, in one line; empty when it is."""
-    if status.state in ("failed", "backoff", "stopped", "starting") and status.last_error:
-        return status.last_error.splitlines()[0]
+    error = status.last_error.splitlines()[0] if status.last_error else ""
+    if status.state == "stopped" and status.goal != "up" and _ANNOUNCED.search(error):
+        return ""  # of an earlier run; a person has stopped it since
+    if status.state in ("failed", "backoff", "stopped", "starting") and error:
+        return error
     if status.state == "waiting" and status.waiting_for:
         return f"waits for {status.waiting_for}"
     if status.health in ("unhealthy", "degraded"):
         return status.health_detail
-    return ""
+    return _ANNOUNCED.sub(r"; restart \1", error) if crashed(status) else ""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
-
 from typing_extensions import override
 
 from bhtui.core.units import format_age, format_size
@@ -12,7 +10,7 @@ from bhtui.rpc.blackhole.v1 import backup_pb2
 from ..actions import bindings
 from ..columns.operations import BACKUPS, BackupRow
 from ..models.host import HostView
-from ..paint import Line, Span, Spans, fit, plain
+from ..paint import Line, Span, Spans, fit, paragraph, plain
 from ..widgets.table import Row, Table
 from ..widgets.title import ruled, title
 
@@ -58,28 +56,25 @@ class BackupsPane(Table[BackupRow]):
         answer = self._host.backups if self._host else None
         if answer is None:
             return [Line(), Line((("   not known yet", "dim"),))]
-        lines = [Line(_source(source)) for source in answer.sources]
-        if not answer.sources:
-            lines.append(Line((("   no service declares data", "dim"),)))
+        # What is missing stands above what there is.
+        lines = paragraph(plain(answer.hint), "link", width) if answer.hint else []
         if answer.repository:
             lines.append(Line((("   kept in ", "dim"), (plain(answer.repository), "strong"))))
-        lines += (
-            [Line((("   " + piece, "link"),)) for piece in textwrap.wrap(plain(answer.hint), max(10, width - 5))]
-            if answer.hint
-            else []
-        )
+        for source in answer.sources:
+            lines.append(Line(_source(source)))
+            lines += paragraph(plain(source.problem), "bad", width) if source.problem else []
+        if not answer.sources and not answer.hint:
+            lines.append(Line((("   no service declares data", "dim"),)))
         return lines
 
 
 def _source(source: backup_pb2.BackupSource) -> Spans:
     sign: Span = ("✗ ", "bad") if source.problem else ("· ", "dim")
-    size = f"{format_size(source.bytes)}  " if not source.problem else ""
-    tail = source.problem or source.path
-    name = source.service.ljust(10)
+    size = format_size(source.bytes) if not source.problem else "-"
     return (
         (" ", ""),
         sign,
-        (plain(name), "strong"),
-        (" " + size.rjust(9), ""),
-        (plain(tail), "bad" if source.problem else "dim"),
+        (plain(source.service.ljust(10)), "strong"),
+        (size.rjust(8) + "  ", ""),
+        (plain(source.path), "dim"),
     )

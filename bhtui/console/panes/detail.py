@@ -11,12 +11,15 @@ from ..actions import bindings
 from ..columns.cells import clock, heat
 from ..columns.operations import event_style
 from ..columns.services import ServiceRow, state_text
-from ..models.trouble import SIGN, STYLE, Level
-from ..paint import Line, Span, Spans, meter, plain, wrap
+from ..models.trouble import SIGN, STYLE, Level, reason
+from ..paint import Line, Span, Spans, crop, meter, plain, wrap
 from ..widgets.canvas import Canvas
+from ..widgets.logline import folded
 from ..widgets.title import ruled, title
 
 _LABEL = 11
+_TAIL = 10
+"""Lines of what it wrote last that stand under its last error."""
 
 
 class DetailPane(Canvas):
@@ -57,13 +60,17 @@ class DetailPane(Canvas):
         text = row.view.status.last_error
         if not text:
             return []
-        style = "bad" if row.view.status.state in ("failed", "backoff") else "dim"
-        lines: list[Line] = []
-        for number, part in enumerate(text.splitlines()[:12]):
-            for piece in wrap(plain(part), width - _LABEL - 4):
-                label = "" if lines else "last error"
-                lines.append(Line(((" " + label.rjust(_LABEL) + "  ", "dim"), (piece, style if not number else "dim"))))
-        return lines
+        style = {Level.BAD: "bad", Level.WARN: "warn"}.get(row.view.level, "dim")
+        first, *tail = text.splitlines()
+        room = width - _LABEL - 4
+        pieces = [(piece, style) for piece in wrap(plain(reason(row.view.status) or first), room)]
+        # What it wrote last, as the log shows it.
+        pieces += [(crop(" ".join(folded(line.strip())).strip(), room), "dim") for line in tail[-_TAIL:]]
+        labels = ["last error", *[""] * len(pieces)]
+        return [
+            Line(((" " + label.rjust(_LABEL) + "  ", "dim"), piece))
+            for label, piece in zip(labels, pieces, strict=False)
+        ]
 
     def _events(self, row: ServiceRow, room: int) -> list[Line]:
         name = row.view.name
@@ -145,7 +152,7 @@ def _memory(row: ServiceRow, width: int) -> Spans:
         return (used, ("  no limit", "dim"))
     share = status.memory_bytes / status.memory_limit_bytes
     full, empty = meter(share, max(4, min(20, width - 34)))
-    held = f" held by {status.limits_held_by}" if status.limits_held_by else ""
+    held = f" held by {status.limits_held_by}" if status.limits_held_by and width >= 48 else ""
     return (
         used,
         ("  ", ""),

@@ -15,7 +15,7 @@ from bhtui.core.units import format_size
 from ..actions import bindings
 from ..columns.cells import clock
 from ..models.series import WINDOW_NAMES, WINDOWS, SeriesModel, Track, nice_top, step_of
-from ..paint import Line, Spans, fit, justify
+from ..paint import Line, Spans, fit, justify, paragraph, plain
 from ..widgets.braille import area
 from ..widgets.canvas import Canvas
 from ..widgets.title import ruled, title
@@ -114,7 +114,7 @@ class GraphPane(Canvas):
         head = Line(ruled(title(self.number, "GRAPHS", self.has_focus, facts), (when, (" ", "")), width))
         if not tracks or width < 20:
             text = self.problem or ("no samples yet" if self.host else "nothing is selected")
-            return [head, Line(), Line(((f"   {text}", "dim"),))]
+            return [head, Line(), *paragraph(plain(text), "dim", width)]
         self._end = self._right_edge([track for _, track in tracks], width)
         drawn_for = (width, height, self.host, self.subject, self.window, self.cursor, self._end, self.series.version)
         if drawn_for != self._graphs_for:

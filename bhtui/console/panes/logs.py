@@ -16,12 +16,14 @@ from textual.message import Message
 from textual.worker import get_current_worker
 from typing_extensions import override
 
+from bhtui.core.units import format_age
 from bhtui.rpc.blackhole.v1 import logs_pb2
 
-from ..actions import bindings
-from ..models.logs import ERROR, LEVELS, Entry, LogFilter, LogModel, refilter
+from ..actions import BY_ID, bindings, shown_key
+from ..models.host import HostView
+from ..models.logs import ERROR, LEVELS, Entry, LogFilter, LogModel, crash_entry, refilter
 from ..models.match import parse
-from ..paint import Line, Spans, fit
+from ..paint import Line, Spans, fit, paragraph, plain
 from ..widgets import window
 from ..widgets.canvas import Canvas
 from ..widgets.logline import LineLayout, draw_entry, fields
@@ -32,6 +34,10 @@ SINCE = ((0, "tail"), (60, "1 min"), (300, "5 min"), (900, "15 min"), (3600, "1 
 LEVEL_STEPS = (0, 3, 4, 5)
 COPY_LIMIT = 75_000
 """Bytes that terminals take by OSC 52."""
+_BEHIND = 3.0
+"""Seconds that new lines are late from which a reader is told so."""
+_MANY = 100
+"""Lines that come at once when there are more than can be read; a few that are late are only late."""
 _AT_ONCE = 5_000
 """Lines that are filtered without a thread."""
 _BARS = " ▁▂▃▄▅▆▇█"
@@ -76,25 +82,55 @@ class LogPane(Canvas):
         self.new = 0
         self.marks: set[int] = set()
         self.unfolded: set[int] = set()
+        self.noted: dict[str, int] = {}
+        """By host the last event that was looked at for crashes."""
+        self._late = (0.0, 0.0)
+        """When lines came last, and how old the newest of them was then, in seconds."""
         self.how = LineLayout(millis=whole)
         self._cursor: Entry | None = None
         self._top: Entry | None = None
+        self._lead: list[Line] = []
+        """The end of the line before `_top`, when that does not fit whole."""
 
     def restart(self) -> None:
         """Empties the view, because other lines are coming."""
         self.model.clear()
         self.follow, self.new, self.caught_up, self.problem = True, 0, False, ""
-        self.marks, self.unfolded = set(), set()
+        self.marks, self.unfolded, self.noted, self._late = set(), set(), {}, (0.0, 0.0)
         self._cursor = self._top = None
         self.repaint()
 
     def take(self, host: str, batch: logs_pb2.LogBatch) -> None:
         """Takes a batch in."""
         shown = self.model.add(host, batch)
+        if self.caught_up and len(batch.lines) >= _MANY:
+            now = self.console_app.now()
+            self._late = (now, self.console_app.host(host).instance_age(batch.lines[-1].time_ns, now))
         self.caught_up = self.caught_up or batch.caught_up
         if not self.follow:
             self.new += shown
         self.repaint_soon()
+
+    def note(self, host: HostView) -> None:
+        """Puts between the lines where instances crashed: what stands before that is what one looks for."""
+        if not self.caught_up:
+            return
+        seen = self.noted.get(host.name, 0)
+        new = [event for event in host.events if event.seq > seen]
+        if not new:
+            return
+        self.noted[host.name] = new[-1].seq
+        oldest = self.model.entries[0].time_ns if self.model.entries else 0
+        crashes = [crash for event in new if (crash := crash_entry(host.name, event)) and crash.time_ns >= oldest]
+        self.model.extend(one for one in crashes if not self.scope or self.scope in (one.instance, _service(host, one)))
+        if crashes:
+            self.repaint_soon()
+
+    @property
+    def behind(self) -> float:
+        """Seconds that what comes in is old, because more is written than can be read; 0 when it is not."""
+        at, late = self._late
+        return late if late >= _BEHIND and self.console_app.now() - at < _BEHIND else 0.0
 
     # Drawing
 
@@ -106,7 +142,7 @@ class LogPane(Canvas):
         body = height - len(lines)
         shown = self.model.shown
         if not shown:
-            return [*lines, Line(), Line(((f"   {self._why_empty()}", "dim"),))]
+            return [*lines, Line(), *paragraph(plain(self._why_empty()), "dim", width)]
         self._measure()
         rows: list[Line] = []
         index = self._first_row(width - 2, body)
@@ -115,7 +151,10 @@ class LogPane(Canvas):
         while index < len(shown) and len(rows) < body:
             rows += self._draw_row(shown[index], width)
             index += 1
-        rows = rows[:body]
+        # Of a line that is too high to be there as a whole its end is: the newest line stands at the bottom.
+        left = body - len(rows)
+        self._lead = self._draw_row(shown[first - 1], width)[-left:] if left > 0 and first else []
+        rows = (self._lead + rows)[:body]
         for y in window.thumb(len(shown), first, index - first, len(rows)):
             rows[y] = Line((*fit(rows[y].spans, width - 1), ("▐", "dim")), rows[y].base)
         return lines + rows
@@ -124,6 +163,10 @@ class LogPane(Canvas):
         model, query = self.model, self.model.filter.query
         level = LEVELS[self.model.filter.rank]
         following = ("follow ●", "ok") if self.follow else (f"+{self.new:,} new" if self.new else "reading", "warn")
+        if self.follow and self.behind:
+            key = shown_key(self.console_app.key_of(BY_ID["follow"]))
+            skip = f", {key} skips" if self.size.width > 60 else ""
+            following = (f"{format_age(self.behind)} behind{skip}", "warn")
         facts: list[tuple[str, str]] = [(self.scope or "all", "strong"), ("  ", ""), following]
         if query.text:
             facts += [("  /", "dim"), (query.text, "match")]
@@ -154,7 +197,8 @@ class LogPane(Canvas):
             style = "bad" if errors * 5 >= total > 0 else "s4" if errors else "g2"
             spans.append((_BARS[0 if not total else 1 + total * 7 // top], style))
         seconds = (self.model.shown[-1].time_ns - self.model.shown[0].time_ns) / 1e9
-        spans.append((f"  peak {top:,} · {_span(seconds)}", "dim"))
+        rate = top / max(1.0, seconds / len(columns))
+        spans.append((f"  peak {_rate(rate)} in {_span(max(1.0, seconds))}", "dim"))
         return tuple(spans)
 
     def _why_empty(self) -> str:
@@ -245,6 +289,10 @@ class LogPane(Canvas):
         self.go(0)
 
     def action_follow(self) -> None:
+        if self.behind:
+            self.console_app.say(f"skipped what was written in {format_age(self.behind)}; t reads further back", "warn")
+            self.set_since(0)
+            return
         self.follow, self.new = True, 0
         self.post_message(self.Moved(None))
         self.repaint()
@@ -259,7 +307,9 @@ class LogPane(Canvas):
         )
         if found is None:
             what = "error" if wanted is None else "mark"
-            self.console_app.say(f"no {what} {'after' if step > 0 else 'before'} this line", "dim")
+            before = self.console_app.key_of(BY_ID["previous-error"])
+            back = f"; {shown_key(before)} looks before it" if wanted is None and step > 0 else ""
+            self.console_app.say(f"no {what} {'after' if step > 0 else 'before'} this line{back}", "dim")
         else:
             self.go(found)
 
@@ -286,6 +336,10 @@ class LogPane(Canvas):
         if y < 0 or self._top is None:
             return
         index = self.model.place(self._top)
+        if y < len(self._lead):
+            self.go(index - 1)
+            return
+        y -= len(self._lead)
         while index < len(self.model.shown):
             entry = self.model.shown[index]
             y -= len(
@@ -391,9 +445,18 @@ class LogPane(Canvas):
         self.console_app.say(f"wrote {len(self.model.shown):,} lines to {path.name}", "ok")
 
 
+def _service(host: HostView, entry: Entry) -> str:
+    known = host.instances.get(entry.instance)
+    return known.status.service if known else ""
+
+
 def _exported(entry: Entry) -> str:
     when = datetime.fromtimestamp(entry.time_ns / 1e9, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     return f"{when} {entry.host} {entry.instance} {LEVELS[entry.rank] or '-'} {entry.message}\n"
+
+
+def _rate(per_second: float) -> str:
+    return f"{per_second:,.0f}/s" if per_second >= 1 else f"{max(1, per_second * 60):.0f}/min"
 
 
 def _span(seconds: float) -> str:

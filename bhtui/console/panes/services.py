@@ -11,10 +11,13 @@ from ..actions import bindings
 from ..columns.services import SERVICES, ServiceRow
 from ..models.host import HostView
 from ..models.match import Query
-from ..models.trouble import Level, reason
-from ..paint import Line, Spans, plain, wrap
+from ..models.trouble import Level, is_up, reason
+from ..paint import Line, Spans, paragraph, plain
 from ..widgets.table import Row, Table
 from ..widgets.title import ruled, title
+
+_MOST = 3
+"""Lines of a reason under its row; all of it is on the screen of the instance."""
 
 
 class ServicesPane(Table[ServiceRow]):
@@ -39,7 +42,7 @@ class ServicesPane(Table[ServiceRow]):
             row for row in every if query.matches(f"{row.view.name} {row.view.status.state} {row.view.status.health}")
         ]
         rows.sort(key=lambda row: -row.view.level if row.view.level >= Level.WARN else 0)
-        up = sum(row.view.level is Level.FINE for row in every)
+        up = sum(is_up(row.view.status) for row in every)
         self._facts = ((f"{up}/{len(every)} up", "ok" if up == len(every) else "warn"),) if every else ()
         self._count = ((f"/{query.text} ", "match"), (f" {len(rows)}/{len(every)} ", "dim")) if query.text else ()
         self.set_rows([Row(row.view.name, row, _why(row, self.size.width)) for row in self.sorted_items(rows, now)])
@@ -62,15 +65,14 @@ class ServicesPane(Table[ServiceRow]):
         host = self._host
         if host is None or not host.seen_at:
             why = (host.link.detail or host.trouble) if host else ""
-            return [Line(), Line(((f"   {plain(why) or 'waiting for the first word of this host'}", "dim"),))]
+            return [Line(), *paragraph(plain(why) or "waiting for the first word of this host", "dim", width)]
         if self.query_text.text:
             return [Line(), Line((("   nothing passes the filter; esc clears it", "dim"),))]
         if host.agent and host.agent.config_error:
-            text = wrap(plain(host.agent.config_error), width - 5)
             return [
                 Line(),
                 Line((("   the configuration was refused", "bad"),)),
-                *(Line((("   " + piece, ""),)) for piece in text),
+                *paragraph(plain(host.agent.config_error), "", width),
             ]
         path = host.agent.config_path if host.agent else "blackhole.yaml"
         return [
@@ -82,9 +84,11 @@ class ServicesPane(Table[ServiceRow]):
 
 
 def _why(row: ServiceRow, width: int) -> tuple[Spans, ...]:
-    """Why it is not well, in at most two lines."""
+    """Why it is not well, as far as there is room."""
     style = {Level.BAD: "bad", Level.OFF: "dim"}.get(row.view.level, "warn")
     lines = textwrap.wrap(plain(reason(row.view.status)), max(20, width - 8))
+    if len(lines) > _MOST:
+        lines[_MOST - 1] += " …"
     return tuple(
-        (("   └ " if not number else "     ", "faint"), (line, style)) for number, line in enumerate(lines[:2])
+        (("   └ " if not number else "     ", "faint"), (line, style)) for number, line in enumerate(lines[:_MOST])
     )

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widget import Widget
 
-from ..actions import BY_ID, Target, usable
+from ..actions import BY_ID, Action, Target, usable
 from ..models.trouble import Level
 from ..paint import Spans
 from ..widgets.bars import BottomLine, TopLine, worst_badge
@@ -57,6 +57,10 @@ class BaseScreen(Screen[None]):
     def targets(self) -> list[Target]:
         """What an action would act on now."""
         return []
+
+    def offers(self, action: Action) -> bool:  # noqa: ARG002 - for subclasses
+        """Whether an action makes sense for what is selected."""
+        return True
 
     def filter_text(self) -> str:
         """The filter that is set."""

@@ -84,23 +84,45 @@ class PlanBody(Canvas):
     def __init__(self) -> None:
         super().__init__()
         self.text: Sequence[Line] = (Line((("asking the hosts what would run ...", "dim"),)),)
+        self._top = 0
 
-    def say(self, lines: Sequence[Line]) -> None:
-        """Shows lines, and grows to hold them."""
+    def say(self, lines: Sequence[Line], room: int) -> None:
+        """Shows lines, and grows to hold them, up to `room`."""
         self.text = lines
-        self.styles.height = len(lines)
+        self.styles.height = max(1, min(len(lines), room))
+        self.repaint()
+
+    def scroll_lines(self, by: int) -> None:
+        """Shows what is further down or up."""
+        self._top = max(0, min(self._top + by, len(self.text) - self.size.height))
         self.repaint()
 
     @override
     def draw(self, width: int, height: int) -> list[Line]:
-        return [Line(line.spans, "dialog") for line in self.text]
+        shown = list(self.text[self._top : self._top + height])
+        below = len(self.text) - self._top - len(shown)
+        if self._top:
+            shown[0] = _more(self._top + 1, "above: ↑")
+        if below:
+            shown[-1] = _more(below + 1, "more: ↓")
+        return [Line(line.spans, "dialog") for line in shown]
+
+
+def _more(count: int, where: str) -> Line:
+    return Line(((f"… {count} lines {where}", "accent"),))
 
 
 class PlanScreen(ModalScreen["tuple[list[Target], str] | None"]):
     """Shows the plan of an action on targets. Ends with the targets to go on with and the reason, or with None."""
 
     DEFAULT_CSS = _DIALOG.format(name="PlanScreen")
-    BINDINGS: ClassVar[list[BindingType]] = [("escape", "leave", "cancel")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        ("escape", "leave", "cancel"),
+        ("up", "scroll_plan(-1)", "up"),
+        ("down", "scroll_plan(1)", "down"),
+        ("pageup", "scroll_plan(-8)", "page up"),
+        ("pagedown", "scroll_plan(8)", "page down"),
+    ]
     AUTO_FOCUS = "#cancel"
 
     def __init__(self, action: Action, targets: list[Target]) -> None:
@@ -124,7 +146,7 @@ class PlanScreen(ModalScreen["tuple[list[Target], str] | None"]):
                 )
             if self.to_type:
                 with Horizontal(classes="field"):
-                    yield Label(f"type {self.to_type} to confirm", markup=False)
+                    yield Label(f"type “{self.to_type}” to confirm", markup=False)
                     yield Input(id="typed", select_on_focus=False, compact=True)
             with Horizontal(classes="buttons"):
                 yield Button("Cancel", id="cancel", compact=True)
@@ -145,9 +167,7 @@ class PlanScreen(ModalScreen["tuple[list[Target], str] | None"]):
         width = min(76, self.app.size.width * 96 // 100) - 4
         room = self.app.size.height - (13 if self.to_type else 11)
         lines = plan_lines(self.planned, width)
-        if len(lines) > room:
-            lines = [*lines[: room - 1], Line(((f"… {len(lines) - room + 1} lines more", "dim"),))]
-        self.query_one(PlanBody).say(lines)
+        self.query_one(PlanBody).say(lines, room)
         self._check()
 
     async def _plan(self, target: Target) -> Planned:
@@ -180,6 +200,9 @@ class PlanScreen(ModalScreen["tuple[list[Target], str] | None"]):
         ]
         self.dismiss((going, self.query_one("#reason", Input).value.strip()))
 
+    def action_scroll_plan(self, by: int) -> None:
+        self.query_one(PlanBody).scroll_lines(by)
+
     def action_leave(self) -> None:
         self.dismiss(None)
 
@@ -210,7 +233,8 @@ def plan_lines(planned: Sequence[Planned], width: int) -> list[Line]:
             lines.append(Line(((f"! {name}", "warn"), (f"busy with operation {one.plan.conflicts[0][:8]}", "warn"))))
         else:
             what = " ".join(one.plan.targets)
-            lines.append(Line(((f"✓ {name}", "strong"), (f"{len(one.plan.steps)} steps  ", ""), (plain(what), "dim"))))
+            steps = f"{len(one.plan.steps)} steps".ljust(10)
+            lines.append(Line(((f"✓ {name}", "strong"), (steps, ""), (plain(what), "dim"))))
     return lines
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from textual.widget import Widget
 
 from ..actions import bindings
-from ..columns.operations import EVENTS, EventRow
+from ..columns.operations import EVENTS, EventRow, without_host
 from ..models.match import parse
 from ..paint import Line, Spans
 from ..widgets.table import Row, Table
@@ -22,14 +22,14 @@ class EventsTable(Table[EventRow]):
 
 
 class EventsScreen(BaseScreen):
-    """Events of all hosts, or of one; all, or those somebody caused."""
+    """Events of all hosts, of one, or of one of its instances; all, or those somebody caused."""
 
     AUTO_FOCUS = "EventsTable"
 
-    def __init__(self, hosts: list[str] | None = None, *, audit: bool = False) -> None:
+    def __init__(self, hosts: list[str] | None = None, instance: str = "", *, audit: bool = False) -> None:
         super().__init__()
         self.only, self.audit = hosts, audit
-        self._filter = ""
+        self._filter = instance
         self._counts = (0, 0)
         self._drawn: tuple[object, ...] = ()
 
@@ -53,6 +53,7 @@ class EventsScreen(BaseScreen):
         shown = [row for row in rows if query.matches(_words(row))]
         shown.sort(key=lambda row: (-row.event.time_ns, -row.event.seq))
         self._counts = (len(shown), len(rows))
+        self.table.columns = without_host(EVENTS) if len(views) == 1 else EVENTS
         self.table.set_rows([Row(f"{row.host.name} {row.event.seq}", row) for row in shown])
 
     def path(self) -> tuple[str, ...]:

@@ -33,6 +33,12 @@ class FeedingScreen(BaseScreen):
     def graph_pane(self) -> GraphPane | None:
         return next(iter(self.query(GraphPane)), None)
 
+    def refresh_view(self) -> None:
+        if self.is_mounted:
+            for host in self.log_hosts():
+                self.log_pane.note(self.console_app.host(host))
+        super().refresh_view()
+
     def start_logs(self) -> None:
         """Reads the lines the pane wants, from their beginning."""
         pane = self.log_pane

@@ -11,13 +11,16 @@ from ..columns.fleet import FLEET
 from ..models.fleet import chosen
 from ..models.host import HostView
 from ..models.match import parse
-from ..models.trouble import Level, host_level, reason
-from ..paint import Line, Spans, plain
+from ..models.trouble import Level, host_level, reason, word
+from ..paint import Line, Spans, plain, wrap
 from ..widgets.table import Row, Table
 from .base import BaseScreen
 
 _WIDE = 130
 """Columns at which the table has one that says what is wrong; below it stands under the row."""
+
+_MOST = 3
+"""Lines of a reason under its row; all of it is on the screen of the host."""
 
 
 class FleetTable(Table[HostView]):
@@ -56,7 +59,10 @@ class FleetScreen(BaseScreen):
         self._matched = len(hosts)
         wide = self.size.width >= _WIDE
         self.table.set_rows(
-            [Row(view.name, view, () if wide else _why(view, now)) for view in self.table.sorted_items(hosts, now)]
+            [
+                Row(view.name, view, () if wide else _why(view, now, self.size.width))
+                for view in self.table.sorted_items(hosts, now)
+            ]
         )
 
     def facts(self) -> Spans:
@@ -129,12 +135,18 @@ class FleetScreen(BaseScreen):
             self.table.repaint()
 
 
-def _why(view: HostView, now: float) -> tuple[Spans, ...]:
+def _why(view: HostView, now: float, width: int) -> tuple[Spans, ...]:
+    """Why it is not well, and the remedy, as far as there is room."""
     if host_level(view, now) < Level.BAD:
         return ()
     bad = max(view.instances.values(), key=lambda one: one.level, default=None)
     if not view.fresh(now) or bad is None:
         text, style = view.link.detail or view.trouble, "dim"
     else:
-        text, style = f"{bad.name} {bad.status.state}: {reason(bad.status)}", "bad"
-    return ((("   └ ", "faint"), (plain(text), style)),) if text else ()
+        text, style = f"{bad.name} {word(bad.status)}: {reason(bad.status)}", "bad"
+    lines = wrap(plain(text), max(20, width - 8)) if text else []
+    if len(lines) > _MOST:
+        lines[_MOST - 1] = lines[_MOST - 1].rstrip() + " …"
+    return tuple(
+        (("   └ " if not number else "     ", "faint"), (line, style)) for number, line in enumerate(lines[:_MOST])
+    )

@@ -13,7 +13,7 @@ from bhtui.core.units import format_age
 from ..actions import Target, bindings
 from ..models.host import HostView
 from ..models.match import parse
-from ..models.trouble import Level, host_level, link_level, link_text, worst_text
+from ..models.trouble import Level, host_level, link_level, link_text, trouble_text
 from ..paint import Spans, plain
 from ..panes.backups import BackupsPane
 from ..panes.graphs import GraphPane
@@ -29,10 +29,11 @@ def host_facts(view: HostView, now: float) -> Spans:
     level = link_level(view, now)
     link = (f"{'●' if level is Level.FINE else '○'} {link_text(view, now)}", "ok" if level is Level.FINE else "warn")
     if view.status is None:
-        return (link, ("  ", ""), (plain(view.link.detail), "dim"))
+        return (link,)
     status = view.status
     known = f"  load {status.load1:.1f}  up {format_age(status.uptime_seconds)}  {plain(status.os)}"
-    return (link, (" PROD" if view.info.production else "", "mark"), (known, "dim"))
+    marks = (" PROD" if view.info.production else "") + ("  read-only" if view.info.read_only else "")
+    return (link, (marks, "mark"), (known, "dim"))
 
 
 class HostScreen(PaneActions, FeedingScreen):
@@ -79,7 +80,7 @@ class HostScreen(PaneActions, FeedingScreen):
 
     def worst(self) -> tuple[Level, str]:
         now = self.console_app.now()
-        return host_level(self.view, now), worst_text(self.view) or link_text(self.view, now)
+        return host_level(self.view, now), trouble_text(self.view, now)
 
     def show(self) -> None:
         now = self.console_app.now()

@@ -9,7 +9,7 @@ from textual.widget import Widget
 from ..actions import Target, bindings
 from ..columns.services import ServiceRow
 from ..models.host import HostView
-from ..models.trouble import Level, link_text
+from ..models.trouble import Level, link_text, word
 from ..paint import Spans
 from ..panes.detail import DetailPane
 from ..panes.graphs import GraphPane
@@ -63,7 +63,7 @@ class InstanceScreen(PaneActions, FeedingScreen):
         found = self.view.instances.get(self.instance)
         if found is None:
             return Level.NOTICE, link_text(self.view, self.console_app.now())
-        return found.level, found.status.state if found.status.state != "running" else found.status.health
+        return found.level, word(found.status)
 
     def show(self) -> None:
         found = self.view.instances.get(self.instance)

@@ -42,7 +42,9 @@ class LogScreen(FeedingScreen):
 
     def facts(self) -> Spans:
         names = "" if len(self.hosts) == 1 else " ".join(self.hosts[:6]) + (" …" if len(self.hosts) > 6 else "")
-        return ((names, "dim"), ("  since ", "dim"), (SINCE[self.log_pane.since_step][1], "accent"))
+        step = self.log_pane.since_step
+        since = ("  since ", SINCE[step][1]) if step else ("  from the ", "newest lines")
+        return ((names, "dim"), (since[0], "dim"), (since[1], "accent"))
 
     def show(self) -> None:
         self.log_pane.repaint()

@@ -9,9 +9,9 @@ from typing_extensions import override
 
 from bhtui.rpc.blackhole.v1 import operations_pb2
 
-from ..actions import bindings
+from ..actions import Action, bindings
 from ..columns.cells import clock
-from ..columns.operations import OPERATIONS, STEP_SIGN, OperationRow
+from ..columns.operations import OPERATIONS, STEP_SIGN, OperationRow, without_host
 from ..models.match import parse
 from ..models.operation import ENDED, progress
 from ..paint import Line, Spans, meter, plain, wrap
@@ -52,7 +52,7 @@ class StepsPane(Canvas):
         bar: Spans = ((full, "bad" if one.state == "failed" else "ok"), (empty, "faint"), (f" {progress(one)} ", ""))
         head = ((plain(f"{one.kind} {' '.join(one.targets)}"), "strong"), (f"  {one.id[:8]}", "dim"))
         lines = [Line(ruled(title("", "STEPS", False, head), bar, width))]
-        lines += [Line(_step(step)) for step in one.steps]
+        lines += _visible([Line(_step(step)) for step in one.steps], one, height - 1 - (3 if one.error else 1))
         facts = [
             ("by", f"{one.actor.name} from {one.actor.origin or 'this machine'}"),
             ("reason", one.reason),
@@ -63,6 +63,18 @@ class StepsPane(Canvas):
         for piece in wrap(plain(one.error.replace("\n", " · ")), width - 12) if one.error else []:
             lines.append(Line((("    error  ", "dim"), (piece, "bad"))))
         return lines
+
+
+def _visible(lines: list[Line], one: operations_pb2.Operation, room: int) -> list[Line]:
+    """The steps that fit: from the start, or so that those that run or went wrong are there."""
+    if len(lines) <= room:
+        return lines
+    last = max((n for n, step in enumerate(one.steps) if step.state not in ("pending", "skipped", "done")), default=0)
+    first = max(0, min(last - room // 2, len(lines) - room + 1))
+    before = [Line(((f"   {first} steps before", "faint"),))] if first else []
+    shown = lines[first + len(before) : first + max(1, room - 1)]
+    after = len(lines) - first - len(before) - len(shown)
+    return [*before, *shown, *([Line(((f"   {after} steps more", "faint"),))] if after else [])]
 
 
 def _step(step: operations_pb2.Step) -> Spans:
@@ -111,8 +123,13 @@ class OperationsScreen(BaseScreen):
         # Open ones first: they are what one looks for here.
         shown.sort(key=lambda row: (row.operation.state in ENDED, -row.operation.created_ns))
         self._counts = (len(shown), len(rows))
+        self.table.columns = without_host(OPERATIONS) if len(views) == 1 else OPERATIONS
         self.table.set_rows([Row(row.operation.id, row) for row in shown])
         self.query_one(StepsPane).show(self.table.selected)
+
+    def offers(self, action: Action) -> bool:
+        row = self.table.selected
+        return action.id != "cancel-operation" or (row is not None and row.operation.state not in ENDED)
 
     def path(self) -> tuple[str, ...]:
         return ("fleet", *(self.only or ()), "operations")
@@ -137,6 +154,7 @@ class OperationsScreen(BaseScreen):
 
     def on_table_moved(self) -> None:
         self.query_one(StepsPane).show(self.table.selected)
+        self.refresh_footer()
 
     def on_table_opened(self) -> None:
         row = self.table.selected

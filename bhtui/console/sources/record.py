@@ -107,8 +107,10 @@ def read(path: Path) -> Iterator[Seen]:
                     yield seen
     except EOFError:
         return
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot replay {path}: {error}") from error
+    except OSError as error:
+        raise UsageError(f"cannot replay {path}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise UsageError(f"cannot replay {path}: it is no recording; `bhtui --record FILE` makes one") from error
 
 
 def _line(line: str) -> Seen | None:

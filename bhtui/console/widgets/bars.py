@@ -37,6 +37,8 @@ class TopLine(Canvas):
             left.append((plain(name), "accent" if place == len(self.path) - 1 else "dim"))
         app = self.console_app
         right: list[Span] = [*self.state, ("  ", ""), (app.clock_text(), "strong"), (" ", "")]
+        if app.read_only:
+            right = [("read-only", "mark"), ("  ", ""), *right]
         if app.replaying:
             right = [(f" REPLAY {app.replaying} ", "badge-warn"), ("  ", ""), *right]
         return [Line(justify((*left, ("   ", ""), *self.facts), tuple(right), width), "bar")]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import pairwise
 from typing import Any
@@ -18,6 +19,11 @@ from ..paint import Span, Spans, plain, width_of, wrap
 LETTERS = " TDIWEF"
 _STYLES = ("", "faint", "dim", "", "warn", "bad", "bad")
 _TEXT_KEYS = ("message", "msg", "event", "text")
+_STAMP = re.compile(r"\[?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)\]?[ \t]+")
+_SAME_MOMENT = 5.0
+"""Seconds within which a time that begins a line is when it was written."""
+_NARROW = 60
+"""Columns below which fields are unfolded from the left edge."""
 _KNOWN_KEYS = frozenset({*_TEXT_KEYS, "level", "lvl", "severity", "time", "ts", "timestamp", "@timestamp"})
 
 
@@ -59,13 +65,32 @@ def folded(message: str) -> tuple[str, str]:
     return plain(text), plain(rest)
 
 
+def without_stamp(message: str, time_ns: int) -> str:
+    """A line without the time it begins with, when that only repeats when it was written. Without a zone it may be
+    the time of this machine or UTC."""
+    found = _STAMP.match(message)
+    if found is None:
+        return message
+    try:
+        stamp = datetime.fromisoformat(found[1].replace(",", "."))
+    except ValueError:
+        return message
+    moments = [stamp] if stamp.tzinfo else [stamp.replace(tzinfo=UTC), stamp.astimezone()]
+    repeats = any(abs(moment.timestamp() - time_ns / 1e9) < _SAME_MOMENT for moment in moments)
+    return message[found.end() :] if repeats else message
+
+
 def fields(entry: Entry) -> list[tuple[str, str]]:
     """Everything a line holds, by name: its own fields when it is JSON, then where it is from."""
     found = as_json(entry.message)
     when = datetime.fromtimestamp(entry.time_ns / 1e9).astimezone().isoformat(" ", "milliseconds")
     own = [(key, _short(value)) for key, value in found.items()] if found else [("message", entry.message)]
-    level = LEVELS[entry.rank] or "not known"
-    return [*own, ("written", when), ("from", f"{entry.instance} on {entry.host}"), ("level", level)]
+    ours = [
+        ("written", when),
+        ("from", f"{entry.instance} on {entry.host}"),
+        ("level", LEVELS[entry.rank] or "not known"),
+    ]
+    return own + [field for field in ours if not found or field[0] not in found]
 
 
 def prefix(entry: Entry, how: LineLayout) -> Spans:
@@ -83,7 +108,7 @@ def draw_entry(entry: Entry, how: LineLayout, query: Query, width: int, unfolded
     """The lines of the screen that a log line takes."""
     head = prefix(entry, how)
     indent = width_of(head)
-    text, rest = folded(entry.message)
+    text, rest = folded(without_stamp(entry.message, entry.time_ns))
     style = _STYLES[entry.rank]
     whole = f"{text} {rest}" if rest else text
     marked = _marked(whole, len(text), style, query)
@@ -96,7 +121,7 @@ def draw_entry(entry: Entry, how: LineLayout, query: Query, width: int, unfolded
     else:
         lines = [head + _cut(marked, how.shift, how.shift + max(0, width - indent) + 1)]
     if unfolded:
-        lines += _unfolded(entry, indent, width)
+        lines += _unfolded(entry, indent if width >= _NARROW else 1, width)
     return tuple(lines)
 
 

@@ -44,7 +44,8 @@ class Prompt(Horizontal):
         field = self.query_one(Input)
         field.value = text
         field.cursor_position = len(text)
-        field.focus()
+        # At once: what is typed ahead belongs in here.
+        self.screen.set_focus(field)
 
     def close(self) -> None:
         """Hides the line."""

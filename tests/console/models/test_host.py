@@ -1,8 +1,20 @@
+from dataclasses import replace
+
 from bhtui.console.models.fleet import FleetView, chosen, reduce_fleet
-from bhtui.console.models.host import EVENTS_KEPT, HISTORY, HostView, reduce_host
+from bhtui.console.models.host import EVENTS_KEPT, HISTORY, HostView, InstanceView, reduce_host
 from bhtui.console.models.match import parse
 from bhtui.console.models.operation import headline, progress
-from bhtui.console.models.trouble import Level, host_level, instance_level, link_text, reason, worst_text
+from bhtui.console.models.trouble import (
+    Level,
+    host_level,
+    instance_level,
+    is_up,
+    link_text,
+    reason,
+    trouble_text,
+    word,
+    worst_text,
+)
 from bhtui.console.sources.message import HostInfo, LinkSeen, Seen, Trouble
 from bhtui.rpc.blackhole.v1 import events_pb2, operations_pb2, status_pb2
 
@@ -129,3 +141,25 @@ def test_an_operation_in_one_line():
     assert headline(done, host, NOW) == ("✓ restart all on web done in 4.0 s", "ok")
     failed = operations_pb2.Operation(kind="start", state="failed", error="cannot start\nlog")
     assert headline(failed, host, NOW) == ("✗ start all on web failed: cannot start", "bad")
+
+
+def test_a_crash_is_seen_until_the_new_run_can_be_trusted():
+    error = "killed by SIGSEGV after 31 s, restart 1 in 95 ms\n  last line"
+    one = status_pb2.InstanceStatus(instance="api-1", state="running", goal="up", health="healthy", restarts=1)
+    assert instance_level(one) is Level.FINE
+    one.last_error = error
+    assert (instance_level(one), word(one), is_up(one)) == (Level.WARN, "crashed", True)
+    assert reason(one) == "killed by SIGSEGV after 31 s; restart 1"
+    one.health, one.health_detail = "unhealthy", "no answer"
+    assert (instance_level(one), word(one), is_up(one), reason(one)) == (Level.BAD, "unhealthy", False, "no answer")
+    # Stopped by a person, the old crash is not why.
+    stopped = status_pb2.InstanceStatus(instance="api-1", state="stopped", goal="down", last_error=error)
+    assert reason(stopped) == ""
+
+
+def test_the_worst_in_words_is_of_the_instance_unless_the_link_is_worse():
+    view = HostView(HostInfo("web"), link=LinkSeen("live"), seen_at=100.0)
+    stopping = status_pb2.InstanceStatus(instance="api-1", state="stopping", goal="up")
+    view = replace(view, instances={"api-1": InstanceView(stopping)})
+    assert trouble_text(view, 100.0) == "api-1 stopping"
+    assert trouble_text(view, 120.0) == "stale 20 s"

@@ -1,9 +1,11 @@
+import json
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bhtui.console.models.logs import Entry, LogFilter, LogModel, refilter
+from bhtui.console.models.logs import UNFILTERED, Entry, LogFilter, LogModel, crash_entry, refilter
 from bhtui.console.models.match import parse
-from bhtui.rpc.blackhole.v1 import logs_pb2
+from bhtui.rpc.blackhole.v1 import events_pb2, logs_pb2
 
 lines = st.lists(
     st.builds(
@@ -17,7 +19,14 @@ WANTED = LogFilter(parse("t !three"), 2)
 
 def check(model: LogModel) -> None:
     assert model.entries == sorted(model.entries)
-    assert model.shown == list(filter(model.filter.passes, model.entries))
+    passing = list(filter(model.filter.passes, model.entries))
+    if model.filter == UNFILTERED:
+        assert model.shown == passing
+    # What a filter looked for stays when the lines around it are gone.
+    assert model.shown == sorted(model.shown)
+    assert set(passing) <= set(model.shown)
+    assert all(map(model.filter.passes, model.shown))
+    assert len(model.shown) <= 2 * model.capacity
     assert sum(total for total, _ in model.histogram(10)) == len(model.shown)
     assert sum(errors for _, errors in model.histogram(10)) == sum(entry.rank >= 5 for entry in model.shown)
 
@@ -51,6 +60,16 @@ def test_a_worker_that_is_no_longer_wanted_stops():
     assert refilter([Entry(0, 0, "a", "b", 0, "c")], WANTED, lambda: True) is None
 
 
+def test_a_line_that_was_looked_for_outlives_a_flood():
+    model = LogModel(10)
+    model.set_filter(LogFilter(parse("needle")))
+    model.extend([Entry(0, 0, "a", "i", 3, "needle")])
+    model.extend(Entry(n, 0, "a", "i", 3, "hay") for n in range(1, 500))
+    assert [entry.message for entry in model.shown] == ["needle"]
+    model.set_filter(UNFILTERED)
+    assert model.shown == model.entries
+
+
 def test_lost_lines_are_counted_and_levels_known():
     model = LogModel()
     line = logs_pb2.LogLine(time_ns=5, instance="api-1", level="error", message="x")
@@ -77,3 +96,17 @@ def test_clearing_keeps_the_filter():
     model.clear()
     assert model.filter is WANTED
     assert model.histogram(10) == []
+
+
+def test_a_crash_is_a_line_of_its_own():
+    def state(to: str) -> events_pb2.Event:
+        data = json.dumps({"from": "running", "to": to, "reason": "exit 1"})
+        return events_pb2.Event(
+            kind="instance.state", target="api-1", message=f"api-1 {to}: exit 1", data=data, time_ns=7
+        )
+
+    crash = crash_entry("web", state("backoff"))
+    assert crash == Entry(7, 0, "web", "api-1", 5, "── exit 1 ──")
+    assert crash_entry("web", state("stopped")) is None
+    assert crash_entry("web", events_pb2.Event(kind="instance.health", target="api-1")) is None
+    assert crash_entry("web", events_pb2.Event(kind="instance.state", target="api-1", data="no json")) is None
