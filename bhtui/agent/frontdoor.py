@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 HTTP2_PREFACE = b"PRI"
 """How every HTTP/2 connection begins (RFC 9113, section 3.4)."""
 FIRST_BYTES_TIMEOUT = 10.0
+LEAVE_SECONDS = 0.3
 LINE_LIMIT = 1 << 16
 CHUNK = 1 << 18
 
@@ -50,9 +51,11 @@ class FrontDoor:
         self._server = await asyncio.start_unix_server(self._visit, sock=listener, limit=LINE_LIMIT, backlog=512)
 
     async def close(self) -> None:
-        """Stops listening and ends the connections that are open."""
+        """Stops listening; connections have LEAVE_SECONDS to hand on what the server said last."""
         if self._server:
             self._server.close()
+        if self._visitors:
+            await asyncio.wait(self._visitors, timeout=LEAVE_SECONDS)
         for task in self._visitors:
             task.cancel()
         await asyncio.gather(*self._visitors, return_exceptions=True)

@@ -66,8 +66,8 @@ log = logging.getLogger(__name__)
 
 STOP_SECONDS = 120.0
 """How long the services may take to stop when the host or somebody ends the agent."""
-GRPC_GRACE = 1.0
-"""Seconds that calls under way have at the end."""
+GRPC_GRACE = 0.2
+"""Seconds that calls under way have at the end; streams that follow use all of it."""
 
 
 async def run(paths: Paths) -> None:
@@ -88,6 +88,8 @@ async def run(paths: Paths) -> None:
             await agent.stop_services("the agent is being stopped")
             # The keeper ends this process too, but only after it has answered.
             stack.push_async_callback(agent.end_keeper)
+        elif ending.alone:
+            stack.push_async_callback(agent.stay_down)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +150,14 @@ class Assembled:
         if not keep_services:
             await self.stop_services("asked to stop the agent")
         self._mark_stopped(by)
-        if not keep_services:
-            self.ending.tell(f"{by} asked it to end with its services", services=True)
-            return
+        self.ending.tell(f"{by} asked it to end", services=not keep_services, alone=True)
+
+    async def stay_down(self) -> None:
+        """The keeper is not to start another agent."""
         try:
             await self.keeper.agent("stop")
-        except BlackholeError:
-            stopped.clear(self.paths.state)
-            raise
+        except BlackholeError as error:
+            log.warning("the keeper will start another agent: %s", error)
 
     def _mark_stopped(self, by: str) -> None:
         try:
@@ -261,10 +263,11 @@ async def _serve(agent: Assembled, logs: Logs, metrics: Metrics, backup: Backup,
     agent.paths.grpc_socket.unlink(missing_ok=True)
     server.add_insecure_port(f"unix:{agent.paths.grpc_socket}")
     await server.start()
-    stack.push_async_callback(server.stop, GRPC_GRACE)
     door = FrontDoor(agent.paths.agent_socket, agent.paths.grpc_socket, {"status": status.quick})
     await door.open()
+    # The door closes last, so that the answer to the call that ends the agent still gets out.
     stack.push_async_callback(door.close)
+    stack.push_async_callback(server.stop, GRPC_GRACE)
 
 
 class _Told:
