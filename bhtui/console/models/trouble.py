@@ -41,6 +41,8 @@ BROKEN_LINKS = {
 }
 """Links that will not come back by themselves, or say why they have not come yet."""
 
+CRASH_SHOWN = 300.0
+"""Seconds that an instance is told to have crashed after it was started again."""
 _ANNOUNCED = re.compile(r", restart (\d+) in [^;\n]+")
 """How a crash announces the start that follows."""
 
@@ -62,8 +64,10 @@ def instance_level(status: status_pb2.InstanceStatus) -> Level:
 
 
 def crashed(status: status_pb2.InstanceStatus) -> bool:
-    """Whether it runs again after a crash, and has not yet run long enough to be trusted (the agent says how long)."""
-    return status.state == "running" and status.restarts > 0 and bool(status.last_error)
+    """Whether it runs again after a crash of late. The agent tells the error for the first seconds of a run, which is
+    too short for a person to have seen it."""
+    new = status.HasField("uptime_seconds") and status.uptime_seconds < CRASH_SHOWN
+    return status.state == "running" and status.restarts > 0 and (new or bool(status.last_error))
 
 
 def is_up(status: status_pb2.InstanceStatus) -> bool:
@@ -141,4 +145,7 @@ def reason(status: status_pb2.InstanceStatus) -> str:
         return f"waits for {status.waiting_for}"
     if status.health in ("unhealthy", "degraded"):
         return status.health_detail
-    return _ANNOUNCED.sub(r"; restart \1", error) if crashed(status) else ""
+    if not crashed(status):
+        return ""
+    ago = f"restarted {format_age(status.uptime_seconds)} ago, last end: {status.result}"
+    return _ANNOUNCED.sub(r"; restart \1", error) or ago

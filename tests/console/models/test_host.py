@@ -143,9 +143,14 @@ def test_an_operation_in_one_line():
     assert headline(failed, host, NOW) == ("✗ start all on web failed: cannot start", "bad")
 
 
-def test_a_crash_is_seen_until_the_new_run_can_be_trusted():
+def test_a_crash_is_seen_for_some_minutes_after_the_restart():
     error = "killed by SIGSEGV after 31 s, restart 1 in 95 ms\n  last line"
     one = status_pb2.InstanceStatus(instance="api-1", state="running", goal="up", health="healthy", restarts=1)
+    assert instance_level(one) is Level.FINE
+    one.uptime_seconds, one.result = 200.0, "signal"
+    assert (instance_level(one), word(one)) == (Level.WARN, "crashed")
+    assert reason(one) == "restarted 3 min ago, last end: signal"
+    one.uptime_seconds = 301.0
     assert instance_level(one) is Level.FINE
     one.last_error = error
     assert (instance_level(one), word(one), is_up(one)) == (Level.WARN, "crashed", True)
