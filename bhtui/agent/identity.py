@@ -54,7 +54,7 @@ def program(bundle_dir: str, python: str, paths: Paths) -> Program:
             raise Refused(f"cannot upgrade to {bundle_dir}: it is not a bundle placed in {paths.bundles}")
         env["PYTHONPATH"] = str(folder)
     interpreter = python or sys.executable
-    return Program((interpreter, "-m", "bhtui.keeper"), (interpreter, "-m", "bhtui.agent"), env)
+    return Program((interpreter, "-P", "-m", "bhtui.keeper"), (interpreter, "-P", "-m", "bhtui.agent"), env)
 
 
 def launcher(paths: Paths) -> Path:

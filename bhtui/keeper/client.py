@@ -130,4 +130,4 @@ def start_argv(
     """The command that starts a keeper in the background."""
     watch = ["--agent-pid", str(agent_pid)] if agent_pid else []
     where = ["--run", os.fspath(run_dir), "--log-dir", os.fspath(log_dir)]
-    return [sys.executable, "-m", "bhtui.keeper", *where, "--detach", *watch, "--", *agent_argv]
+    return [sys.executable, "-P", "-m", "bhtui.keeper", *where, "--detach", *watch, "--", *agent_argv]

@@ -117,7 +117,7 @@ def _start(paths: Paths) -> None:
         with KeeperClient(paths.run) as keeper:
             keeper.request("agent", action="start")
     except NoKeeper:
-        start_keeper(paths.run, paths.logs, [sys.executable, "-m", "bhtui.agent"], env=_environment(os.environ))
+        start_keeper(paths.run, paths.logs, [sys.executable, "-P", "-m", "bhtui.agent"], env=_environment(os.environ))
 
 
 def _deaths(paths: Paths) -> int:
