@@ -179,8 +179,11 @@ class Supervisor:
         if kept is None:
             return
         incarnation = adoption.incarnation_of(kept)
-        # A process that the record does not know yet was started just before the agent ended.
-        ready = was_ready(record) and driver.instance.incarnation == incarnation
+        # A process that the record does not know yet was started just before the agent ended. Without any record (the
+        # database was lost) nobody is known to have asked for its end, and its time to become ready is not known.
+        ready = record is None or (was_ready(record) and driver.instance.incarnation == incarnation)
+        if record is None and kept.exit is None:
+            driver.instance = replace(driver.instance, goal=Goal.UP)
         driver.instance = replace(driver.instance, incarnation=incarnation, started_ns=kept.spawned_ns)
         if kept.exit is not None:
             await self._clear(kept)

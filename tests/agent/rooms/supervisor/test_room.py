@@ -217,6 +217,23 @@ async def test_a_process_that_was_not_recorded_is_adopted_too(tmp_path: Path) ->
         await rig.reaches("api-1", State.RUNNING)
 
 
+async def test_without_any_record_what_runs_runs_on(tmp_path: Path) -> None:
+    """Its database was lost: nobody is known to have asked for an end, and what was slow to become ready is ready."""
+    keeper = FakeKeeper()
+    never = ProbeSpec(ProbeKind.COMMAND, command=("false",), interval=60, ready_timeout=0.01)
+    async with fake_rig(tmp_path, spec_of(API, DB), keeper) as rig:
+        await rig.run(StartRequest())
+        for name in ("api-1", "db-1"):
+            await rig.room.driver(name).close()
+            rig.store.delete_instance(name)
+    async with fake_rig(tmp_path, spec_of(replace(API, probe=never)), keeper) as rig:
+        assert {name: (i.state, i.goal) for name, i in rig.room.picture.items()} == {
+            "api-1": (State.RUNNING, Goal.UP),
+            "db-1": (State.RUNNING, Goal.UP),
+        }
+        assert keeper.signals == keeper.killed == []
+
+
 async def test_after_a_reboot_all_that_was_up_is_started_in_order(tmp_path: Path) -> None:
     keeper = FakeKeeper()
     once = ServiceSpec("once", ("true",), restart=RestartSpec(policy=Restart.ON_FAILURE))
