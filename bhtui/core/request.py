@@ -33,8 +33,8 @@ class StopRequest:
     services: tuple[str, ...] = ()
     force: bool = False
     """Takes over from open operations, and stops all at the same time instead of dependents first."""
-    timeout: float = 0.0
-    """Seconds of grace before SIGKILL; 0: as each service declares."""
+    timeout: float | None = None
+    """Seconds of grace before SIGKILL; 0: killed at once; None: as each service declares."""
     emergency: bool = False
     """Kills every process of every service at once."""
 

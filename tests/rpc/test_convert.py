@@ -183,6 +183,12 @@ def test_an_unknown_request_is_refused_with_the_remedy() -> None:
         convert_operations.request_from_message(operations_pb2.OperationRequest(id="1"))
 
 
+@pytest.mark.parametrize("timeout", [None, 0.0, 5.0])
+def test_no_grace_is_another_thing_than_the_declared_one(timeout: float | None) -> None:
+    asked = request.StopRequest(("db",), timeout=timeout)
+    assert convert_operations.request_from_message(convert_operations.request_to_message(asked)) == asked
+
+
 def test_a_conflict_names_who_is_in_the_way() -> None:
     holder = operation.Operation(
         "1f0c22ab" + "0" * 24,

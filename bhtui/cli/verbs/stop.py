@@ -27,7 +27,7 @@ from bhtui.rpc.local import answers, keeper_answers
 )
 @click.argument("services", nargs=-1)
 @click.option("--force", is_flag=True, help="Take over from an operation that is under way.")
-@click.option("--timeout", metavar="TIME", help="Grace before SIGKILL, for example 30s; else as each service declares.")
+@click.option("--timeout", metavar="TIME", help="Grace before SIGKILL, for example 30s, 0s: at once; else as declared.")
 @click.option("--emergency", is_flag=True, help="Kill every process of every service at once; works without the agent.")
 @click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
 @click.pass_obj
@@ -50,9 +50,9 @@ def command(
         return _by_the_keeper(settings, error)
 
 
-def _seconds(text: str | None) -> float:
+def _seconds(text: str | None) -> float | None:
     try:
-        return parse_duration(text) if text else 0.0
+        return None if text is None else parse_duration(text)
     except ValueError as error:
         raise UsageError(f"cannot read --timeout: {error}") from None
 

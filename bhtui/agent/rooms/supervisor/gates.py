@@ -16,7 +16,7 @@ WELL = (Health.HEALTHY, Health.DEGRADED)
 
 _REACHED: dict[Condition, Callable[[Instance], bool]] = {
     Condition.STARTED: lambda i: i.completed or (i.state in (State.STARTING, State.RUNNING) and i.pid is not None),
-    Condition.HEALTHY: lambda i: i.state is State.RUNNING and i.health in WELL,
+    Condition.HEALTHY: lambda i: i.completed or (i.state is State.RUNNING and i.health in WELL),
     Condition.COMPLETED: lambda i: i.completed,
 }
 WORDS = {Condition.STARTED: "started", Condition.HEALTHY: "healthy", Condition.COMPLETED: "completed"}

@@ -5,7 +5,8 @@
   reload-config; one that was found changed on the disk holds for what is started, and what runs with another is named.
 - stop: what is named and nothing else; dependents stay up, and the plan says so. Among what is stopped, dependents go
   first; with `force` nobody waits for anybody, and open operations are taken over.
-- restart: stop and start. `rolling` does one instance at a time and ends at the first failure.
+- restart: stop and start; what is needed and missing is started before anything is stopped. `rolling` does one
+  instance at a time and ends at the first failure. A completed one-shot service runs again only when it is named.
 - reload-config: the difference of the two configurations is the plan; what it does not touch is not touched. What runs
   with an earlier configuration is restarted too, and what has a `reload_signal` and is not restarted gets that.
 """
@@ -13,7 +14,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -67,6 +68,8 @@ class _Builder:
         self.stops: dict[str, int] = {}
         self.starts: dict[str, int] = {}
         self.waits: dict[tuple[str, Condition], int] = {}
+        self.before_stop: dict[str, list[int]] = {}
+        """The steps after which what an instance needs is there, when it is to be restarted."""
         self.running: list[str] = []
         self.after_all: tuple[int, ...] = ()
 
@@ -76,26 +79,47 @@ class _Builder:
         self.steps.append(PlannedStep(kind, target, title, dict(args), tuple(sorted(set(after))), timeout))
         return len(self.steps) - 1
 
-    def stop(self, names: Iterable[str], timeout: float = 0.0, ordered: bool = True, restore: bool = False) -> None:
-        """Stops instances, dependents first."""
+    def stop(
+        self, names: Iterable[str], timeout: float | None = None, ordered: bool = True, restore: bool = False
+    ) -> None:
+        """Stops instances, dependents first; those that are started again only when what they need is there."""
         needs = _needs({**{i.service: i.spec for i in self.picture.values()}, **self.services})
         for level in reversed(graph.levels(needs)):
             for name in [n for n in names if self.picture[n].service in level]:
                 i = self.picture[name]
                 first = [x for n, x in self.stops.items() if i.service in self.picture[n].spec.depends_on]
-                grace = timeout or i.spec.stop.grace
-                args = {"grace": timeout or None, "restore": restore and i.goal is Goal.UP}
+                grace = i.spec.stop.grace if timeout is None else timeout
+                args = {"grace": timeout, "restore": restore and i.goal is Goal.UP}
                 title = stop_title(name, i.spec, timeout)
-                self.stops[name] = self.add("service.stop", name, title, args, first if ordered else (), grace + 20)
+                after = [*(first if ordered else ()), *self.before_stop.get(name, ())]
+                self.stops[name] = self.add("service.stop", name, title, args, after, grace + 20)
+
+    def start_missing(self, names: Sequence[str]) -> None:
+        """Starts what instances that are to be restarted need and is not there, before any of them is stopped."""
+        services = {_service_of(n, self.services) for n in names}
+        self._start_closed(set(), services, {})
+        for name in names:
+            needs = self.services[_service_of(name, self.services)].depends_on
+            self.before_stop[name] = [
+                step
+                for service, condition in needs.items()
+                if service in self.services and service not in services
+                for need in self.services[service].instance_names()
+                for step in self._gate(need, condition)
+            ]
 
     def start(self, names: Iterable[str], environment: Mapping[str, str]) -> None:
         """Starts instances and whatever they need that is not there, by levels."""
         wanted = set(names)
-        services = {_service_of(n, self.services) for n in wanted}
+        self._start_closed(wanted, {_service_of(n, self.services) for n in wanted}, environment)
+
+    def _start_closed(self, wanted: Set[str], services: Set[str], environment: Mapping[str, str]) -> None:
         closed = graph.closure(_needs(self.services), services)
         for level in graph.levels(_needs({s: spec for s, spec in self.services.items() if s in closed})):
             for service in level:
                 for name in self.services[service].instance_names():
+                    if name in self.starts:
+                        continue
                     if name in wanted or (service not in services and self.is_down(name)):
                         self._start_one(name, self.services[service], environment)
                     elif service not in services or not self.is_down(name):
@@ -181,30 +205,33 @@ def _plan_stop(spec: Spec, picture: Picture, request: StopRequest) -> Plan:
 
 def _plan_restart(spec: Spec, picture: Picture, request: RestartRequest) -> Plan:
     chosen = [n for n in _resolve(request.services, spec.services, picture) if n not in picture or picture[n].declared]
-    names = [n for n in chosen if request.services or (n in picture and picture[n].goal is Goal.UP)]
+    names = [n for n in chosen if request.services or (n in picture and _is_kept_up(picture[n]))]
     down = [n for n in names if n not in picture or picture[n].state is State.STOPPED]
     b = _Builder(spec.services, picture)
+    b.start_missing(names)
     if request.rolling:
         _roll(b, names, down)
     else:
         b.stop([n for n in names if n not in down], ordered=not request.force)
         b.start(names, {})
     effects = _stay_up(spec, picture, names)
-    left = [n for n in chosen if n not in names]
+    done = [n for n in chosen if n not in names and _has_completed(picture, n)]
+    left = [n for n in chosen if n not in names and n not in done]
+    effects += [f"completed, and run again only when named: {', '.join(done)}"] if done else []
     effects += [f"stopped and left so: {', '.join(left)}"] if left else []
     return b.build("restart", _targets(request.services, picture), effects, preempts=request.force)
 
 
 def _roll(b: _Builder, names: Sequence[str], down: Sequence[str]) -> None:
-    """One instance at a time, dependencies first; each step after the one before."""
+    """One instance at a time, dependencies first; each step after the one before, the first after what is missing."""
+    chain = tuple(range(len(b.steps)))
     for level in graph.levels(_needs(b.services)):
         for name in [n for n in names if _service_of(n, b.services) in level]:
             spec = b.services[_service_of(name, b.services)]
             if name not in down:
                 stop = b.picture[name].spec
-                before = range(len(b.steps) - 1, len(b.steps)) if b.steps else ()
-                b.add("service.stop", name, stop_title(name, stop, 0.0), {}, before, stop.stop.grace + 20)
-            b.start_step(name, spec, {}, range(len(b.steps) - 1, len(b.steps)) if b.steps else ())
+                chain = (b.add("service.stop", name, stop_title(name, stop, None), {}, chain, stop.stop.grace + 20),)
+            chain = (b.start_step(name, spec, {}, chain),)
 
 
 def _plan_reload(spec: Spec, picture: Picture, change: Change) -> Plan:
@@ -313,6 +340,10 @@ def _targets(names: Sequence[str], picture: Picture) -> tuple[str, ...]:
 
 def _has_completed(picture: Picture, name: str) -> bool:
     return name in picture and picture[name].completed
+
+
+def _is_kept_up(i: Instance) -> bool:
+    return i.goal is Goal.UP and not i.completed
 
 
 def _already(word: str, names: Sequence[str]) -> list[str]:

@@ -29,10 +29,13 @@ def probe_text(probe: ProbeSpec) -> str:
     return f"{probe.kind} {_short(_LOOPBACK.sub('', probe.target))}"
 
 
-def stop_title(name: str, spec: ServiceSpec, timeout: float) -> str:
-    """`stop api-1: SIGTERM, 10 s grace, then the whole process tree`."""
+def stop_title(name: str, spec: ServiceSpec, timeout: float | None) -> str:
+    """`stop api-1: SIGTERM, 10 s grace, then the whole process tree`. `timeout` None: as declared."""
+    grace = spec.stop.grace if timeout is None else timeout
+    if grace <= 0:
+        return f"stop {name}: kill the whole process tree at once"
     how = f"`{_short(' '.join(spec.stop.command))}`" if spec.stop.command else spec.stop.signal
-    return f"stop {name}: {how}, {seconds_text(timeout or spec.stop.grace)} grace, then the whole process tree"
+    return f"stop {name}: {how}, {seconds_text(grace)} grace, then the whole process tree"
 
 
 def reload_title(name: str, spec: ServiceSpec) -> str:

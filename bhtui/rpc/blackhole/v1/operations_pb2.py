@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x62lackhole/v1/operations.proto\x12\x0c\x62lackhole.v1\"%\n\x05\x41\x63tor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06origin\x18\x02 \x01(\t\"\xa2\x02\n\x10OperationRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\"\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x13.blackhole.v1.Actor\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12+\n\x05start\x18\n \x01(\x0b\x32\x1a.blackhole.v1.StartRequestH\x00\x12)\n\x04stop\x18\x0b \x01(\x0b\x32\x19.blackhole.v1.StopRequestH\x00\x12/\n\x07restart\x18\x0c \x01(\x0b\x32\x1c.blackhole.v1.RestartRequestH\x00\x12:\n\rreload_config\x18\r \x01(\x0b\x32!.blackhole.v1.ReloadConfigRequestH\x00\x42\t\n\x07request\"o\n\x0cStartRequest\x12\x10\n\x08services\x18\x01 \x03(\t\x12\x13\n\x0b\x63onfig_yaml\x18\x02 \x01(\t\x12\x13\n\x0b\x63onfig_path\x18\x03 \x01(\t\x12\r\n\x05\x64\x65\x62ug\x18\x04 \x01(\x08\x12\x14\n\x0c\x65nable_pprof\x18\x05 \x01(\x08\"R\n\x0bStopRequest\x12\x10\n\x08services\x18\x01 \x03(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\x12\x0f\n\x07timeout\x18\x03 \x01(\x01\x12\x11\n\temergency\x18\x04 \x01(\x08\"B\n\x0eRestartRequest\x12\x10\n\x08services\x18\x01 \x03(\t\x12\x0f\n\x07rolling\x18\x02 \x01(\x08\x12\r\n\x05\x66orce\x18\x03 \x01(\x08\"?\n\x13ReloadConfigRequest\x12\x13\n\x0b\x63onfig_yaml\x18\x01 \x01(\t\x12\x13\n\x0b\x63onfig_path\x18\x02 \x01(\t\"F\n\x08PlanStep\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x04 \x03(\x05\"\xaa\x01\n\rOperationPlan\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07targets\x18\x02 \x03(\t\x12%\n\x05steps\x18\x03 \x03(\x0b\x32\x16.blackhole.v1.PlanStep\x12\x0f\n\x07\x65\x66\x66\x65\x63ts\x18\x04 \x03(\t\x12\x11\n\tconflicts\x18\x05 \x03(\t\x12\x17\n\x0fundo_on_failure\x18\x06 \x01(\x08\x12\x16\n\x0erecent_seconds\x18\x07 \x03(\x01\"\x87\x01\n\x04Step\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0e\n\x06target\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12\r\n\x05state\x18\x05 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x06 \x01(\t\x12\x12\n\nstarted_ns\x18\x07 \x01(\x03\x12\x10\n\x08\x65nded_ns\x18\x08 \x01(\x03\"\x84\x02\n\tOperation\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07targets\x18\x03 \x03(\t\x12\"\n\x05\x61\x63tor\x18\x04 \x01(\x0b\x32\x13.blackhole.v1.Actor\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\r\n\x05state\x18\x06 \x01(\t\x12!\n\x05steps\x18\x07 \x03(\x0b\x32\x12.blackhole.v1.Step\x12\x0f\n\x07\x65\x66\x66\x65\x63ts\x18\x08 \x03(\t\x12\r\n\x05\x65rror\x18\t \x01(\t\x12\x0c\n\x04note\x18\n \x01(\t\x12\x12\n\ncreated_ns\x18\x0b \x01(\x03\x12\x12\n\nstarted_ns\x18\x0c \x01(\x03\x12\x10\n\x08\x65nded_ns\x18\r \x01(\x03\"!\n\x13GetOperationRequest\x12\n\n\x02id\x18\x01 \x01(\t\"9\n\x15ListOperationsRequest\x12\r\n\x05limit\x18\x01 \x01(\x05\x12\x11\n\topen_only\x18\x02 \x01(\x08\"E\n\x16ListOperationsResponse\x12+\n\noperations\x18\x01 \x03(\x0b\x32\x17.blackhole.v1.Operation\"H\n\x16\x43\x61ncelOperationRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\"\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x13.blackhole.v1.Actor2\xb9\x03\n\nOperations\x12\x43\n\x04Plan\x12\x1e.blackhole.v1.OperationRequest\x1a\x1b.blackhole.v1.OperationPlan\x12@\n\x05\x42\x65gin\x12\x1e.blackhole.v1.OperationRequest\x1a\x17.blackhole.v1.Operation\x12\x41\n\x03Get\x12!.blackhole.v1.GetOperationRequest\x1a\x17.blackhole.v1.Operation\x12Q\n\x04List\x12#.blackhole.v1.ListOperationsRequest\x1a$.blackhole.v1.ListOperationsResponse\x12\x45\n\x05Watch\x12!.blackhole.v1.GetOperationRequest\x1a\x17.blackhole.v1.Operation0\x01\x12G\n\x06\x43\x61ncel\x12$.blackhole.v1.CancelOperationRequest\x1a\x17.blackhole.v1.Operationb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x62lackhole/v1/operations.proto\x12\x0c\x62lackhole.v1\"%\n\x05\x41\x63tor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06origin\x18\x02 \x01(\t\"\xa2\x02\n\x10OperationRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\"\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x13.blackhole.v1.Actor\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12+\n\x05start\x18\n \x01(\x0b\x32\x1a.blackhole.v1.StartRequestH\x00\x12)\n\x04stop\x18\x0b \x01(\x0b\x32\x19.blackhole.v1.StopRequestH\x00\x12/\n\x07restart\x18\x0c \x01(\x0b\x32\x1c.blackhole.v1.RestartRequestH\x00\x12:\n\rreload_config\x18\r \x01(\x0b\x32!.blackhole.v1.ReloadConfigRequestH\x00\x42\t\n\x07request\"o\n\x0cStartRequest\x12\x10\n\x08services\x18\x01 \x03(\t\x12\x13\n\x0b\x63onfig_yaml\x18\x02 \x01(\t\x12\x13\n\x0b\x63onfig_path\x18\x03 \x01(\t\x12\r\n\x05\x64\x65\x62ug\x18\x04 \x01(\x08\x12\x14\n\x0c\x65nable_pprof\x18\x05 \x01(\x08\"c\n\x0bStopRequest\x12\x10\n\x08services\x18\x01 \x03(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\x12\x14\n\x07timeout\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\temergency\x18\x04 \x01(\x08\x42\n\n\x08_timeout\"B\n\x0eRestartRequest\x12\x10\n\x08services\x18\x01 \x03(\t\x12\x0f\n\x07rolling\x18\x02 \x01(\x08\x12\r\n\x05\x66orce\x18\x03 \x01(\x08\"?\n\x13ReloadConfigRequest\x12\x13\n\x0b\x63onfig_yaml\x18\x01 \x01(\t\x12\x13\n\x0b\x63onfig_path\x18\x02 \x01(\t\"F\n\x08PlanStep\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x04 \x03(\x05\"\xaa\x01\n\rOperationPlan\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07targets\x18\x02 \x03(\t\x12%\n\x05steps\x18\x03 \x03(\x0b\x32\x16.blackhole.v1.PlanStep\x12\x0f\n\x07\x65\x66\x66\x65\x63ts\x18\x04 \x03(\t\x12\x11\n\tconflicts\x18\x05 \x03(\t\x12\x17\n\x0fundo_on_failure\x18\x06 \x01(\x08\x12\x16\n\x0erecent_seconds\x18\x07 \x03(\x01\"\x87\x01\n\x04Step\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0e\n\x06target\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12\r\n\x05state\x18\x05 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x06 \x01(\t\x12\x12\n\nstarted_ns\x18\x07 \x01(\x03\x12\x10\n\x08\x65nded_ns\x18\x08 \x01(\x03\"\x84\x02\n\tOperation\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07targets\x18\x03 \x03(\t\x12\"\n\x05\x61\x63tor\x18\x04 \x01(\x0b\x32\x13.blackhole.v1.Actor\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\r\n\x05state\x18\x06 \x01(\t\x12!\n\x05steps\x18\x07 \x03(\x0b\x32\x12.blackhole.v1.Step\x12\x0f\n\x07\x65\x66\x66\x65\x63ts\x18\x08 \x03(\t\x12\r\n\x05\x65rror\x18\t \x01(\t\x12\x0c\n\x04note\x18\n \x01(\t\x12\x12\n\ncreated_ns\x18\x0b \x01(\x03\x12\x12\n\nstarted_ns\x18\x0c \x01(\x03\x12\x10\n\x08\x65nded_ns\x18\r \x01(\x03\"!\n\x13GetOperationRequest\x12\n\n\x02id\x18\x01 \x01(\t\"9\n\x15ListOperationsRequest\x12\r\n\x05limit\x18\x01 \x01(\x05\x12\x11\n\topen_only\x18\x02 \x01(\x08\"E\n\x16ListOperationsResponse\x12+\n\noperations\x18\x01 \x03(\x0b\x32\x17.blackhole.v1.Operation\"H\n\x16\x43\x61ncelOperationRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\"\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x13.blackhole.v1.Actor2\xb9\x03\n\nOperations\x12\x43\n\x04Plan\x12\x1e.blackhole.v1.OperationRequest\x1a\x1b.blackhole.v1.OperationPlan\x12@\n\x05\x42\x65gin\x12\x1e.blackhole.v1.OperationRequest\x1a\x17.blackhole.v1.Operation\x12\x41\n\x03Get\x12!.blackhole.v1.GetOperationRequest\x1a\x17.blackhole.v1.Operation\x12Q\n\x04List\x12#.blackhole.v1.ListOperationsRequest\x1a$.blackhole.v1.ListOperationsResponse\x12\x45\n\x05Watch\x12!.blackhole.v1.GetOperationRequest\x1a\x17.blackhole.v1.Operation0\x01\x12G\n\x06\x43\x61ncel\x12$.blackhole.v1.CancelOperationRequest\x1a\x17.blackhole.v1.Operationb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,27 +38,27 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STARTREQUEST']._serialized_start=379
   _globals['_STARTREQUEST']._serialized_end=490
   _globals['_STOPREQUEST']._serialized_start=492
-  _globals['_STOPREQUEST']._serialized_end=574
-  _globals['_RESTARTREQUEST']._serialized_start=576
-  _globals['_RESTARTREQUEST']._serialized_end=642
-  _globals['_RELOADCONFIGREQUEST']._serialized_start=644
-  _globals['_RELOADCONFIGREQUEST']._serialized_end=707
-  _globals['_PLANSTEP']._serialized_start=709
-  _globals['_PLANSTEP']._serialized_end=779
-  _globals['_OPERATIONPLAN']._serialized_start=782
-  _globals['_OPERATIONPLAN']._serialized_end=952
-  _globals['_STEP']._serialized_start=955
-  _globals['_STEP']._serialized_end=1090
-  _globals['_OPERATION']._serialized_start=1093
-  _globals['_OPERATION']._serialized_end=1353
-  _globals['_GETOPERATIONREQUEST']._serialized_start=1355
-  _globals['_GETOPERATIONREQUEST']._serialized_end=1388
-  _globals['_LISTOPERATIONSREQUEST']._serialized_start=1390
-  _globals['_LISTOPERATIONSREQUEST']._serialized_end=1447
-  _globals['_LISTOPERATIONSRESPONSE']._serialized_start=1449
-  _globals['_LISTOPERATIONSRESPONSE']._serialized_end=1518
-  _globals['_CANCELOPERATIONREQUEST']._serialized_start=1520
-  _globals['_CANCELOPERATIONREQUEST']._serialized_end=1592
-  _globals['_OPERATIONS']._serialized_start=1595
-  _globals['_OPERATIONS']._serialized_end=2036
+  _globals['_STOPREQUEST']._serialized_end=591
+  _globals['_RESTARTREQUEST']._serialized_start=593
+  _globals['_RESTARTREQUEST']._serialized_end=659
+  _globals['_RELOADCONFIGREQUEST']._serialized_start=661
+  _globals['_RELOADCONFIGREQUEST']._serialized_end=724
+  _globals['_PLANSTEP']._serialized_start=726
+  _globals['_PLANSTEP']._serialized_end=796
+  _globals['_OPERATIONPLAN']._serialized_start=799
+  _globals['_OPERATIONPLAN']._serialized_end=969
+  _globals['_STEP']._serialized_start=972
+  _globals['_STEP']._serialized_end=1107
+  _globals['_OPERATION']._serialized_start=1110
+  _globals['_OPERATION']._serialized_end=1370
+  _globals['_GETOPERATIONREQUEST']._serialized_start=1372
+  _globals['_GETOPERATIONREQUEST']._serialized_end=1405
+  _globals['_LISTOPERATIONSREQUEST']._serialized_start=1407
+  _globals['_LISTOPERATIONSREQUEST']._serialized_end=1464
+  _globals['_LISTOPERATIONSRESPONSE']._serialized_start=1466
+  _globals['_LISTOPERATIONSRESPONSE']._serialized_end=1535
+  _globals['_CANCELOPERATIONREQUEST']._serialized_start=1537
+  _globals['_CANCELOPERATIONREQUEST']._serialized_end=1609
+  _globals['_OPERATIONS']._serialized_start=1612
+  _globals['_OPERATIONS']._serialized_end=2053
 # @@protoc_insertion_point(module_scope)

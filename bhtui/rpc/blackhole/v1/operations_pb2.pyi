@@ -138,7 +138,7 @@ class StopRequest(_message.Message):
     force: _builtins.bool
     """Takes over from open operations, and stops all at the same time instead of dependents first."""
     timeout: _builtins.float
-    """Seconds of grace before SIGKILL; 0: as each service declares."""
+    """Seconds of grace before SIGKILL; 0: killed at once; not set: as each service declares."""
     emergency: _builtins.bool
     """Kills every process of every service at once."""
     @_builtins.property
@@ -148,14 +148,16 @@ class StopRequest(_message.Message):
         *,
         services: _abc.Iterable[_builtins.str] | None = ...,
         force: _builtins.bool = ...,
-        timeout: _builtins.float = ...,
+        timeout: _builtins.float | None = ...,
         emergency: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_timeout", b"_timeout", "timeout", b"timeout"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["emergency", b"emergency", "force", b"force", "services", b"services", "timeout", b"timeout"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_timeout", b"_timeout", "emergency", b"emergency", "force", b"force", "services", b"services", "timeout", b"timeout"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__timeout: _TypeAlias = _typing.Literal["timeout"]  # noqa: Y015
+    _WhichOneofArgType__timeout: _TypeAlias = _typing.Literal["_timeout", b"_timeout"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__timeout) -> _WhichOneofReturnType__timeout | None: ...
 
 Global___StopRequest: _TypeAlias = StopRequest  # noqa: Y015
 

@@ -166,6 +166,39 @@ def test_rolling_is_one_after_the_other() -> None:
     ]  # fmt: skip
 
 
+def test_a_restart_starts_what_is_missing_before_it_stops_anything() -> None:
+    now = picture(web=State.RUNNING, api=State.RUNNING)
+    assert order(made(RestartRequest(("api",), rolling=True), now)) == [
+        ("start", "db-1", ()), ("stop", "api-1", ("db-1",)), ("start", "api-1", ("api-1",)),
+        ("stop", "api-2", ("api-1",)), ("start", "api-2", ("api-2",)),
+    ]  # fmt: skip
+    found = made(RestartRequest(("api",)), now)
+    assert order(found)[:3] == [("start", "db-1", ()), ("stop", "api-1", ("db-1",)), ("stop", "api-2", ("db-1",))]
+    assert found.steps[1].after == found.steps[2].after == (0,)
+    unwell = UP | {"db-1": replace(UP["db-1"], health=Health.UNHEALTHY)}
+    for request in (RestartRequest(("api",), rolling=True), RestartRequest(("api",))):
+        assert order(made(request, unwell))[:2] == [("wait", "db-1", ()), ("stop", "api-1", ("db-1",))]
+
+
+def test_a_completed_one_shot_is_run_again_only_when_it_is_named() -> None:
+    once = ServiceSpec("once", ("true",))
+    spec = spec_of(once, replace(API, replicas=1, depends_on={"once": HEALTHY}))
+    done = replace(_instance("once-1", once, State.STOPPED), goal=Goal.UP, result=Result.SUCCESS)
+    now = picture(spec, api=State.RUNNING) | {"once-1": done}
+    for rolling in (False, True):
+        found = made(RestartRequest(rolling=rolling), now, spec)
+        assert order(found) == [("stop", "api-1", ()), ("start", "api-1", ("api-1",))], "and it blocks nobody"
+        assert found.effects == ("completed, and run again only when named: once-1",)
+        assert order(made(RestartRequest(("once",), rolling=rolling), now, spec)) == [("start", "once-1", ())]
+
+
+def test_a_grace_of_nothing_kills_at_once() -> None:
+    found = made(StopRequest(("db",), timeout=0.0), UP)
+    assert found.steps[0].args["grace"] == 0.0
+    assert found.steps[0].title == "stop db-1: kill the whole process tree at once"
+    assert made(StopRequest(("db",)), UP).steps[0].args["grace"] is None
+
+
 def reload(new: Spec, now: dict[str, Instance] | None = None) -> Plan:
     change = Change(new, "new", "/b.yaml", "old", "/b.yaml")
     return made(ReloadConfigRequest(), UP if now is None else now, SPEC, change)

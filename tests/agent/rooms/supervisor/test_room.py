@@ -305,6 +305,41 @@ async def test_a_rolling_restart_stops_at_the_first_failure(tmp_path: Path) -> N
         assert "api-1#3" in rig.keeper.table
 
 
+async def test_a_restart_touches_nothing_as_long_as_what_it_needs_cannot_be_started(tmp_path: Path) -> None:
+    web = replace(WEB, replicas=2)
+    async with fake_rig(tmp_path, spec_of(API, web)) as rig:
+        await rig.run(StartRequest())
+        await rig.run(StopRequest(("api",)))
+        rig.keeper.fail = [KeeperError("cannot start true: no", "exec")] * 20
+        for rolling in (True, False):
+            operation = await rig.run(RestartRequest(("web",), rolling=rolling))
+            assert "cannot start api-1" in operation.error
+            assert [key for key in rig.keeper.table if key.startswith("web")] == ["web-1#1", "web-2#1"]
+        rig.keeper.fail = []
+        for rolling in (True, False):
+            await rig.run(StopRequest(("api",)))
+            assert (await rig.run(RestartRequest(("web",), rolling=rolling))).error == ""
+        assert sorted(key for key in rig.keeper.table if key.startswith("web")) == ["web-1#3", "web-2#3"]
+
+
+async def test_a_rolling_restart_ends_at_the_instance_that_does_not_get_well(tmp_path: Path) -> None:
+    """That one is left as it is, with the reason; the next runs on as before."""
+    probe = ProbeSpec(ProbeKind.COMMAND, command=("test", "-e", str(tmp_path / "well")), interval=0.05, ready_timeout=2)
+    (tmp_path / "well").touch()
+    slow = replace(API, replicas=2, probe=probe, restart=replace(FAST, delay=60, maximum=60))
+    async with fake_rig(tmp_path, spec_of(slow)) as rig:
+        await rig.run(StartRequest())
+        (tmp_path / "well").unlink()
+        operation = await rig.run(RestartRequest(rolling=True))
+        assert operation.error.startswith("cannot start api-1: not healthy within 2 s: ")
+        assert [step.state for step in operation.steps] == ["done", "failed", "skipped", "skipped"]
+        status = {each.instance: each for each in rig.room.status()}
+        assert (status["api-1"].state, status["api-1"].goal) == (State.BACKOFF, Goal.UP)
+        assert status["api-1"].last_error.startswith("not healthy within 2 s: ")
+        assert status["api-2"].state is State.RUNNING
+        assert "api-2#1" in rig.keeper.table
+
+
 async def test_leftovers_are_told(tmp_path: Path) -> None:
     async with fake_rig(tmp_path, spec_of(API)) as rig:
         await rig.run(StartRequest())
