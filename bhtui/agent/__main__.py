@@ -13,6 +13,7 @@ from pathlib import Path
 from bhtui.agent import ownlog, wiring
 from bhtui.core.errors import BlackholeError, Refused
 from bhtui.core.paths import Paths, resolve
+from bhtui.keeper import places
 
 
 def main() -> int:
@@ -44,9 +45,11 @@ def _prepare(paths: Paths) -> None:
             f"cannot use {error.filename}: {error.strerror}; make it writable for this user"
         ) from error
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # held for as long as this process lives
+        # Held for as long as this process lives; the folder too, because a cleaner of old files takes the lock away.
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        places.lock_folder(str(paths.state))
     except BlockingIOError:
-        owner = os.pread(lock, 32, 0).decode().strip()
+        owner = " ".join(map(str, places.holders(paths.run / "agent.lock"))) or "unknown"
         raise Refused(f"cannot start another agent in {paths.run}: process {owner} is one already") from None
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)

@@ -25,6 +25,8 @@ HTTP2_PREFACE = b"PRI"
 """How every HTTP/2 connection begins (RFC 9113, section 3.4)."""
 FIRST_BYTES_TIMEOUT = 10.0
 LEAVE_SECONDS = 0.3
+LOOK_SECONDS = 1.0
+"""Between looks at whether somebody has removed the socket."""
 LINE_LIMIT = 1 << 16
 CHUNK = 1 << 18
 
@@ -33,25 +35,56 @@ Quick = Callable[[Mapping[str, Any]], Awaitable[Any]]
 
 
 class FrontDoor:
-    """Listens on `path` and hands gRPC on to `grpc_path`."""
+    """Listens on `path` and hands gRPC on to `grpc_path`, also when somebody empties the folder they are in."""
 
     def __init__(self, path: Path, grpc_path: Path, quick: Mapping[str, Quick]) -> None:
         self._path = path
         self._grpc_path = grpc_path
         self._quick = quick
         self._server: asyncio.Server | None = None
+        self._grpc = -1
+        self._watch: asyncio.Task[None] | None = None
         self._visitors: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
-        """Starts to listen; a socket left by an agent that was killed is replaced."""
+        """Starts to listen; a socket left by an agent that was killed is replaced. gRPC must listen already."""
+        # A name in /proc/self/fd leads to the socket that was opened, whether it still has another name or not.
+        self._grpc = os.open(self._grpc_path, os.O_PATH | os.O_CLOEXEC)
+        await self._listen()
+        self._watch = asyncio.create_task(self._stay(), name="the watch on the agent's socket")
+
+    async def _listen(self) -> None:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        listener.bind(str(self._path))
-        self._path.chmod(0o600)
+        try:
+            listener.bind(str(self._path))
+            self._path.chmod(0o600)
+        except OSError:
+            listener.close()
+            raise
+        before = self._server
         self._server = await asyncio.start_unix_server(self._visit, sock=listener, limit=LINE_LIMIT, backlog=512)
+        if before:
+            before.close()
+
+    async def _stay(self) -> None:
+        """Makes the socket again when somebody has removed it."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if self._path.exists():
+                continue
+            try:
+                await self._listen()
+                log.warning("somebody removed %s; it was made again", self._path)
+            except OSError as error:
+                log.warning("cannot make %s again: %s", self._path, error)
 
     async def close(self) -> None:
         """Stops listening; connections have LEAVE_SECONDS to hand on what the server said last."""
+        if self._watch:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
         if self._server:
             self._server.close()
         if self._visitors:
@@ -60,6 +93,9 @@ class FrontDoor:
             task.cancel()
         await asyncio.gather(*self._visitors, return_exceptions=True)
         self._path.unlink(missing_ok=True)
+        if self._grpc >= 0:
+            os.close(self._grpc)
+            self._grpc = -1
 
     async def _visit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -104,7 +140,7 @@ class FrontDoor:
             return {"error": str(error), "exit_code": error.exit_code}
 
     async def _pipe(self, first: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner_reader, inner_writer = await asyncio.open_unix_connection(str(self._grpc_path))
+        inner_reader, inner_writer = await asyncio.open_unix_connection(f"/proc/self/fd/{self._grpc}")
         try:
             inner_writer.write(first)
             async with asyncio.TaskGroup() as group:

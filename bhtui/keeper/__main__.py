@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import resource
@@ -15,7 +14,7 @@ import socket
 import sys
 
 from bhtui import __version__
-from bhtui.keeper import STATE, ops, server
+from bhtui.keeper import STATE, ops, places, server
 from bhtui.keeper.keeper import Keeper
 from bhtui.keeper.logfile import LogFile
 from bhtui.keeper.spawn import KEY_VARIABLE, RUN_VARIABLE
@@ -78,6 +77,7 @@ def live(keeper: Keeper) -> int:
     """Runs a keeper to its end."""
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     keeper.loop.later(0, keeper.children.reap)  # ends that came before the handler was there
+    keeper.loop.guard(keeper.places.watch)
     keeper.loop.run()
     keeper.close()
     return 0
@@ -141,14 +141,16 @@ def begin(options: dict[str, Any]) -> Keeper:
         for folder in (run_dir, log_dir):
             os.makedirs(folder, mode=0o700, exist_ok=True)
         os.chmod(run_dir, 0o700)
-        lock = _lock(os.path.join(run_dir, "keeper.lock"))
+        lock, folders = places.claim(run_dir, log_dir)
         listener = server.listen(os.path.join(run_dir, "keeper.sock"))
         nofile = _raise_nofile()
         agent = {"argv": options["agent"], "env": _clean(dict(os.environ))}
-        keeper = Keeper(run_dir, log_dir, listener, lock, nofile, agent)
+        keeper = Keeper(run_dir, log_dir, listener, lock, folders, nofile, agent)
         if options.get("agent_pid"):
             keeper.agent.watch(int(options["agent_pid"]))
         keeper.loop.later(0, keeper.agent.begin)
+    except places.Taken as error:
+        raise CannotStart(str(error)) from None
     except (OSError, ValueError) as error:
         where = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
         raise CannotStart(f"cannot start in {run_dir}: {where}{error}") from error
@@ -172,19 +174,6 @@ def _prepare() -> None:
         raise CannotStart("cannot become the reaper of orphans")
 
 
-def _lock(path: str) -> int:
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        owner = os.pread(fd, 32, 0).decode(errors="replace").strip()
-        os.close(fd)
-        raise CannotStart(f"a keeper runs there already: process {owner}") from None
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
-    return fd
-
-
 def _raise_nofile() -> int:
     """Allows as many descriptors as the system does and returns the soft limit from before, for the children."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -198,10 +187,11 @@ def restore(fd: int) -> Keeper:
         state = json.load(file)
     _prepare()
     listener = socket.socket(fileno=state["listener"])
-    for number in (state["listener"], state["lock"]):
+    folders = state.get("folders", [])  # a version before locked none
+    for number in (state["listener"], state["lock"], *folders):
         os.set_inheritable(number, False)
     keeper = Keeper(
-        state["run_dir"], state["log_dir"], listener, state["lock"], state["nofile"], state["agent"]["spec"]
+        state["run_dir"], state["log_dir"], listener, state["lock"], folders, state["nofile"], state["agent"]["spec"]
     )
     keeper.logs.by_path = {log["path"]: LogFile.load(log) for log in state["logs"]}
     keeper.table.load(state["table"])

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import time
+from contextlib import suppress
 from functools import partial
 
 from bhtui.keeper import kill, ops, server
@@ -14,6 +15,7 @@ from bhtui.keeper.capture import Logs
 from bhtui.keeper.children import Children, unknown_exit
 from bhtui.keeper.logfile import LogFile
 from bhtui.keeper.loop import Loop
+from bhtui.keeper.places import Places
 from bhtui.keeper.spawn import HANDLED, Launcher
 from bhtui.keeper.table import Entry, Table
 
@@ -32,7 +34,14 @@ class Keeper:
     """All parts, and the few decisions that need more than one of them."""
 
     def __init__(
-        self, run_dir: str, log_dir: str, listener: socket.socket, lock: int, nofile: int, agent_spec: dict[str, Any]
+        self,
+        run_dir: str,
+        log_dir: str,
+        listener: socket.socket,
+        lock: int,
+        folders: list[int],
+        nofile: int,
+        agent_spec: dict[str, Any],
     ) -> None:
         self.run_dir, self.log_dir, self.lock, self.nofile = run_dir, log_dir, lock, nofile
         self.started_ns = time.time_ns()
@@ -47,6 +56,7 @@ class Keeper:
             self.loop, self.children, self.logs, agent_spec, os.path.join(log_dir, "agent.log"), self.note
         )
         self.server = server.Server(self.loop, listener, partial(ops.handle, self))
+        self.places = Places(self, folders)
         self.killers = 0
         self.terminating = False
         self.stopping = False
@@ -181,7 +191,8 @@ class Keeper:
 
     def close(self) -> None:
         """Removes the socket and closes the logs."""
-        os.unlink(os.path.join(self.run_dir, "keeper.sock"))
+        with suppress(FileNotFoundError):
+            os.unlink(os.path.join(self.run_dir, "keeper.sock"))
         for log in self.logs.by_path.values():
             log.close()
         self.note("ended")

@@ -109,6 +109,14 @@ class Server:
         listener.setblocking(False)
         loop.watch(listener.fileno(), self._accept)
 
+    def listen_at(self, listener: socket.socket) -> None:
+        """Listens there instead; connections stay."""
+        self.loop.unwatch(self.listener.fileno())
+        self.listener.close()
+        self.listener = listener
+        listener.setblocking(False)
+        self.loop.watch(listener.fileno(), self._accept)
+
     def _accept(self) -> None:
         try:
             sock, _ = self.listener.accept()

@@ -101,6 +101,7 @@ def _execute(keeper: Keeper, argv: list[str], env: dict[str, str], reply: dict[s
     state = dump(keeper, clients, reply)
     memfd = os.memfd_create("keeper-state", os.MFD_CLOEXEC)
     kept = [memfd, keeper.lock, keeper.server.listener.fileno(), *keeper.table.fds(), *keeper.agent.fds().values()]
+    kept += keeper.places.folders
     kept += [client.sock.fileno() for client in clients]
     try:
         write_all(memfd, json.dumps(state).encode())
@@ -119,7 +120,8 @@ def dump(keeper: Keeper, clients: list[Client], reply: dict[str, Any]) -> dict[s
     """Everything the next version has to know."""
     return {
         "state": STATE, "run_dir": keeper.run_dir, "log_dir": keeper.log_dir, "nofile": keeper.nofile,
-        "listener": keeper.server.listener.fileno(), "lock": keeper.lock, "terminating": keeper.terminating,
+        "listener": keeper.server.listener.fileno(), "lock": keeper.lock, "folders": keeper.places.folders,
+        "terminating": keeper.terminating,
         "logs": [log.dump() for log in keeper.logs.by_path.values()],
         "table": keeper.table.dump(), "agent": keeper.agent.dump(),
         "clients": [{"fd": client.sock.fileno(), "events": client.events} for client in clients],

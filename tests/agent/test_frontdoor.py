@@ -87,3 +87,15 @@ async def test_a_thousand_visitors_leave_nothing_behind(door: Path) -> None:
     async with asyncio.timeout(10):
         while len(os.listdir("/proc/self/fd")) > before:
             await asyncio.sleep(0.01)
+
+
+async def test_removed_sockets_come_back(door: Path) -> None:
+    for path in list(door.parent.iterdir()):
+        path.unlink()
+    async with asyncio.timeout(30):
+        while not door.exists():
+            await asyncio.sleep(0.01)
+    assert await _ask(door, b'{"quick": "status", "names": []}') == {"ok": ["api-1"]}
+    assert stat.S_IMODE(door.stat().st_mode) == 0o600
+    async with grpc.aio.insecure_channel(f"unix:{door}") as channel:
+        assert await channel.unary_unary("/test.Echo/Say")(b"hello") == b"hello"
