@@ -25,6 +25,7 @@ from typing import Any
 
 from ..core.errors import BlackholeError, Refused
 from ..core.event import EventKind
+from ..core.override import Override
 from .events.chain import canonical, chain_hash
 
 log = logging.getLogger(__name__)
@@ -155,6 +156,24 @@ class Store:
                 "INSERT INTO settings VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
                 (key, canonical(value)),
             )
+
+    def load_overrides(self) -> dict[str, dict[str, Override]]:
+        """What was set at run time instead of what is declared, by service and key."""
+        found: dict[str, dict[str, Override]] = {}
+        for service, key, value, actor, time_ns in self.rows(
+            "SELECT service, key, value, actor, time_ns FROM overrides"
+        ):
+            found.setdefault(service, {})[key] = Override(json.loads(value), actor, time_ns)
+        return found
+
+    def save_overrides(self, service: str, changes: Mapping[str, Override | None]) -> None:
+        """Sets some overrides of a service, removes others (None). Raises StoreUnavailable, StoreDamaged."""
+        with self.transaction() as db:
+            for key, override in changes.items():
+                db.execute("DELETE FROM overrides WHERE service = ? AND key = ?", (service, key))
+                if override is not None:
+                    row = (service, key, canonical(override.value), override.actor, override.time_ns)
+                    db.execute("INSERT INTO overrides VALUES (?, ?, ?, ?, ?)", row)
 
     # Opening
 

@@ -35,7 +35,11 @@ from bhtui.agent.keeper import Exit, Keeper, Launch, Listener, Replaced
 from bhtui.agent.losses import Losses
 from bhtui.agent.rooms.backup.room import Backup
 from bhtui.agent.rooms.health.room import HealthRoom
+from bhtui.agent.rooms.limits import steps as limits_steps
+from bhtui.agent.rooms.limits.overrides import OverrideBook
+from bhtui.agent.rooms.limits.resources import Resources
 from bhtui.agent.rooms.limits.room import Limits
+from bhtui.agent.rooms.limits.watch import PressureWatch
 from bhtui.agent.rooms.logs.room import Logs
 from bhtui.agent.rooms.metrics.room import Metrics
 from bhtui.agent.rooms.supervisor import steps
@@ -45,9 +49,9 @@ from bhtui.agent.store import Store
 from bhtui.agent.upkeep import upkeep
 from bhtui.core.errors import BlackholeError
 from bhtui.core.event import EventKind
-from bhtui.core.operation import AGENT
+from bhtui.core.operation import AGENT, Operation, Plan
 from bhtui.core.paths import Paths
-from bhtui.core.request import StopRequest
+from bhtui.core.request import Request, ResourceRequest, StopRequest
 from bhtui.core.spec import Spec
 from bhtui.rpc import options, stopped
 from bhtui.rpc.blackhole.v1 import (
@@ -59,6 +63,7 @@ from bhtui.rpc.blackhole.v1 import (
     logs_pb2_grpc,
     metrics_pb2_grpc,
     operations_pb2_grpc,
+    resources_pb2_grpc,
     status_pb2_grpc,
 )
 
@@ -102,6 +107,7 @@ class Assembled:
     config: ConfigInForce
     keeper: Keeper
     limits: Limits
+    resources: Resources
     supervisor: Supervisor
     runner: Runner
     begun: float
@@ -125,6 +131,16 @@ class Assembled:
             config_error=self.config.error,
             boot=boot.noted(self.paths),
         )
+
+    def plan(self, request: Request) -> Plan:
+        """Exactly what a request would do, by the room it is for. Raises NotFound, UsageError, Refused."""
+        if isinstance(request, ResourceRequest):
+            return self.resources.plan(request)
+        return self.supervisor.plan(request)
+
+    async def begin(self, request: Request, reason: str) -> Operation:
+        """Begins what the agent itself wants. Raises BlackholeError."""
+        return await self.runner.begin(uuid.uuid4().hex, self.plan(request), AGENT, reason)
 
     async def stop_services(self, reason: str) -> None:
         """Stops everything in reverse order, and remembers what was up for the next agent. Waits STOP_SECONDS."""
@@ -184,13 +200,16 @@ async def _assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: 
     config.adopted.append(ownlog.follow)
 
     # Rooms that need no other room.
-    limits = Limits(paths.run)
+    overrides = OverrideBook(store)
+    limits = Limits(paths.run, effective=overrides.effective)
     stack.callback(limits.close)
     health = HealthRoom()
     stack.push_async_callback(health.close)
     logs = Logs(paths.logs, lambda: _names(config))
     stack.callback(logs.close)
-    metrics = Metrics(paths.state, limits.groups, lambda instance, metric: _limit_of(config.spec, instance, metric))
+    metrics = Metrics(
+        paths.state, limits.groups, lambda instance, metric: _limit_of(config.spec, limits, instance, metric)
+    )
     stack.push_async_callback(metrics.close)
     backup = Backup(lambda: config.spec)
     stack.callback(backup.close)
@@ -206,6 +225,8 @@ async def _assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: 
     supervisor = Supervisor(config, keeper, health, limits, metrics, events, store, paths.logs)
     stack.push_async_callback(supervisor.close)
     told.supervisor = supervisor
+    resources = Resources(limits, overrides, supervisor, metrics)
+    supervisor.latest_override = resources.latest_override
 
     # What a dead keeper left and nobody has the pipes of any more would run a second time otherwise.
     swept = await keeper.sweep()
@@ -214,17 +235,19 @@ async def _assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: 
     # What runs is taken over before open operations go on: their steps ask what is.
     await supervisor.adopt()
     limits.sweep(set(supervisor.picture))
-    kinds = {kind.name: kind for kind in steps.kinds(supervisor)}
+    kinds = {kind.name: kind for kind in (*steps.kinds(supervisor), *limits_steps.kinds(resources))}
     runner = Runner(store, kinds, events, time.time_ns)
     stack.push_async_callback(runner.close)
     await runner.recover()
     metrics.start()
     await stack.enter_async_context(_task(backup.watch(), "the watch on backups"))
+    agent = Assembled(paths, ending, events, config, keeper, limits, resources, supervisor, runner, begun)
+    pressure = PressureWatch(limits, supervisor, metrics, events, agent.begin, time.time_ns)
+    await stack.enter_async_context(_task(pressure.watch(), "the watch on memory"))
     losses = Losses(keeper.stats, events, (paths.state, paths.logs))
     await stack.enter_async_context(_task(losses.watch(), "the watch on lost lines and full disks"))
 
     # Last, so that whoever comes in finds everything settled.
-    agent = Assembled(paths, ending, events, config, keeper, limits, supervisor, runner, begun)
     _settle_start(paths)
     await _serve(agent, logs, metrics, backup, stack)
     return agent
@@ -257,8 +280,10 @@ async def _serve(agent: Assembled, logs: Logs, metrics: Metrics, backup: Backup,
     events_pb2_grpc.add_EventsServicer_to_server(servicers.Events(agent.events), server)
     logs_pb2_grpc.add_LogsServicer_to_server(servicers.Logs(logs), server)
     metrics_pb2_grpc.add_MetricsServicer_to_server(servicers.Metrics(metrics), server)
-    operations = servicers.Operations(agent.runner, agent.supervisor.plan)
+    operations = servicers.Operations(agent.runner, agent.plan)
     operations_pb2_grpc.add_OperationsServicer_to_server(operations, server)
+    resources = servicers.Resources(agent.resources.read, lambda: metrics.host_status(time.time_ns()))
+    resources_pb2_grpc.add_ResourcesServicer_to_server(resources, server)
     status_pb2_grpc.add_StatusServicer_to_server(status, server)
     agent.paths.grpc_socket.unlink(missing_ok=True)
     server.add_insecure_port(f"unix:{agent.paths.grpc_socket}")
@@ -295,14 +320,15 @@ class _Told:
             self.supervisor.on_emergency()
 
 
-def _limit_of(spec: Spec, instance: str, metric: str) -> float | None:
-    """The declared limit of a metric, in its unit."""
+def _limit_of(spec: Spec, limits: Limits, instance: str, metric: str) -> float | None:
+    """The limit of a metric that holds, in its unit."""
     service = spec.services.get(instance.rpartition("-")[0])
     if service is None:
         return None
+    held = limits.effective(service).limits
     if metric == "cpu_percent":
-        return service.limits.cpu and service.limits.cpu * 100
-    return service.limits.memory if metric == "memory_bytes" else None
+        return held.cpu and held.cpu * 100
+    return held.memory if metric == "memory_bytes" else None
 
 
 def _names(config: ConfigInForce) -> set[str]:

@@ -28,6 +28,8 @@ BEGIN_ATTEMPTS = 5
 BACK = {
     "service.start": "what had been started was stopped again",
     "service.stop": "what had been stopped was started again",
+    "limits.set": "the limits from before are in force again",
+    "priority.set": "the priorities from before are in force again",
     "spec.apply": "the configuration from before is in force again",
 }
 """Kind of a step that was undone: what that means."""

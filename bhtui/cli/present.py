@@ -150,7 +150,7 @@ def status_table(instances: Sequence[Mapping[str, Any]], *, detailed: bool = Fal
         return "no services are declared here; declare some in blackhole.yaml and run `blackhole start`\n"
     heads = ["INSTANCE", "STATE", "HEALTH", "PID", "UPTIME", "RESTARTS", "CPU", "MEMORY", "LIMIT"]
     if detailed:
-        heads += ["THREADS", "FDS", "HELD BY", "PROBE", "LAST RUN", "PORTS", "SINCE"]
+        heads += ["THREADS", "FDS", "HELD BY", "LIMITS", "PROBE", "LAST RUN", "PORTS", "SINCE"]
     if hosts:
         heads.insert(0, "HOST")
     rows = [_status_row(each, detailed, hosts) for each in instances]
@@ -175,12 +175,18 @@ def _status_row(each: Mapping[str, Any], detailed: bool, hosts: bool) -> list[tu
             (_number(each["threads"]), ""),
             (_number(each["fds"]), ""),
             (each["limits_held_by"] or "-", ""),
+            (origin(each["limits_override_by"], each["limits_override_seconds"]), ""),
             (each["probe"], ""),
             (each["result"], ""),
             (" ".join(map(str, each["ports"])) or "-", ""),
             ((each["since"] or "-")[:19], ""),
         ]
     return [(each["host"], ""), *row] if hosts else row
+
+
+def origin(by: str, seconds: float | None) -> str:
+    """Where limits come from: `spec`, or who set them at run time."""
+    return f"override by {printable(by)} {age(seconds)} ago" if by else "spec"
 
 
 def _number(value: int | None) -> str:

@@ -127,6 +127,19 @@ def tuning_is_of_services(config: Config) -> Iterator[Fault]:
             yield Fault(("performance", name), f"there is no service {name!r} to tune", suggest(name, config.declared))
 
 
+def pressure_can_be_relieved(config: Config) -> Iterator[Fault]:
+    """Only what speaks the contract can clear caches or collect garbage."""
+    for name, service in config.services.items():
+        for step in service.limits.on_pressure or ():
+            if step != "restart" and not service.contract:
+                path = ("services", name, "limits", "on_pressure")
+                yield Fault(
+                    path,
+                    f"services.{name} has no contract, so that nobody can ask it for {step}",
+                    "write contract: HOST:PORT, or leave the step out",
+                )
+
+
 def alert_names_are_unique(config: Config) -> Iterator[Fault]:
     """An alert is silenced and acknowledged by its name."""
     yield from _repeated([alert.name for alert in config.alerts.alerts], ("alerts",), "an alert")
@@ -162,6 +175,7 @@ CHECKS: tuple[Check, ...] = (
     restarts_are_said_once,
     variables_are_set_once,
     tuning_is_of_services,
+    pressure_can_be_relieved,
     alert_names_are_unique,
     alert_actions_exist,
     task_names_are_unique,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import resource
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -107,6 +108,9 @@ def _bound(value: Any) -> int:
     return int(written)
 
 
+PressureStep = Literal["clear-cache", "gc", "restart"]
+
+
 class Limits(Section):
     """What each instance may use."""
 
@@ -119,13 +123,19 @@ class Limits(Section):
     pids: Count | None = None
     """Processes and threads. None: no limit."""
     iops: Count | None = None
-    """Operations a second on each disk. Checked only: this version sets no limits on devices, and `status` says so."""
+    """Operations a second on each disk below `data` (or `working_dir`), of reads and writes each. None: no limit."""
     bandwidth: Annotated[Size, Field(ge=1)] | None = None
-    """Bytes a second on each disk. Checked only, as `iops`."""
+    """Bytes a second on each of these disks, of reads and writes each. None: no limit."""
     nice: Annotated[int, Field(ge=-20, le=19)] | None = None
     """Priority of the processor, -20 (first) to 19 (last). None: the agent's own."""
     ionice: Annotated[str, BeforeValidator(io_class)] | None = None
     """Priority of the disks. None: the agent's own."""
+    on_pressure: list[PressureStep] | None = None
+    """What is done at 0.9 of the memory limit, in this order. None: `[clear-cache, gc]` where it has a `contract`."""
+
+    def spec(self) -> LimitsSpec:
+        """As a frozen value."""
+        return LimitsSpec(**{field.name: getattr(self, field.name) for field in fields(LimitsSpec)})
 
 
 class ServiceLogging(Section):
@@ -219,13 +229,19 @@ class Service(Section):
     metrics: Url | None = None
     """URL of its own Prometheus text. Checked only: this version does not act on it."""
     contract: SocketAddress | None = None
-    """gRPC address where it speaks blackhole.service.v1. Checked only: `healthcheck.grpc` asks the contract."""
+    """gRPC address where it speaks blackhole.service.v1: what `resources clear-cache` and `resources gc` ask."""
     reload_signal: SignalName | None = None
     """Makes it read its own configuration again; `restart --reload-config` sends it to what it does not restart."""
     labels: Labels = Field(default_factory=dict)
     """Names and values for people. Checked only: this version does not act on it."""
     logging: ServiceLogging = ServiceLogging()
     """When its captured log is rotated."""
+
+    def pressure_steps(self) -> tuple[str, ...]:
+        """As declared, or what its contract can do."""
+        if self.limits.on_pressure is not None:
+            return tuple(self.limits.on_pressure)
+        return ("clear-cache", "gc") if self.contract else ()
 
     def restart_spec(self) -> RestartSpec:
         """The policy with the delays that stand beside it."""
@@ -248,7 +264,8 @@ class Service(Section):
             probe=self.healthcheck.spec(),
             restart=self.restart_spec(),
             stop=StopSpec(self.stop_signal, self.stop_grace_period, self.stop_command or ()),
-            limits=LimitsSpec(**dict(self.limits)),
+            limits=self.limits.spec(),
+            on_pressure=self.pressure_steps(),
             rlimits=self.ulimits,
             replicas=self.replicas,
             ports=tuple(self.ports),

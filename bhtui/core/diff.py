@@ -25,6 +25,7 @@ LIVE = frozenset(
         "contract",
         "reload_signal",
         "labels",
+        "on_pressure",
     }
 )
 """Fields of a service that take hold without restarting a running instance."""

@@ -57,4 +57,56 @@ class ReloadConfigRequest:
     config_path: str = ""
 
 
-Request = StartRequest | StopRequest | RestartRequest | ReloadConfigRequest
+@dataclass(frozen=True, slots=True)
+class SetLimitsRequest:
+    """Limit what each instance of a service may use, from now on and after every restart; None: left as it is."""
+
+    service: str
+    memory: int | None = None
+    """Bytes."""
+    cpu: float | None = None
+    """Cores."""
+    pids: int | None = None
+    iops: int | None = None
+    """Operations a second on each disk, of reading and of writing each."""
+    bandwidth: int | None = None
+    """Bytes a second on each disk, of reading and of writing each."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResetLimitsRequest:
+    """Back to the limits and priorities that the configuration declares."""
+
+    service: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetPriorityRequest:
+    """Priorities of a service, from now on and after every restart; None: left as it is."""
+
+    service: str
+    nice: int | None = None
+    """-20 (first) to 19 (last)."""
+    ionice: str | None = None
+    """`idle`, `best-effort:0-7` or `realtime:0-7`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClearCacheRequest:
+    """Ask services, by their contract, to give back what can be filled again."""
+
+    services: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CollectGarbageRequest:
+    """Ask services, by their contract, to collect garbage."""
+
+    services: tuple[str, ...]
+    force: bool = False
+    """Clears their caches first, so that what those held is collected too."""
+
+
+LifeRequest = StartRequest | StopRequest | RestartRequest | ReloadConfigRequest
+ResourceRequest = SetLimitsRequest | ResetLimitsRequest | SetPriorityRequest | ClearCacheRequest | CollectGarbageRequest
+Request = LifeRequest | ResourceRequest

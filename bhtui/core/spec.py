@@ -142,8 +142,15 @@ class ServiceSpec:
     """Signal that makes it read its configuration again, or empty."""
     rotate: RotateSpec = RotateSpec()
     labels: Mapping[str, str] = field(default_factory=dict)
+    on_pressure: tuple[str, ...] = ()
+    """What is done when an instance nears its memory limit, in this order: `clear-cache`, `gc`, `restart`."""
     tuning: Mapping[str, str] = field(default_factory=dict)
     """The guide's `performance.<service>` keys, handed on as BLACKHOLE_TUNING_<KEY>."""
+
+    @property
+    def disk_paths(self) -> tuple[str, ...]:
+        """Where it keeps what it writes: limits on disks are those of the disks below these paths."""
+        return self.data or (self.working_dir or "/",)
 
     def instance_names(self) -> tuple[str, ...]:
         """The names of its instances, `api-1` first."""

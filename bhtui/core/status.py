@@ -42,6 +42,10 @@ class InstanceStatus:
     ports: tuple[int, ...] = ()
     limits_not_held: str = ""
     """Declared limits that nothing holds here, each with the reason; empty: all are held."""
+    limits_override_by: str = ""
+    """Who last set one of its limits or priorities at run time; empty: all are as declared."""
+    limits_override_seconds: float | None = None
+    """How long ago that was."""
 
 
 @dataclass(frozen=True, slots=True)

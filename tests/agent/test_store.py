@@ -14,6 +14,7 @@ from bhtui.agent import store as module
 from bhtui.agent.events.log import EventLog
 from bhtui.agent.store import Store, StoreDamaged, StoreError, StoreUnavailable, clean, headline
 from bhtui.core.errors import Refused
+from bhtui.core.override import Override
 
 
 @pytest.fixture
@@ -229,3 +230,14 @@ def test_clean_and_headline(path: Path) -> None:
     assert headline("start", names, "failed", "cannot\nmore") == "start a-1 a-2 a-3 a-4 a-5 and 2 more: failed: cannot"
     assert headline("start", "[]", "running", "") == "start: running"
     assert os.path.exists(path.parent) is False
+
+
+def test_overrides_are_kept_and_taken_away(tmp_path: Path) -> None:
+    store = Store(tmp_path / "agent.db")
+    ada = Override(0.5, "ada", 7)
+    store.save_overrides("api", {"limits.cpu": ada, "limits.ionice": Override("idle", "bob", 8)})
+    store.save_overrides("api", {"limits.ionice": None, "limits.pids": None})
+    store.close()
+    again = Store(tmp_path / "agent.db")
+    assert again.load_overrides() == {"api": {"limits.cpu": ada}}
+    again.close()

@@ -18,6 +18,7 @@ from bhtui.core.errors import BlackholeError, ConfigError, NotFound, Problem
 from bhtui.core.event import Event
 from bhtui.core.logs import LogBatch, LogLine
 from bhtui.core.operation import Operation, OperationState, Plan, PlannedStep, Step, StepState
+from bhtui.core.resources import InstanceResources
 from bhtui.core.states import Goal, Health, State
 from bhtui.core.status import HostStatus, InstanceStatus
 from bhtui.rpc import errors, options
@@ -33,10 +34,12 @@ from bhtui.rpc.blackhole.v1 import (
     metrics_pb2_grpc,
     operations_pb2,
     operations_pb2_grpc,
+    resources_pb2,
+    resources_pb2_grpc,
     status_pb2,
     status_pb2_grpc,
 )
-from bhtui.rpc.convert import backup, config, events, logs, operations, status
+from bhtui.rpc.convert import backup, config, events, logs, operations, resources, status
 
 SECOND = 1_000_000_000
 NOON = 1_772_366_400 * SECOND
@@ -66,12 +69,14 @@ class FakeAgent(
     logs_pb2_grpc.LogsServicer,
     metrics_pb2_grpc.MetricsServicer,
     operations_pb2_grpc.OperationsServicer,
+    resources_pb2_grpc.ResourcesServicer,
     status_pb2_grpc.StatusServicer,
 ):
     """Change the attributes to change its answers; look at `begun` and `calls` for what it was asked."""
 
     def __init__(self) -> None:
         self.instances = [instance("identity"), instance("storage"), instance("api"), instance("api", 2)]
+        self.resources: list[InstanceResources] = []
         self.operations: dict[str, Operation] = {}
         self.begun: list[operations_pb2.OperationRequest] = []
         self.calls: list[str] = []
@@ -138,6 +143,10 @@ class FakeAgent(
             return config_pb2.ConfigText(yaml="services: {}\n", path="/etc/blackhole/blackhole.yaml", digest="00")
         if isinstance(request, operations_pb2.GetOperationRequest):
             return operations.operation_to_message(await self.find(request.id, context))
+        if isinstance(request, resources_pb2.ResourcesRequest):
+            host = status.host_to_message(HostStatus("fake", cpus=2, memory_total_bytes=8 << 30))
+            shown = [each for each in self.resources if not request.names or each.service in request.names]
+            return resources_pb2.ResourcesResponse(host=host, instances=map(resources.to_message, shown))
         try:
             return self.snapshot(request.names)
         except BlackholeError as error:
@@ -167,7 +176,8 @@ class FakeAgent(
     def make_plan(self, request: operations_pb2.OperationRequest) -> Plan:
         what = request.WhichOneof("request") or ""
         asked = getattr(request, what)
-        names = list(getattr(asked, "services", ())) or sorted({each.service for each in self.instances})
+        named = [*getattr(asked, "services", ()), *filter(None, [getattr(asked, "service", "")])]
+        names = named or sorted({each.service for each in self.instances})
         self.selected(names)
         kind = what.replace("_", "-")
         steps = tuple(
@@ -326,6 +336,7 @@ _SERVICES = (
     (logs_pb2_grpc, "Logs"),
     (metrics_pb2_grpc, "Metrics"),
     (operations_pb2_grpc, "Operations"),
+    (resources_pb2_grpc, "Resources"),
     (status_pb2_grpc, "Status"),
 )
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bhtui.core import backup as core_backup
-from bhtui.core import errors, event, logs, operation, request, series, status
+from bhtui.core import errors, event, logs, operation, request, resources, series, status
 from bhtui.rpc.blackhole.v1 import operations_pb2, status_pb2
 from bhtui.rpc.convert import backup as convert_backup
 from bhtui.rpc.convert import config as convert_config
@@ -19,6 +19,7 @@ from bhtui.rpc.convert import events as convert_events
 from bhtui.rpc.convert import logs as convert_logs
 from bhtui.rpc.convert import metrics as convert_metrics
 from bhtui.rpc.convert import operations as convert_operations
+from bhtui.rpc.convert import resources as convert_resources
 from bhtui.rpc.convert import status as convert_status
 
 text = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -46,6 +47,8 @@ instances = st.builds(
     threads=st.none() | int32,
     fds=st.none() | int32,
     ports=st.lists(st.integers(1, 65535), max_size=3).map(tuple),
+    limits_override_by=text,
+    limits_override_seconds=st.none() | finite,
 )
 steps = st.builds(operation.Step, int32, text, text, text, st.sampled_from(operation.StepState), text, int64, int64)
 operations = st.builds(
@@ -69,6 +72,37 @@ requests = st.one_of(
     st.builds(request.StopRequest, names, st.booleans(), finite, st.booleans()),
     st.builds(request.RestartRequest, names, st.booleans(), st.booleans()),
     st.builds(request.ReloadConfigRequest, text, text),
+    st.builds(
+        request.SetLimitsRequest, text, st.none() | int64, st.none() | finite, *[st.none() | int64 for _ in range(3)]
+    ),
+    st.builds(request.ResetLimitsRequest, text),
+    st.builds(request.SetPriorityRequest, text, st.none() | st.integers(-20, 19), st.none() | text),
+    st.builds(request.ClearCacheRequest, names),
+    st.builds(request.CollectGarbageRequest, names, st.booleans()),
+)
+used = st.builds(
+    resources.InstanceResources,
+    service=text,
+    instance=text,
+    pid=st.none() | int32,
+    limits=st.lists(
+        st.builds(resources.LimitState, text, st.none() | finite, text, text, int64, text, text), max_size=3
+    ).map(tuple),
+    memory_bytes=st.none() | int64,
+    cpu_percent=st.none() | finite,
+    threads=st.none() | int32,
+    fds=st.none() | int32,
+    fds_limit=st.none() | int64,
+    read_bytes_per_second=st.none() | finite,
+    write_bytes_per_second=st.none() | finite,
+    cpu_periods=st.none() | int64,
+    cpu_throttled=st.none() | int64,
+    cpu_throttled_seconds=st.none() | finite,
+    memory_hits=st.none() | int64,
+    oom_kills=st.none() | int64,
+    disks=st.lists(st.builds(resources.DiskUse, text, text, int64, int64), max_size=2).map(tuple),
+    contract=text,
+    on_pressure=names,
 )
 lines = st.builds(logs.LogLine, int64, text, text, text, text, text, st.booleans())
 snapshots = st.builds(core_backup.BackupSnapshot, text, int64, text, text, names, int64, int64, st.booleans())
@@ -83,6 +117,7 @@ ROADS: list[tuple[Any, Any, Any]] = [
         convert_status.host_to_message,
         convert_status.host_from_message,
     ),
+    (used, convert_resources.to_message, convert_resources.from_message),
     (operations, convert_operations.operation_to_message, convert_operations.operation_from_message),
     (requests, convert_operations.request_to_message, convert_operations.request_from_message),
     (

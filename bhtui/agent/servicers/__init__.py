@@ -7,6 +7,7 @@ from .events import Events
 from .logs import Logs
 from .metrics import Metrics
 from .operations import Operations
+from .resources import Resources
 from .status import Status
 
-__all__ = ["Agent", "Backup", "Config", "Events", "Logs", "Metrics", "Operations", "Status"]
+__all__ = ["Agent", "Backup", "Config", "Events", "Logs", "Metrics", "Operations", "Resources", "Status"]

@@ -85,7 +85,7 @@ def _same(before: InstanceStatus | None, now: InstanceStatus) -> bool:
 
 
 def _timeless(status: InstanceStatus) -> InstanceStatus:
-    return replace(status, uptime_seconds=None, next_start_seconds=None)
+    return replace(status, uptime_seconds=None, next_start_seconds=None, limits_override_seconds=None)
 
 
 async def _first_of(event: Awaitable[object], interval: float) -> None:

@@ -7,7 +7,18 @@ from typing import Any
 
 from bhtui.core.errors import UsageError
 from bhtui.core.operation import Actor, Operation, OperationState, Plan, Step, StepState
-from bhtui.core.request import ReloadConfigRequest, Request, RestartRequest, StartRequest, StopRequest
+from bhtui.core.request import (
+    ClearCacheRequest,
+    CollectGarbageRequest,
+    ReloadConfigRequest,
+    Request,
+    ResetLimitsRequest,
+    RestartRequest,
+    SetLimitsRequest,
+    SetPriorityRequest,
+    StartRequest,
+    StopRequest,
+)
 from bhtui.core.units import format_time
 from bhtui.rpc.blackhole.v1 import operations_pb2 as pb
 
@@ -92,6 +103,16 @@ def request_to_message(
             message.restart.CopyFrom(flat.encode(request, pb.RestartRequest))
         case ReloadConfigRequest():
             message.reload_config.CopyFrom(flat.encode(request, pb.ReloadConfigRequest))
+        case SetLimitsRequest():
+            message.set_limits.CopyFrom(flat.encode(request, pb.SetLimitsRequest))
+        case ResetLimitsRequest():
+            message.reset_limits.CopyFrom(flat.encode(request, pb.ResetLimitsRequest))
+        case SetPriorityRequest():
+            message.set_priority.CopyFrom(flat.encode(request, pb.SetPriorityRequest))
+        case ClearCacheRequest():
+            message.clear_cache.CopyFrom(flat.encode(request, pb.ClearCacheRequest))
+        case CollectGarbageRequest():
+            message.collect_garbage.CopyFrom(flat.encode(request, pb.CollectGarbageRequest))
     return message
 
 
@@ -107,6 +128,16 @@ def request_from_message(message: pb.OperationRequest) -> Request:
             return flat.decode(message.restart, RestartRequest, services)
         case "reload_config":
             return flat.decode(message.reload_config, ReloadConfigRequest)
+        case "set_limits":
+            return flat.decode(message.set_limits, SetLimitsRequest)
+        case "reset_limits":
+            return flat.decode(message.reset_limits, ResetLimitsRequest)
+        case "set_priority":
+            return flat.decode(message.set_priority, SetPriorityRequest)
+        case "clear_cache":
+            return flat.decode(message.clear_cache, ClearCacheRequest, services)
+        case "collect_garbage":
+            return flat.decode(message.collect_garbage, CollectGarbageRequest, services)
         case _:
             raise UsageError(
                 "cannot begin the operation: this agent does not know what is asked for; "

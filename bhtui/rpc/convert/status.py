@@ -66,6 +66,8 @@ def instance_to_json(status: InstanceStatus, host: str = "") -> dict[str, Any]:
         "fds": status.fds,
         "ports": list(status.ports),
         "limits_not_held": status.limits_not_held,
+        "limits_override_by": status.limits_override_by,
+        "limits_override_seconds": _rounded(status.limits_override_seconds, 0),
     }
 
 

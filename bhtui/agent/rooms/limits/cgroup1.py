@@ -5,12 +5,14 @@ https://docs.kernel.org/admin-guide/cgroup-v1/memory.html and the files beside i
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from bhtui.core.spec import LimitsSpec
 
 from . import fs
 from .cgroup2 import LEAST_QUOTA_US, PERIOD_US
+from .model import Counters
 
 NONE = -1
 
@@ -45,9 +47,47 @@ def set_pids(group: Path, limits: LimitsSpec) -> None:
     fs.write(group / "pids.max", "max" if limits.pids is None else limits.pids)
 
 
+def set_iops(group: Path, limits: LimitsSpec, devices: Collection[str]) -> None:
+    """Operations a second on each of the devices (`254:0`), none on others. Raises OSError."""
+    for file in ("read_iops_device", "write_iops_device"):
+        _throttle(group / f"blkio.throttle.{file}", devices, limits.iops)
+
+
+def set_bandwidth(group: Path, limits: LimitsSpec, devices: Collection[str]) -> None:
+    """Bytes a second on each of the devices, none on others. Raises OSError."""
+    for file in ("read_bps_device", "write_bps_device"):
+        _throttle(group / f"blkio.throttle.{file}", devices, limits.bandwidth)
+
+
+def _throttle(file: Path, devices: Collection[str], amount: int | None) -> None:
+    wanted = set() if amount is None else set(devices)
+    limited = {line.split()[0] for line in fs.read(file).splitlines() if line.strip()}
+    for device in sorted(limited | wanted):
+        fs.write(file, f"{device} {amount if device in wanted else 0}")  # 0: no limit
+
+
+def counters(groups: Mapping[str, Path]) -> Counters:
+    """What the kernel has counted in the groups of one instance, by controller."""
+    none = Path("/nowhere")
+    cpu, memory = groups.get("cpu", none) / "cpu.stat", groups.get("memory", none)
+    hits = fs.read(memory / "memory.failcnt").strip()
+    return Counters(
+        fs.find(cpu, "nr_periods"),
+        fs.find(cpu, "nr_throttled"),
+        fs.find(cpu, "throttled_time", 1e-9),
+        int(hits) if hits.isdigit() else None,
+        fs.find(memory / "memory.oom_control", "oom_kill"),
+    )
+
+
 def oom_kills(group: Path) -> int:
     """How many processes in the group the kernel has killed for want of memory (Linux 4.13 and newer)."""
     return fs.value(group / "memory.oom_control", "oom_kill")
 
 
 SETTERS = {"memory": set_memory, "cpu": set_cpu, "pids": set_pids}
+DEVICE_SETTERS = {"iops": set_iops, "bandwidth": set_bandwidth}
+CONTROLLERS = {"memory": "memory", "cpu": "cpu", "pids": "pids", "iops": "blkio", "bandwidth": "blkio"}
+"""What of the kernel holds which limit."""
+UNHELD_WRITES = "writes through the page cache: cgroup v1 counts them for nobody"
+"""What a limit on a disk does not hold here (cgroup-v1/blkio-controller.html, "buffered writes")."""

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from . import fs
 
-WANTED_V1 = ("memory", "cpu", "cpuacct", "pids", "freezer")
+WANTED_V1 = ("memory", "cpu", "cpuacct", "pids", "freezer", "blkio")
 """What limits, measures or stops a whole tree."""
-WANTED_V2 = ("memory", "cpu", "pids")
+WANTED_V2 = ("memory", "cpu", "pids", "io")
 DELEGATED = ("trusted.delegate", "user.delegate")
 """How systemd marks a group that is ours to divide (systemd.io/CGROUP_DELEGATION); only root reads the first."""
 OWN = "own"

@@ -26,11 +26,16 @@ def write(path: Path, value: str | int) -> None:
 
 def value(path: Path, key: str) -> int:
     """The number behind a key in a file of `key number` lines; 0 when there is none."""
+    return int(find(path, key) or 0)
+
+
+def find(path: Path, key: str, unit: float = 1) -> float | None:
+    """As `value`, in a unit; None when there is none."""
     for line in read(path).splitlines():
         name, _, number = line.partition(" ")
         if name == key and number.isdigit():
-            return int(number)
-    return 0
+            return int(number) * unit
+    return None
 
 
 def members(group: Path) -> list[int]:

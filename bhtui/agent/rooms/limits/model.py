@@ -1,13 +1,21 @@
-"""What holding a limit comes to on this host."""
+"""What holding a limit comes to on this host, and what the room needs of others."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from bhtui.core.event import Event
+from bhtui.core.operation import Actor
+from bhtui.core.override import Override
+from bhtui.core.spec import ServiceSpec, Spec
+from bhtui.core.states import State
 
 CGROUP2 = "cgroup v2"
 CGROUP1 = "cgroup v1"
 RLIMITS = "rlimits"
+SCHEDULER = "scheduler"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +30,90 @@ class Prepared:
     """What holds the declared limits: CGROUP2, CGROUP1, RLIMITS (several: joined by ` + `), or empty: nothing does."""
     not_held: Mapping[str, str] = field(default_factory=dict)
     """Each declared limit that is not held here, and why."""
+    refused: tuple[str, ...] = ()
+    """Those of them that could be held, had the kernel taken the value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What the kernel has counted for one instance; None: it does not count that."""
+
+    cpu_periods: float | None = None
+    cpu_throttled: float | None = None
+    cpu_throttled_seconds: float | None = None
+    memory_hits: float | None = None
+    oom_kills: float | None = None
+
+
+class Running(Protocol):
+    """An instance, as far as limits are concerned."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def service(self) -> str: ...
+    @property
+    def spec(self) -> ServiceSpec: ...
+    @property
+    def pid(self) -> int | None: ...
+    @property
+    def state(self) -> State: ...
+
+
+class Instances(Protocol):
+    """What is declared and what runs, as the supervisor knows it."""
+
+    @property
+    def spec(self) -> Spec: ...
+    @property
+    def picture(self) -> Mapping[str, Running]: ...
+
+    def names(self, wanted: tuple[str, ...] = ()) -> list[str]:
+        """The instances of these services or of these names, or all. Raises NotFound."""
+
+    def limits_held(self, instance: str, held_by: str, not_held: Mapping[str, str]) -> None:
+        """The limits of a running instance were set anew."""
+
+
+class Sample(Protocol):
+    """What an instance uses now."""
+
+    @property
+    def cpu_percent(self) -> float | None: ...
+    @property
+    def memory_bytes(self) -> int | None: ...
+    @property
+    def threads(self) -> int | None: ...
+    @property
+    def read_bytes_per_second(self) -> float | None: ...
+    @property
+    def write_bytes_per_second(self) -> float | None: ...
+
+
+class Usage(Protocol):
+    """Measures what instances use."""
+
+    def of(self, instance: str) -> Sample | None: ...
+
+
+class Overrides(Protocol):
+    """The table of what was set at run time."""
+
+    def load_overrides(self) -> Mapping[str, Mapping[str, Override]]:
+        """By service and key."""
+
+    def save_overrides(self, service: str, changes: Mapping[str, Override | None]) -> None:
+        """Sets some, removes others. Raises StoreUnavailable."""
+
+
+class Events(Protocol):
+    """The event log, as far as it is written here."""
+
+    def append(
+        self,
+        kind: str,
+        target: str = "",
+        message: str = "",
+        data: Mapping[str, Any] | None = None,
+        actor: Actor | None = None,
+    ) -> Event: ...

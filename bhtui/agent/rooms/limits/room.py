@@ -7,16 +7,18 @@ tree. They are `<hierarchy>/blackhole-<8 hex of the run folder's SHA-256>/<insta
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import astuple
 from pathlib import Path
 
 from bhtui.core.errors import BlackholeError, UsageError
-from bhtui.core.spec import LimitsSpec
+from bhtui.core.spec import LimitsSpec, ServiceSpec
 from bhtui.core.units import format_size
 
 from . import cgroup1, cgroup2, fs
 from .detect import Hierarchies, detect
-from .model import CGROUP1, CGROUP2, RLIMITS, Prepared
+from .device import devices_of
+from .model import CGROUP1, CGROUP2, RLIMITS, Counters, Prepared
 
 HELD = ("memory", "cpu", "pids")
 DEVICE_LIMITS = ("iops", "bandwidth")
@@ -33,43 +35,73 @@ REMOVE_DELAY = 0.02
 class Limits:
     """The groups of one installation."""
 
-    def __init__(self, run_dir: Path, hierarchies: Hierarchies | None = None) -> None:
+    def __init__(
+        self,
+        run_dir: Path,
+        hierarchies: Hierarchies | None = None,
+        effective: Callable[[ServiceSpec], ServiceSpec] = lambda spec: spec,
+    ) -> None:
+        """`effective`: a declared service with the limits that hold, those set at run time included."""
+        self.effective = effective
         self.hierarchies = detect(run_dir) if hierarchies is None else hierarchies
+        self._prepared: dict[str, Prepared] = {}
         self._removing: dict[str, asyncio.TimerHandle] = {}
 
     @property
     def held_by(self) -> str:
         """What holds limits on this host."""
-        where = self.hierarchies
-        found = {CGROUP2 for name in HELD if name in where.v2_controllers}
-        found |= {CGROUP1 for name in HELD if name in where.v1}
+        found = {version for name in HELD if (version := self.holder(name)[0])}
         return " + ".join(sorted(found)) or RLIMITS
 
-    def prepare(self, instance: str, limits: LimitsSpec) -> Prepared:
+    def holder(self, name: str) -> tuple[str, str]:
+        """What holds a limit on this host, or empty and why nothing does."""
+        where = self.hierarchies
+        if where.v2 is not None and cgroup2.CONTROLLERS[name] in where.v2_controllers:
+            return CGROUP2, ""
+        if cgroup1.CONTROLLERS[name] in where.v1:
+            return CGROUP1, ""
+        return "", where.reason or f"there is no cgroup controller for {name} here"
+
+    def prepare(self, instance: str, limits: LimitsSpec, paths: Sequence[str] = ()) -> Prepared:
         """Makes the groups of an instance and sets its limits, also of one that runs. Raises BlackholeError.
 
-        A limit that cannot be held here does not fail: it is named in `not_held`.
+        `paths` are on the disks that limits on disks mean. A limit that cannot be held here does not fail: it is named
+        in `not_held`.
         """
         _check_name(instance)
         self._stop_removing(instance)
         groups = tuple(self._make(folder / instance) for folder in self.hierarchies.folders)
         held: set[str] = set()
-        not_held = {name: "limits on devices are not set by this agent" for name in DEVICE_LIMITS if _of(limits, name)}
-        rlimits: dict[str, tuple[int, int]] = {}
-        for name in HELD:
-            version, problem = self._set(name, instance, limits)
+        not_held: dict[str, str] = {}
+        refused: list[str] = []
+        devices, lost = devices_of(paths) if limits.iops or limits.bandwidth else (set(), [])
+        for name in (*HELD, *DEVICE_LIMITS):
+            version, problem = self.holder(name)
+            failure = self._set(version, name, instance, limits, devices)
             if _of(limits, name) is None:
                 continue
-            if version:
+            if failure:
+                refused.append(name)
+            if name in DEVICE_LIMITS and not problem:
+                problem = _not_on_devices(version, devices, lost)
+            if problem or failure:
+                not_held[name] = failure or problem
+            if version and not failure and (devices or name in HELD):
                 held.add(version)
-            else:
-                not_held[name] = problem
+        rlimits: dict[str, tuple[int, int]] = {}
         if "memory" in not_held and limits.memory is not None:
             backstop = limits.memory * BACKSTOP_FACTOR + BACKSTOP_MARGIN
             rlimits["data"] = (backstop, backstop)
             held.add(RLIMITS)
             not_held["memory"] += f"; each process alone is stopped by an rlimit at {format_size(backstop)}"
-        return Prepared(tuple(map(str, groups)), rlimits, " + ".join(sorted(held)), not_held)
+        made = Prepared(tuple(map(str, groups)), rlimits, " + ".join(sorted(held)), not_held, tuple(refused))
+        self._prepared[instance] = made
+        return made
+
+    def not_held(self, instance: str) -> Mapping[str, str] | None:
+        """What of the limits of an instance was not held when they were last set; None: this agent has not set them."""
+        prepared = self._prepared.get(instance)
+        return prepared.not_held if prepared else None
 
     def _make(self, group: Path) -> Path:
         try:
@@ -80,19 +112,33 @@ class Limits:
             ) from error
         return group
 
-    def _set(self, name: str, instance: str, limits: LimitsSpec) -> tuple[str, str]:
-        """Sets one limit; what holds it, or empty and why nothing does."""
+    def _set(self, version: str, name: str, instance: str, limits: LimitsSpec, devices: Collection[str]) -> str:
+        """Sets one limit; why the kernel refuses it, or empty."""
         where = self.hierarchies
         try:
-            if name in where.v2_controllers and where.v2 is not None:
-                cgroup2.SETTERS[name](where.v2 / instance, limits)
-                return CGROUP2, ""
-            if name in where.v1:
-                cgroup1.SETTERS[name](where.v1[name] / instance, limits)
-                return CGROUP1, ""
+            if version == CGROUP2 and where.v2 is not None:
+                if name in HELD:
+                    cgroup2.SETTERS[name](where.v2 / instance, limits)
+                else:
+                    cgroup2.DEVICE_SETTERS[name](where.v2 / instance, limits, devices)
+            elif version == CGROUP1:
+                group = where.v1[cgroup1.CONTROLLERS[name]] / instance
+                if name in HELD:
+                    cgroup1.SETTERS[name](group, limits)
+                else:
+                    cgroup1.DEVICE_SETTERS[name](group, limits, devices)
         except OSError as error:
-            return "", f"the kernel refuses it: {error.strerror}"
-        return "", where.reason or f"there is no cgroup controller for {name} here"
+            return f"the kernel refuses it: {error.strerror}"
+        return ""
+
+    def counters(self, instance: str) -> Counters:
+        """What the kernel has counted for an instance since its groups were made."""
+        where = self.hierarchies
+        one = cgroup1.counters({name: folder / instance for name, folder in where.v1.items()})
+        if where.v2 is None or not where.v2_controllers:
+            return one
+        two = cgroup2.counters(where.v2 / instance)
+        return Counters(*(a if b is None else b for a, b in zip(astuple(one), astuple(two), strict=True)))
 
     def groups(self, instance: str) -> tuple[str, ...]:
         """The folders of the groups an instance has now."""
@@ -105,6 +151,7 @@ class Limits:
         To be called in the agent's loop. What is left after the last try is removed by the next `sweep`.
         """
         _check_name(instance)
+        self._prepared.pop(instance, None)
         self._stop_removing(instance)
         self._try_to_remove(instance, 1)
 
@@ -153,6 +200,14 @@ class Limits:
                 folder.rmdir()
             except OSError:
                 continue  # instances still run in it
+
+
+def _not_on_devices(version: str, devices: Collection[str], lost: Sequence[str]) -> str:
+    """What of a limit on disks is not held although there is a controller for it."""
+    problems = [f"{path} is on no disk of this host (in memory, or on a network)" for path in lost]
+    if version == CGROUP1 and devices:
+        problems.append(cgroup1.UNHELD_WRITES)
+    return "; ".join(problems)
 
 
 def _of(limits: LimitsSpec, name: str) -> float | None:

@@ -259,7 +259,9 @@ class Driver:
         instance = self.instance
         try:
             await self._clear_uncertain()
-            prepared = self._tools.limits.prepare(instance.name, instance.spec.limits)
+            # What is declared stays in the instance: an override is not another configuration.
+            instance = replace(instance, spec=self._tools.limits.effective(instance.spec))
+            prepared = self._tools.limits.prepare(instance.name, instance.spec.limits, instance.spec.disk_paths)
             ours = None if self._tools.siblings_live(instance) else self._tools.pids()
             request = await asyncio.to_thread(self._build, instance, prepared, ours)
             self._oom_before = self._tools.limits.oom_kills(instance.name)

@@ -169,13 +169,27 @@ def on_spawned(
 
     `not_held` has each limit that nothing holds, and why.
     """
-    told = "; ".join(f"{name}: {why}" for name, why in (not_held or {}).items())
+    told = limits_text(not_held or {})
     running = replace(i, pid=pid, started_ns=started_ns, held_by=held_by, not_held=told)
     running, effects = _spawned(i, running, pid, now)
     if not told:
         return running, effects
     message = f"{i.name} runs with limits that are not held: {told}"
     return running, (Record(EventKind.LIMITS_NOT_HELD, message, dict(not_held or {})), *effects)
+
+
+def on_limits_set(i: Instance, held_by: str, not_held: Mapping[str, str]) -> Moved:
+    """Its limits were set anew while it runs; what holds them is a fact of its present process."""
+    if i.pid is None:
+        return _ignore(i, "it has no process that limits could hold")
+    return replace(i, held_by=held_by, not_held=limits_text(not_held)), (
+        Ignored(f"{i.name} goes on with other limits"),
+    )
+
+
+def limits_text(not_held: Mapping[str, str]) -> str:
+    """What is not held, in one line."""
+    return "; ".join(f"{name}: {why}" for name, why in not_held.items())
 
 
 def _spawned(i: Instance, running: Instance, pid: int, now: int) -> Moved:

@@ -10,7 +10,7 @@ from bhtui.agent.command import Here
 from bhtui.agent.keeper import KeptProcess, Killed, SpawnRequest
 from bhtui.core.event import Event
 from bhtui.core.operation import Actor
-from bhtui.core.spec import LimitsSpec, ProbeSpec, Spec
+from bhtui.core.spec import LimitsSpec, ProbeSpec, ServiceSpec, Spec
 from bhtui.core.states import Health
 
 Text = TypeVar("Text", bound="ConfigText")
@@ -68,8 +68,15 @@ class Prepared(Protocol):
 class Limits(Protocol):
     """Holds instances to their limits."""
 
-    def prepare(self, instance: str, limits: LimitsSpec) -> Prepared:
-        """Makes what holds the limits, before the process starts. Raises BlackholeError."""
+    @property
+    def effective(self) -> Callable[[ServiceSpec], ServiceSpec]:
+        """A declared service with the limits that hold, those set at run time included."""
+
+    def prepare(self, instance: str, limits: LimitsSpec, paths: Sequence[str] = ()) -> Prepared:
+        """Makes what holds the limits, before the process starts. Raises BlackholeError.
+
+        `paths` are on the disks that limits on disks mean.
+        """
 
     def remove(self, instance: str) -> None:
         """The instance has no process any more."""

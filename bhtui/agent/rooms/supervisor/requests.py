@@ -22,7 +22,7 @@ from bhtui.core import graph
 from bhtui.core.diff import SpecDiff, diff, fingerprint
 from bhtui.core.errors import NotFound
 from bhtui.core.operation import Plan, PlannedStep
-from bhtui.core.request import ReloadConfigRequest, Request, RestartRequest, StartRequest, StopRequest
+from bhtui.core.request import LifeRequest, ReloadConfigRequest, RestartRequest, StartRequest, StopRequest
 from bhtui.core.spec import Condition, ServiceSpec, Spec
 from bhtui.core.states import Goal, State
 
@@ -45,7 +45,7 @@ class Change:
     old_path: str = ""
 
 
-def plan(spec: Spec, picture: Picture, request: Request, change: Change | None = None) -> Plan:
+def plan(spec: Spec, picture: Picture, request: LifeRequest, change: Change | None = None) -> Plan:
     """The plan of a request. `change` is the configuration it brings. Raises NotFound for unknown names."""
     match request:
         case StartRequest():

@@ -17,7 +17,8 @@ from bhtui.agent.keeper import KeptProcess as Kept
 from bhtui.core.errors import BlackholeError, NotFound
 from bhtui.core.event import EventKind
 from bhtui.core.operation import Plan
-from bhtui.core.request import ReloadConfigRequest, Request, StartRequest
+from bhtui.core.override import Override
+from bhtui.core.request import LifeRequest, ReloadConfigRequest, StartRequest
 from bhtui.core.spec import ProbeKind, Restart, RestartSpec, ServiceSpec, Spec
 from bhtui.core.states import ALIVE, Goal, Result, State
 from bhtui.core.status import InstanceStatus
@@ -58,6 +59,8 @@ class Supervisor:
         self._keeper, self._health, self._usage, self._events = keeper, health, usage, events
         self._records, self._log_dir, self._clock = records, log_dir, clock
         self._drivers: dict[str, Driver] = {}
+        self.latest_override: Callable[[str], Override | None] = lambda _: None
+        """What was last set at run time of a service's limits; the wiring gives it."""
         self._early: list[KeptExit] | None = []
         """Ends that were told before everything was adopted."""
         self._tools = Tools(
@@ -94,7 +97,12 @@ class Supervisor:
         """How the instances are. Raises NotFound."""
         now = self._clock()
         found = [self._drivers[name] for name in self.names(names)]
-        return [to_status(d.instance, self._usage.of(d.instance.name), now) for d in found]
+        return [self._status(driver.instance, now) for driver in found]
+
+    def _status(self, i: Instance, now: int) -> InstanceStatus:
+        override = self.latest_override(i.service)
+        effective = replace(i, spec=self._tools.limits.effective(i.spec))
+        return to_status(effective, self._usage.of(i.name), now, override)
 
     async def check(self, names: Sequence[str] = ()) -> list[InstanceStatus]:
         """Runs the probes now, then as `status`."""
@@ -119,7 +127,7 @@ class Supervisor:
             )
         )
 
-    def plan(self, request: Request) -> Plan:
+    def plan(self, request: LifeRequest) -> Plan:
         """Exactly what the request would do. Raises NotFound, ConfigError, Refused."""
         found, told = None, ""
         if isinstance(request, ReloadConfigRequest) or (isinstance(request, StartRequest) and request.brings_config):
@@ -236,6 +244,10 @@ class Supervisor:
     async def signal(self, name: str, signal: str) -> None:
         """Sends the instance's main process a signal (`SIGHUP`). Raises KeeperError when it has none."""
         await self._keeper.signal(self.driver(name).instance.key, signal_number(signal))
+
+    def limits_held(self, instance: str, held_by: str, not_held: Mapping[str, str]) -> None:
+        """Takes note of what holds the limits of a running instance, which were set anew."""
+        self.driver(instance).post(lambda i: machine.on_limits_set(i, held_by, not_held))
 
     async def apply(self, spec: Spec) -> None:
         """Another configuration: holds for each instance from its next start on; what runs is not touched."""

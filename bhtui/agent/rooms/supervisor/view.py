@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bhtui.core.override import Override
 from bhtui.core.states import Goal, State
 from bhtui.core.status import InstanceStatus
 
@@ -10,12 +11,12 @@ from .model import Sample
 from .restart import SECOND
 
 
-def to_status(i: Instance, sample: Sample | None, now: int) -> InstanceStatus:
-    """The instance at the moment `now`, with what it uses, if that is known."""
+def to_status(i: Instance, sample: Sample | None, now: int, override: Override | None = None) -> InstanceStatus:
+    """The instance at the moment `now`, with what it uses, if that is known, and what was set at run time last."""
     alive = i.pid is not None
     uptime = max(0.0, (now - i.started_ns) / SECOND) if alive else None
     limits = i.spec.limits
-    is_limited = any((limits.memory, limits.cpu, limits.pids))
+    is_limited = any((limits.memory, limits.cpu, limits.pids, limits.iops, limits.bandwidth))
     return InstanceStatus(
         service=i.service,
         instance=i.name,
@@ -34,6 +35,8 @@ def to_status(i: Instance, sample: Sample | None, now: int) -> InstanceStatus:
         memory_limit_bytes=limits.memory,
         limits_held_by=i.held_by if is_limited and alive else "",
         limits_not_held=i.not_held if alive else "",
+        limits_override_by=override.actor if override else "",
+        limits_override_seconds=max(0.0, (now - override.time_ns) / SECOND) if override else None,
         last_error=_last_error(i, uptime),
         waiting_for=i.waiting_for,
         since_ns=i.since_ns,

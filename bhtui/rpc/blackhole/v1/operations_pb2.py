@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x62lackhole/v1/operations.proto\x12\x0c\x62lackhole.v1\"%\n\x05\x41\x63tor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06origin\x18\x02 \x01(\t\"\xa2\x02\n\x10OperationRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\"\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x13.blackhole.v1.Actor\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12+\n\x05start\x18\n \x01(\x0b\x32\x1a.blackhole.v1.StartRequestH\x00\x12)\n\x04stop\x18\x0b \x01(\x0b\x32\x19.blackhole.v1.StopRequestH\x00\x12/\n\x07restart\x18\x0c \x01(\x0b\x32\x1c.blackhole.v1.RestartRequestH\x00\x12:\n\rreload_config\x18\r \x01(\x0b\x32!.blackhole.v1.ReloadConfigRequestH\x00\x42\t\n\x07request\"o\n\x0cStartRequest\x12\x10\n\x08services\x18\x01 \x03(\t\x12\x13\n\x0b\x63onfig_yaml\x18\x02 \x01(\t\x12\x13\n\x0b\x63onfig_path\x18\x03 \x01(\t\x12\r\n\x05\x64\x65\x62ug\x18\x04 \x01(\x08\x12\x14\n\x0c\x65nable_pprof\x18\x05 \x01(\x08\"c\n\x0bStopRequest\x12\x10\n\x08services\x18\x01 \x03(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\x12\x14\n\x07timeout\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\temergency\x18\x04 \x01(\x08\x42\n\n\x08_timeout\"B\n\x0eRestartRequest\x12\x10\n\x08services\x18\x01 \x03(\t\x12\x0f\n\x07rolling\x18\x02 \x01(\x08\x12\r\n\x05\x66orce\x18\x03 \x01(\x08\"?\n\x13ReloadConfigRequest\x12\x13\n\x0b\x63onfig_yaml\x18\x01 \x01(\t\x12\x13\n\x0b\x63onfig_path\x18\x02 \x01(\t\"F\n\x08PlanStep\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x04 \x03(\x05\"\xaa\x01\n\rOperationPlan\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07targets\x18\x02 \x03(\t\x12%\n\x05steps\x18\x03 \x03(\x0b\x32\x16.blackhole.v1.PlanStep\x12\x0f\n\x07\x65\x66\x66\x65\x63ts\x18\x04 \x03(\t\x12\x11\n\tconflicts\x18\x05 \x03(\t\x12\x17\n\x0fundo_on_failure\x18\x06 \x01(\x08\x12\x16\n\x0erecent_seconds\x18\x07 \x03(\x01\"\x87\x01\n\x04Step\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0e\n\x06target\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12\r\n\x05state\x18\x05 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x06 \x01(\t\x12\x12\n\nstarted_ns\x18\x07 \x01(\x03\x12\x10\n\x08\x65nded_ns\x18\x08 \x01(\x03\"\x84\x02\n\tOperation\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07targets\x18\x03 \x03(\t\x12\"\n\x05\x61\x63tor\x18\x04 \x01(\x0b\x32\x13.blackhole.v1.Actor\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\r\n\x05state\x18\x06 \x01(\t\x12!\n\x05steps\x18\x07 \x03(\x0b\x32\x12.blackhole.v1.Step\x12\x0f\n\x07\x65\x66\x66\x65\x63ts\x18\x08 \x03(\t\x12\r\n\x05\x65rror\x18\t \x01(\t\x12\x0c\n\x04note\x18\n \x01(\t\x12\x12\n\ncreated_ns\x18\x0b \x01(\x03\x12\x12\n\nstarted_ns\x18\x0c \x01(\x03\x12\x10\n\x08\x65nded_ns\x18\r \x01(\x03\"!\n\x13GetOperationRequest\x12\n\n\x02id\x18\x01 \x01(\t\"9\n\x15ListOperationsRequest\x12\r\n\x05limit\x18\x01 \x01(\x05\x12\x11\n\topen_only\x18\x02 \x01(\x08\"E\n\x16ListOperationsResponse\x12+\n\noperations\x18\x01 \x03(\x0b\x32\x17.blackhole.v1.Operation\"H\n\x16\x43\x61ncelOperationRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\"\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x13.blackhole.v1.Actor2\xb9\x03\n\nOperations\x12\x43\n\x04Plan\x12\x1e.blackhole.v1.OperationRequest\x1a\x1b.blackhole.v1.OperationPlan\x12@\n\x05\x42\x65gin\x12\x1e.blackhole.v1.OperationRequest\x1a\x17.blackhole.v1.Operation\x12\x41\n\x03Get\x12!.blackhole.v1.GetOperationRequest\x1a\x17.blackhole.v1.Operation\x12Q\n\x04List\x12#.blackhole.v1.ListOperationsRequest\x1a$.blackhole.v1.ListOperationsResponse\x12\x45\n\x05Watch\x12!.blackhole.v1.GetOperationRequest\x1a\x17.blackhole.v1.Operation0\x01\x12G\n\x06\x43\x61ncel\x12$.blackhole.v1.CancelOperationRequest\x1a\x17.blackhole.v1.Operationb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x62lackhole/v1/operations.proto\x12\x0c\x62lackhole.v1\"%\n\x05\x41\x63tor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06origin\x18\x02 \x01(\t\"\xc4\x04\n\x10OperationRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\"\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x13.blackhole.v1.Actor\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12+\n\x05start\x18\n \x01(\x0b\x32\x1a.blackhole.v1.StartRequestH\x00\x12)\n\x04stop\x18\x0b \x01(\x0b\x32\x19.blackhole.v1.StopRequestH\x00\x12/\n\x07restart\x18\x0c \x01(\x0b\x32\x1c.blackhole.v1.RestartRequestH\x00\x12:\n\rreload_config\x18\r \x01(\x0b\x32!.blackhole.v1.ReloadConfigRequestH\x00\x12\x34\n\nset_limits\x18\x0e \x01(\x0b\x32\x1e.blackhole.v1.SetLimitsRequestH\x00\x12\x38\n\x0creset_limits\x18\x0f \x01(\x0b\x32 .blackhole.v1.ResetLimitsRequestH\x00\x12\x38\n\x0cset_priority\x18\x10 \x01(\x0b\x32 .blackhole.v1.SetPriorityRequestH\x00\x12\x36\n\x0b\x63lear_cache\x18\x11 \x01(\x0b\x32\x1f.blackhole.v1.ClearCacheRequestH\x00\x12>\n\x0f\x63ollect_garbage\x18\x12 \x01(\x0b\x32#.blackhole.v1.CollectGarbageRequestH\x00\x42\t\n\x07request\"o\n\x0cStartRequest\x12\x10\n\x08services\x18\x01 \x03(\t\x12\x13\n\x0b\x63onfig_yaml\x18\x02 \x01(\t\x12\x13\n\x0b\x63onfig_path\x18\x03 \x01(\t\x12\r\n\x05\x64\x65\x62ug\x18\x04 \x01(\x08\x12\x14\n\x0c\x65nable_pprof\x18\x05 \x01(\x08\"c\n\x0bStopRequest\x12\x10\n\x08services\x18\x01 \x03(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\x12\x14\n\x07timeout\x18\x03 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\temergency\x18\x04 \x01(\x08\x42\n\n\x08_timeout\"B\n\x0eRestartRequest\x12\x10\n\x08services\x18\x01 \x03(\t\x12\x0f\n\x07rolling\x18\x02 \x01(\x08\x12\r\n\x05\x66orce\x18\x03 \x01(\x08\"?\n\x13ReloadConfigRequest\x12\x13\n\x0b\x63onfig_yaml\x18\x01 \x01(\t\x12\x13\n\x0b\x63onfig_path\x18\x02 \x01(\t\"\xbb\x01\n\x10SetLimitsRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x13\n\x06memory\x18\x02 \x01(\x03H\x00\x88\x01\x01\x12\x10\n\x03\x63pu\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12\x11\n\x04pids\x18\x04 \x01(\x03H\x02\x88\x01\x01\x12\x11\n\x04iops\x18\x05 \x01(\x03H\x03\x88\x01\x01\x12\x16\n\tbandwidth\x18\x06 \x01(\x03H\x04\x88\x01\x01\x42\t\n\x07_memoryB\x06\n\x04_cpuB\x07\n\x05_pidsB\x07\n\x05_iopsB\x0c\n\n_bandwidth\"%\n\x12ResetLimitsRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\"a\n\x12SetPriorityRequest\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x11\n\x04nice\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x13\n\x06ionice\x18\x03 \x01(\tH\x01\x88\x01\x01\x42\x07\n\x05_niceB\t\n\x07_ionice\"%\n\x11\x43learCacheRequest\x12\x10\n\x08services\x18\x01 \x03(\t\"8\n\x15\x43ollectGarbageRequest\x12\x10\n\x08services\x18\x01 \x03(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\"F\n\x08PlanStep\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0e\n\x06target\x18\x02 \x01(\t\x12\r\n\x05title\x18\x03 \x01(\t\x12\r\n\x05\x61\x66ter\x18\x04 \x03(\x05\"\xaa\x01\n\rOperationPlan\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0f\n\x07targets\x18\x02 \x03(\t\x12%\n\x05steps\x18\x03 \x03(\x0b\x32\x16.blackhole.v1.PlanStep\x12\x0f\n\x07\x65\x66\x66\x65\x63ts\x18\x04 \x03(\t\x12\x11\n\tconflicts\x18\x05 \x03(\t\x12\x17\n\x0fundo_on_failure\x18\x06 \x01(\x08\x12\x16\n\x0erecent_seconds\x18\x07 \x03(\x01\"\x87\x01\n\x04Step\x12\r\n\x05index\x18\x01 \x01(\x05\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0e\n\x06target\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12\r\n\x05state\x18\x05 \x01(\t\x12\x0e\n\x06\x64\x65tail\x18\x06 \x01(\t\x12\x12\n\nstarted_ns\x18\x07 \x01(\x03\x12\x10\n\x08\x65nded_ns\x18\x08 \x01(\x03\"\x84\x02\n\tOperation\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0f\n\x07targets\x18\x03 \x03(\t\x12\"\n\x05\x61\x63tor\x18\x04 \x01(\x0b\x32\x13.blackhole.v1.Actor\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\r\n\x05state\x18\x06 \x01(\t\x12!\n\x05steps\x18\x07 \x03(\x0b\x32\x12.blackhole.v1.Step\x12\x0f\n\x07\x65\x66\x66\x65\x63ts\x18\x08 \x03(\t\x12\r\n\x05\x65rror\x18\t \x01(\t\x12\x0c\n\x04note\x18\n \x01(\t\x12\x12\n\ncreated_ns\x18\x0b \x01(\x03\x12\x12\n\nstarted_ns\x18\x0c \x01(\x03\x12\x10\n\x08\x65nded_ns\x18\r \x01(\x03\"!\n\x13GetOperationRequest\x12\n\n\x02id\x18\x01 \x01(\t\"9\n\x15ListOperationsRequest\x12\r\n\x05limit\x18\x01 \x01(\x05\x12\x11\n\topen_only\x18\x02 \x01(\x08\"E\n\x16ListOperationsResponse\x12+\n\noperations\x18\x01 \x03(\x0b\x32\x17.blackhole.v1.Operation\"H\n\x16\x43\x61ncelOperationRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\"\n\x05\x61\x63tor\x18\x02 \x01(\x0b\x32\x13.blackhole.v1.Actor2\xb9\x03\n\nOperations\x12\x43\n\x04Plan\x12\x1e.blackhole.v1.OperationRequest\x1a\x1b.blackhole.v1.OperationPlan\x12@\n\x05\x42\x65gin\x12\x1e.blackhole.v1.OperationRequest\x1a\x17.blackhole.v1.Operation\x12\x41\n\x03Get\x12!.blackhole.v1.GetOperationRequest\x1a\x17.blackhole.v1.Operation\x12Q\n\x04List\x12#.blackhole.v1.ListOperationsRequest\x1a$.blackhole.v1.ListOperationsResponse\x12\x45\n\x05Watch\x12!.blackhole.v1.GetOperationRequest\x1a\x17.blackhole.v1.Operation0\x01\x12G\n\x06\x43\x61ncel\x12$.blackhole.v1.CancelOperationRequest\x1a\x17.blackhole.v1.Operationb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,31 +34,41 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ACTOR']._serialized_start=47
   _globals['_ACTOR']._serialized_end=84
   _globals['_OPERATIONREQUEST']._serialized_start=87
-  _globals['_OPERATIONREQUEST']._serialized_end=377
-  _globals['_STARTREQUEST']._serialized_start=379
-  _globals['_STARTREQUEST']._serialized_end=490
-  _globals['_STOPREQUEST']._serialized_start=492
-  _globals['_STOPREQUEST']._serialized_end=591
-  _globals['_RESTARTREQUEST']._serialized_start=593
-  _globals['_RESTARTREQUEST']._serialized_end=659
-  _globals['_RELOADCONFIGREQUEST']._serialized_start=661
-  _globals['_RELOADCONFIGREQUEST']._serialized_end=724
-  _globals['_PLANSTEP']._serialized_start=726
-  _globals['_PLANSTEP']._serialized_end=796
-  _globals['_OPERATIONPLAN']._serialized_start=799
-  _globals['_OPERATIONPLAN']._serialized_end=969
-  _globals['_STEP']._serialized_start=972
-  _globals['_STEP']._serialized_end=1107
-  _globals['_OPERATION']._serialized_start=1110
-  _globals['_OPERATION']._serialized_end=1370
-  _globals['_GETOPERATIONREQUEST']._serialized_start=1372
-  _globals['_GETOPERATIONREQUEST']._serialized_end=1405
-  _globals['_LISTOPERATIONSREQUEST']._serialized_start=1407
-  _globals['_LISTOPERATIONSREQUEST']._serialized_end=1464
-  _globals['_LISTOPERATIONSRESPONSE']._serialized_start=1466
-  _globals['_LISTOPERATIONSRESPONSE']._serialized_end=1535
-  _globals['_CANCELOPERATIONREQUEST']._serialized_start=1537
-  _globals['_CANCELOPERATIONREQUEST']._serialized_end=1609
-  _globals['_OPERATIONS']._serialized_start=1612
-  _globals['_OPERATIONS']._serialized_end=2053
+  _globals['_OPERATIONREQUEST']._serialized_end=667
+  _globals['_STARTREQUEST']._serialized_start=669
+  _globals['_STARTREQUEST']._serialized_end=780
+  _globals['_STOPREQUEST']._serialized_start=782
+  _globals['_STOPREQUEST']._serialized_end=881
+  _globals['_RESTARTREQUEST']._serialized_start=883
+  _globals['_RESTARTREQUEST']._serialized_end=949
+  _globals['_RELOADCONFIGREQUEST']._serialized_start=951
+  _globals['_RELOADCONFIGREQUEST']._serialized_end=1014
+  _globals['_SETLIMITSREQUEST']._serialized_start=1017
+  _globals['_SETLIMITSREQUEST']._serialized_end=1204
+  _globals['_RESETLIMITSREQUEST']._serialized_start=1206
+  _globals['_RESETLIMITSREQUEST']._serialized_end=1243
+  _globals['_SETPRIORITYREQUEST']._serialized_start=1245
+  _globals['_SETPRIORITYREQUEST']._serialized_end=1342
+  _globals['_CLEARCACHEREQUEST']._serialized_start=1344
+  _globals['_CLEARCACHEREQUEST']._serialized_end=1381
+  _globals['_COLLECTGARBAGEREQUEST']._serialized_start=1383
+  _globals['_COLLECTGARBAGEREQUEST']._serialized_end=1439
+  _globals['_PLANSTEP']._serialized_start=1441
+  _globals['_PLANSTEP']._serialized_end=1511
+  _globals['_OPERATIONPLAN']._serialized_start=1514
+  _globals['_OPERATIONPLAN']._serialized_end=1684
+  _globals['_STEP']._serialized_start=1687
+  _globals['_STEP']._serialized_end=1822
+  _globals['_OPERATION']._serialized_start=1825
+  _globals['_OPERATION']._serialized_end=2085
+  _globals['_GETOPERATIONREQUEST']._serialized_start=2087
+  _globals['_GETOPERATIONREQUEST']._serialized_end=2120
+  _globals['_LISTOPERATIONSREQUEST']._serialized_start=2122
+  _globals['_LISTOPERATIONSREQUEST']._serialized_end=2179
+  _globals['_LISTOPERATIONSRESPONSE']._serialized_start=2181
+  _globals['_LISTOPERATIONSRESPONSE']._serialized_end=2250
+  _globals['_CANCELOPERATIONREQUEST']._serialized_start=2252
+  _globals['_CANCELOPERATIONREQUEST']._serialized_end=2324
+  _globals['_OPERATIONS']._serialized_start=2327
+  _globals['_OPERATIONS']._serialized_end=2768
 # @@protoc_insertion_point(module_scope)

@@ -53,6 +53,11 @@ class OperationRequest(_message.Message):
     STOP_FIELD_NUMBER: _builtins.int
     RESTART_FIELD_NUMBER: _builtins.int
     RELOAD_CONFIG_FIELD_NUMBER: _builtins.int
+    SET_LIMITS_FIELD_NUMBER: _builtins.int
+    RESET_LIMITS_FIELD_NUMBER: _builtins.int
+    SET_PRIORITY_FIELD_NUMBER: _builtins.int
+    CLEAR_CACHE_FIELD_NUMBER: _builtins.int
+    COLLECT_GARBAGE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Chosen by the client: 32 hexadecimal digits of a random UUID. Ignored by Plan."""
     reason: _builtins.str
@@ -66,6 +71,16 @@ class OperationRequest(_message.Message):
     def restart(self) -> Global___RestartRequest: ...
     @_builtins.property
     def reload_config(self) -> Global___ReloadConfigRequest: ...
+    @_builtins.property
+    def set_limits(self) -> Global___SetLimitsRequest: ...
+    @_builtins.property
+    def reset_limits(self) -> Global___ResetLimitsRequest: ...
+    @_builtins.property
+    def set_priority(self) -> Global___SetPriorityRequest: ...
+    @_builtins.property
+    def clear_cache(self) -> Global___ClearCacheRequest: ...
+    @_builtins.property
+    def collect_garbage(self) -> Global___CollectGarbageRequest: ...
     def __init__(
         self,
         *,
@@ -76,12 +91,17 @@ class OperationRequest(_message.Message):
         stop: Global___StopRequest | None = ...,
         restart: Global___RestartRequest | None = ...,
         reload_config: Global___ReloadConfigRequest | None = ...,
+        set_limits: Global___SetLimitsRequest | None = ...,
+        reset_limits: Global___ResetLimitsRequest | None = ...,
+        set_priority: Global___SetPriorityRequest | None = ...,
+        clear_cache: Global___ClearCacheRequest | None = ...,
+        collect_garbage: Global___CollectGarbageRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "reload_config", b"reload_config", "request", b"request", "restart", b"restart", "start", b"start", "stop", b"stop"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "clear_cache", b"clear_cache", "collect_garbage", b"collect_garbage", "reload_config", b"reload_config", "request", b"request", "reset_limits", b"reset_limits", "restart", b"restart", "set_limits", b"set_limits", "set_priority", b"set_priority", "start", b"start", "stop", b"stop"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "id", b"id", "reason", b"reason", "reload_config", b"reload_config", "request", b"request", "restart", b"restart", "start", b"start", "stop", b"stop"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "clear_cache", b"clear_cache", "collect_garbage", b"collect_garbage", "id", b"id", "reason", b"reason", "reload_config", b"reload_config", "request", b"request", "reset_limits", b"reset_limits", "restart", b"restart", "set_limits", b"set_limits", "set_priority", b"set_priority", "start", b"start", "stop", b"stop"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_request: _TypeAlias = _typing.Literal["start", "stop", "restart", "reload_config"]  # noqa: Y015
+    _WhichOneofReturnType_request: _TypeAlias = _typing.Literal["start", "stop", "restart", "reload_config", "set_limits", "reset_limits", "set_priority", "clear_cache", "collect_garbage"]  # noqa: Y015
     _WhichOneofArgType_request: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_request) -> _WhichOneofReturnType_request | None: ...
 
@@ -213,6 +233,171 @@ class ReloadConfigRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReloadConfigRequest: _TypeAlias = ReloadConfigRequest  # noqa: Y015
+
+@_typing.final
+class SetLimitsRequest(_message.Message):
+    """Limits what each instance of a service may use, at once and after every restart, until ResetLimits. Absent: left as it is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    MEMORY_FIELD_NUMBER: _builtins.int
+    CPU_FIELD_NUMBER: _builtins.int
+    PIDS_FIELD_NUMBER: _builtins.int
+    IOPS_FIELD_NUMBER: _builtins.int
+    BANDWIDTH_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    memory: _builtins.int
+    """Bytes."""
+    cpu: _builtins.float
+    """Cores."""
+    pids: _builtins.int
+    """Processes and threads."""
+    iops: _builtins.int
+    """Operations a second on each disk below the service's data, of reading and of writing each."""
+    bandwidth: _builtins.int
+    """Bytes a second, likewise."""
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        memory: _builtins.int | None = ...,
+        cpu: _builtins.float | None = ...,
+        pids: _builtins.int | None = ...,
+        iops: _builtins.int | None = ...,
+        bandwidth: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_bandwidth", b"_bandwidth", "_cpu", b"_cpu", "_iops", b"_iops", "_memory", b"_memory", "_pids", b"_pids", "bandwidth", b"bandwidth", "cpu", b"cpu", "iops", b"iops", "memory", b"memory", "pids", b"pids"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bandwidth", b"_bandwidth", "_cpu", b"_cpu", "_iops", b"_iops", "_memory", b"_memory", "_pids", b"_pids", "bandwidth", b"bandwidth", "cpu", b"cpu", "iops", b"iops", "memory", b"memory", "pids", b"pids", "service", b"service"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__bandwidth: _TypeAlias = _typing.Literal["bandwidth"]  # noqa: Y015
+    _WhichOneofArgType__bandwidth: _TypeAlias = _typing.Literal["_bandwidth", b"_bandwidth"]  # noqa: Y015
+    _WhichOneofReturnType__cpu: _TypeAlias = _typing.Literal["cpu"]  # noqa: Y015
+    _WhichOneofArgType__cpu: _TypeAlias = _typing.Literal["_cpu", b"_cpu"]  # noqa: Y015
+    _WhichOneofReturnType__iops: _TypeAlias = _typing.Literal["iops"]  # noqa: Y015
+    _WhichOneofArgType__iops: _TypeAlias = _typing.Literal["_iops", b"_iops"]  # noqa: Y015
+    _WhichOneofReturnType__memory: _TypeAlias = _typing.Literal["memory"]  # noqa: Y015
+    _WhichOneofArgType__memory: _TypeAlias = _typing.Literal["_memory", b"_memory"]  # noqa: Y015
+    _WhichOneofReturnType__pids: _TypeAlias = _typing.Literal["pids"]  # noqa: Y015
+    _WhichOneofArgType__pids: _TypeAlias = _typing.Literal["_pids", b"_pids"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__bandwidth) -> _WhichOneofReturnType__bandwidth | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cpu) -> _WhichOneofReturnType__cpu | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__iops) -> _WhichOneofReturnType__iops | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__memory) -> _WhichOneofReturnType__memory | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__pids) -> _WhichOneofReturnType__pids | None: ...
+
+Global___SetLimitsRequest: _TypeAlias = SetLimitsRequest  # noqa: Y015
+
+@_typing.final
+class ResetLimitsRequest(_message.Message):
+    """Back to the limits and priorities that the configuration declares."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["service", b"service"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResetLimitsRequest: _TypeAlias = ResetLimitsRequest  # noqa: Y015
+
+@_typing.final
+class SetPriorityRequest(_message.Message):
+    """Priorities of a service, at once and after every restart, until ResetLimits. Absent: left as it is."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    NICE_FIELD_NUMBER: _builtins.int
+    IONICE_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    nice: _builtins.int
+    """-20 (first) to 19 (last)."""
+    ionice: _builtins.str
+    """idle, best-effort:0-7 or realtime:0-7."""
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        nice: _builtins.int | None = ...,
+        ionice: _builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_ionice", b"_ionice", "_nice", b"_nice", "ionice", b"ionice", "nice", b"nice"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ionice", b"_ionice", "_nice", b"_nice", "ionice", b"ionice", "nice", b"nice", "service", b"service"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__ionice: _TypeAlias = _typing.Literal["ionice"]  # noqa: Y015
+    _WhichOneofArgType__ionice: _TypeAlias = _typing.Literal["_ionice", b"_ionice"]  # noqa: Y015
+    _WhichOneofReturnType__nice: _TypeAlias = _typing.Literal["nice"]  # noqa: Y015
+    _WhichOneofArgType__nice: _TypeAlias = _typing.Literal["_nice", b"_nice"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__ionice) -> _WhichOneofReturnType__ionice | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__nice) -> _WhichOneofReturnType__nice | None: ...
+
+Global___SetPriorityRequest: _TypeAlias = SetPriorityRequest  # noqa: Y015
+
+@_typing.final
+class ClearCacheRequest(_message.Message):
+    """Asks services, by their contract, to give back what can be filled again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def services(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        services: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["services", b"services"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ClearCacheRequest: _TypeAlias = ClearCacheRequest  # noqa: Y015
+
+@_typing.final
+class CollectGarbageRequest(_message.Message):
+    """Asks services, by their contract, to collect garbage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICES_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
+    force: _builtins.bool
+    """Clears their caches first, so that what those held is collected too."""
+    @_builtins.property
+    def services(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        services: _abc.Iterable[_builtins.str] | None = ...,
+        force: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["force", b"force", "services", b"services"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CollectGarbageRequest: _TypeAlias = CollectGarbageRequest  # noqa: Y015
 
 @_typing.final
 class PlanStep(_message.Message):

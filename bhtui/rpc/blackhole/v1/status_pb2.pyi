@@ -167,6 +167,8 @@ class InstanceStatus(_message.Message):
     FDS_FIELD_NUMBER: _builtins.int
     PORTS_FIELD_NUMBER: _builtins.int
     LIMITS_NOT_HELD_FIELD_NUMBER: _builtins.int
+    LIMITS_OVERRIDE_BY_FIELD_NUMBER: _builtins.int
+    LIMITS_OVERRIDE_SECONDS_FIELD_NUMBER: _builtins.int
     service: _builtins.str
     instance: _builtins.str
     state: _builtins.str
@@ -193,6 +195,10 @@ class InstanceStatus(_message.Message):
     fds: _builtins.int
     limits_not_held: _builtins.str
     """Declared limits that nothing holds here, each with the reason; empty: all are held."""
+    limits_override_by: _builtins.str
+    """Who last set one of its limits or priorities at run time; empty: all are as declared."""
+    limits_override_seconds: _builtins.float
+    """How long ago that was."""
     @_builtins.property
     def ports(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     def __init__(
@@ -221,15 +227,19 @@ class InstanceStatus(_message.Message):
         fds: _builtins.int | None = ...,
         ports: _abc.Iterable[_builtins.int] | None = ...,
         limits_not_held: _builtins.str = ...,
+        limits_override_by: _builtins.str = ...,
+        limits_override_seconds: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent", "_fds", b"_fds", "_memory_bytes", b"_memory_bytes", "_memory_limit_bytes", b"_memory_limit_bytes", "_next_start_seconds", b"_next_start_seconds", "_pid", b"_pid", "_threads", b"_threads", "_uptime_seconds", b"_uptime_seconds", "cpu_percent", b"cpu_percent", "fds", b"fds", "memory_bytes", b"memory_bytes", "memory_limit_bytes", b"memory_limit_bytes", "next_start_seconds", b"next_start_seconds", "pid", b"pid", "threads", b"threads", "uptime_seconds", b"uptime_seconds"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent", "_fds", b"_fds", "_limits_override_seconds", b"_limits_override_seconds", "_memory_bytes", b"_memory_bytes", "_memory_limit_bytes", b"_memory_limit_bytes", "_next_start_seconds", b"_next_start_seconds", "_pid", b"_pid", "_threads", b"_threads", "_uptime_seconds", b"_uptime_seconds", "cpu_percent", b"cpu_percent", "fds", b"fds", "limits_override_seconds", b"limits_override_seconds", "memory_bytes", b"memory_bytes", "memory_limit_bytes", b"memory_limit_bytes", "next_start_seconds", b"next_start_seconds", "pid", b"pid", "threads", b"threads", "uptime_seconds", b"uptime_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent", "_fds", b"_fds", "_memory_bytes", b"_memory_bytes", "_memory_limit_bytes", b"_memory_limit_bytes", "_next_start_seconds", b"_next_start_seconds", "_pid", b"_pid", "_threads", b"_threads", "_uptime_seconds", b"_uptime_seconds", "cpu_percent", b"cpu_percent", "fds", b"fds", "goal", b"goal", "health", b"health", "health_detail", b"health_detail", "instance", b"instance", "last_error", b"last_error", "limits_held_by", b"limits_held_by", "limits_not_held", b"limits_not_held", "memory_bytes", b"memory_bytes", "memory_limit_bytes", b"memory_limit_bytes", "next_start_seconds", b"next_start_seconds", "pid", b"pid", "ports", b"ports", "probe", b"probe", "restarts", b"restarts", "result", b"result", "service", b"service", "since_ns", b"since_ns", "state", b"state", "threads", b"threads", "uptime_seconds", b"uptime_seconds", "waiting_for", b"waiting_for"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent", "_fds", b"_fds", "_limits_override_seconds", b"_limits_override_seconds", "_memory_bytes", b"_memory_bytes", "_memory_limit_bytes", b"_memory_limit_bytes", "_next_start_seconds", b"_next_start_seconds", "_pid", b"_pid", "_threads", b"_threads", "_uptime_seconds", b"_uptime_seconds", "cpu_percent", b"cpu_percent", "fds", b"fds", "goal", b"goal", "health", b"health", "health_detail", b"health_detail", "instance", b"instance", "last_error", b"last_error", "limits_held_by", b"limits_held_by", "limits_not_held", b"limits_not_held", "limits_override_by", b"limits_override_by", "limits_override_seconds", b"limits_override_seconds", "memory_bytes", b"memory_bytes", "memory_limit_bytes", b"memory_limit_bytes", "next_start_seconds", b"next_start_seconds", "pid", b"pid", "ports", b"ports", "probe", b"probe", "restarts", b"restarts", "result", b"result", "service", b"service", "since_ns", b"since_ns", "state", b"state", "threads", b"threads", "uptime_seconds", b"uptime_seconds", "waiting_for", b"waiting_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cpu_percent: _TypeAlias = _typing.Literal["cpu_percent"]  # noqa: Y015
     _WhichOneofArgType__cpu_percent: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent"]  # noqa: Y015
     _WhichOneofReturnType__fds: _TypeAlias = _typing.Literal["fds"]  # noqa: Y015
     _WhichOneofArgType__fds: _TypeAlias = _typing.Literal["_fds", b"_fds"]  # noqa: Y015
+    _WhichOneofReturnType__limits_override_seconds: _TypeAlias = _typing.Literal["limits_override_seconds"]  # noqa: Y015
+    _WhichOneofArgType__limits_override_seconds: _TypeAlias = _typing.Literal["_limits_override_seconds", b"_limits_override_seconds"]  # noqa: Y015
     _WhichOneofReturnType__memory_bytes: _TypeAlias = _typing.Literal["memory_bytes"]  # noqa: Y015
     _WhichOneofArgType__memory_bytes: _TypeAlias = _typing.Literal["_memory_bytes", b"_memory_bytes"]  # noqa: Y015
     _WhichOneofReturnType__memory_limit_bytes: _TypeAlias = _typing.Literal["memory_limit_bytes"]  # noqa: Y015
@@ -246,6 +256,8 @@ class InstanceStatus(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__cpu_percent) -> _WhichOneofReturnType__cpu_percent | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__fds) -> _WhichOneofReturnType__fds | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limits_override_seconds) -> _WhichOneofReturnType__limits_override_seconds | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__memory_bytes) -> _WhichOneofReturnType__memory_bytes | None: ...
     @_typing.overload

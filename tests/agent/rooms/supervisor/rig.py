@@ -7,7 +7,7 @@ import itertools
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -129,7 +129,11 @@ class NoLimits:
     held_by: str = ""
     not_held: Mapping[str, str] = field(default_factory=dict)
 
-    def prepare(self, instance: str, limits: LimitsSpec) -> NoLimits:
+    @property
+    def effective(self) -> Callable[[ServiceSpec], ServiceSpec]:
+        return lambda spec: spec
+
+    def prepare(self, instance: str, limits: LimitsSpec, paths: Sequence[str] = ()) -> NoLimits:
         return self
 
     def remove(self, instance: str) -> None:
