@@ -22,6 +22,7 @@ from bhtui.core.spec import ProbeKind, ProbeSpec, ServiceSpec
 from .machine import Instance
 from .model import Prepared
 
+# The same whoever starts the agent first: a unit, a cron line, a person with a PATH of their own.
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 IONICE_CLASSES = {"realtime": 1, "best-effort": 2, "idle": 3}
 
@@ -67,7 +68,7 @@ def environment(instance: Instance, person: pwd.struct_passwd | None, environ: M
     spec = instance.spec
     owner = person or _owner()
     base = {
-        "PATH": (environ.get("PATH") if person is None else None) or DEFAULT_PATH,
+        "PATH": DEFAULT_PATH,
         "HOME": owner.pw_dir if owner else environ.get("HOME", "/"),
         "LANG": environ.get("LANG", "C.UTF-8"),
         "PYTHONUNBUFFERED": "1",  # or a child's print() is seen only when its buffer is full
@@ -163,7 +164,8 @@ def _program(spec: ServiceSpec, path: str, cwd: str) -> str:
     found = shutil.which(name, path=path)
     if not found:
         raise BlackholeError(
-            f"cannot start {spec.name}: program {name!r} not found on PATH ({path}); install it, or write its full path"
+            f"cannot start {spec.name}: program {name!r} not found on PATH ({path}); install it, write its full path, "
+            "or declare PATH in its environment"
         )
     return found
 

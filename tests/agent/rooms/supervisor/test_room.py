@@ -231,7 +231,7 @@ async def test_without_any_record_what_runs_runs_on(tmp_path: Path) -> None:
             "api-1": (State.RUNNING, Goal.UP),
             "db-1": (State.RUNNING, Goal.UP),
         }
-        assert keeper.signals == keeper.killed == []
+        assert (keeper.signals, keeper.killed) == ([], [])
 
 
 async def test_after_a_reboot_all_that_was_up_is_started_in_order(tmp_path: Path) -> None:

@@ -35,7 +35,9 @@ def test_the_environment_is_small_and_known() -> None:
         "PATH", "HOME", "LANG", "PYTHONUNBUFFERED", "USER", "LOGNAME", "SHELL",
         "BLACKHOLE_SERVICE", "BLACKHOLE_INSTANCE_NAME", "BLACKHOLE_REPLICA",
     }  # fmt: skip
-    assert (found["PATH"], found["LANG"], found["BLACKHOLE_REPLICA"]) == ("/opt/bin:/bin", "de_DE.UTF-8", "2")
+    assert (found["PATH"], found["LANG"], found["BLACKHOLE_REPLICA"]) == (spawning.DEFAULT_PATH, "de_DE.UTF-8", "2")
+    declared = replace(SPEC, environment={"PATH": "/opt/bin"})
+    assert env(declared, {})["PATH"] == "/opt/bin"
 
 
 def test_what_is_declared_wins_and_debug_wins_over_that() -> None:
