@@ -43,7 +43,7 @@ protos: $(STAMP) ## the stubs in bhtui/rpc, from protos/
 snapshots: $(STAMP) ## draws the expected screens anew; look at the difference before you commit it
 	@$(BIN)/python -m pytest snapshots --snapshot-update
 
-docs: $(STAMP) ## the generated pages of docs/reference
+docs: $(STAMP) ## the generated pages of docs/reference, and the schema in configs/
 	@$(BIN)/python docs/generate.py
 
 bench: $(STAMP) ## every figure of the README, with its peer in the same run

@@ -6,9 +6,9 @@ edited by hand. `pages()` is what tests/docs compares with the files.
 
 from __future__ import annotations
 
-import ast
 import importlib
 import inspect
+import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -34,6 +34,8 @@ from bhtui.agent.servicers.access import ACCESS  # noqa: E402
 from bhtui.cli.app import EXIT_CODES, VERBS, app  # noqa: E402
 from bhtui.config import fields as kinds  # noqa: E402
 from bhtui.config import model, restart  # noqa: E402
+from bhtui.config.composition import Composition  # noqa: E402
+from bhtui.config.schema import attribute_docs, meaning, schema  # noqa: E402
 from bhtui.config.services import Service  # noqa: E402
 from bhtui.console import actions  # noqa: E402
 from bhtui.console import main as console  # noqa: E402
@@ -62,16 +64,6 @@ def docstring(thing: Any) -> str:
     """The first paragraph of a docstring, in one line, without what it raises."""
     text = " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
     return re.sub(r" Raises [^.]*\.$", "", text)
-
-
-def attribute_docs(cls: type) -> dict[str, str]:
-    """The string below each field of a class."""
-    (body,) = (node for node in ast.parse(inspect.getsource(cls)).body if isinstance(node, ast.ClassDef))
-    found: dict[str, str] = {}
-    for field, after in zip(body.body, body.body[1:], strict=False):
-        if isinstance(field, ast.AnnAssign) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
-            found[ast.unparse(field.target)] = " ".join(str(after.value.value).split())
-    return found
 
 
 # ---- the command line ------------------------------------------------------------------------------------------------
@@ -217,6 +209,8 @@ def typed(hint: Any, found: list[type[kinds.Section]]) -> str:
         return ", ".join(f"`{each}`" for each in inner)
     if origin in (list, tuple):
         return f"list: {typed(inner[0], found)}"
+    if hint is Any:
+        return "sections"
     if origin is dict:
         return f"mapping: {typed(inner[0], found)} to {typed(inner[1], found)}"
     if isinstance(hint, type) and issubclass(hint, StrEnum):
@@ -265,11 +259,6 @@ def _default(field: FieldInfo, hint: Any) -> str:
     return f"`{', '.join(value) if isinstance(value, list) else _value(value, id(_validator(inner)))}`"
 
 
-def meaning(text: str) -> str:
-    """As a reader of YAML knows it: there is no None in a file."""
-    return re.sub(r"\b(None|Empty):", "Left out:", text)
-
-
 def settings(section: type[kinds.Section], found: list[type[kinds.Section]]) -> list[Setting]:
     """The keys of a section."""
     hints, docs = get_type_hints(section, include_extras=True), attribute_docs(section)
@@ -283,7 +272,7 @@ def settings(section: type[kinds.Section], found: list[type[kinds.Section]]) -> 
 
 def sections() -> Iterator[tuple[str, type[kinds.Section], list[Setting]]]:
     """Every section with the path to it, those in it after it."""
-    tops: list[tuple[str, type[kinds.Section]]] = [("services.NAME", Service)]
+    tops: list[tuple[str, type[kinds.Section]]] = [("", Composition), ("services.NAME", Service)]
     tops += [("" if name in model.WRAPPED else name, section) for name, section in model.SECTIONS.items()]
     for path, section in tops:
         yield from _below(path, section)
@@ -498,10 +487,16 @@ def pages() -> dict[str, str]:
     return {f"{name}.md": f"{make().rstrip()}\n" for name, make in made.items()}
 
 
+def schema_text() -> str:
+    """configs/blackhole.schema.json."""
+    return json.dumps(schema(), indent=1, ensure_ascii=False) + "\n"
+
+
 def main() -> None:
-    """Writes every page."""
+    """Writes every page, and the schema for editors."""
     for name, text in pages().items():
         (HERE / "reference" / name).write_text(text, encoding="utf-8")
+    (ROOT / "configs/blackhole.schema.json").write_text(schema_text(), encoding="utf-8")
 
 
 if __name__ == "__main__":

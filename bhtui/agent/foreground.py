@@ -18,7 +18,7 @@ from bhtui.agent.rooms.limits.detect import Hierarchies
 from bhtui.agent.rooms.limits.room import Limits
 from bhtui.agent.rooms.supervisor import spawning
 from bhtui.agent.rooms.supervisor.machine import Instance
-from bhtui.config import load
+from bhtui.config.load import load
 from bhtui.core.errors import BlackholeError, NotFound
 
 DEBUG = {"BLACKHOLE_DEBUG": "1", "LOG_LEVEL": "debug"}

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from bhtui.core.errors import Refused, UsageError
+from bhtui.config import sources
+from bhtui.core.errors import BlackholeError, Refused, UsageError
 from bhtui.core.paths import Paths
 from bhtui.rpc.local import local_paths
 
@@ -23,6 +24,7 @@ class Settings:
     hosts: list[str] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
     config: str = ""
+    profiles: list[str] = field(default_factory=list)
     output: str = "table"
     reason: str = ""
     yes: bool = False
@@ -52,15 +54,23 @@ class Settings:
         if self.read_only:
             raise Refused(f"cannot {what}: --read-only was given; run it again without")
 
+    @property
+    def chosen_profiles(self) -> tuple[str, ...] | None:
+        """Those of --profile; None without it; none with --profile ''."""
+        return tuple(name for each in self.profiles for name in sources.split_names(each)) if self.profiles else None
+
     def read_config(self) -> tuple[str, str]:
-        """Text and absolute path of the file of --config; both empty without one. Raises UsageError."""
+        """Text, with what it includes and the chosen profiles, and absolute path of the file of --config.
+
+        Both are empty without --config and --profile. Raises UsageError.
+        """
         if not self.config:
-            return "", ""
+            return sources.pack(sources.Pack(profiles=self.chosen_profiles)), ""
         path = Path(self.config).expanduser().absolute()
         try:
-            return path.read_text(encoding="utf-8-sig"), str(path)
-        except (OSError, UnicodeDecodeError) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            return sources.gather(path, self.chosen_profiles), str(path)
+        except BlackholeError as error:
+            why = str(error).partition(": ")[2].partition(";")[0]
             raise UsageError(f"cannot read the configuration {path}: {why}; correct the path after --config") from None
 
 
@@ -93,6 +103,14 @@ def global_options() -> list[click.Option]:
         ),
         option("--group", name="groups", merge=_append, multiple=True, metavar="G", help="On the hosts of this group."),
         option("--config", name="config", metavar="F", help="This configuration file instead of the installed one."),
+        option(
+            "--profile",
+            name="profiles",
+            merge=_append,
+            multiple=True,
+            metavar="P",
+            help="With this profile of the configuration; may be repeated; holds until others are chosen; '' is none.",
+        ),
         option("--output", "-o", name="output", type=click.Choice(OUTPUTS), help="How answers are written."),
         option("--reason", name="reason", metavar="TEXT", help="Why; kept with the operation."),
         option("--yes", "-y", name="yes", is_flag=True, help="Do not ask, not even on production hosts."),

@@ -27,9 +27,10 @@ def dependencies_exist(config: Config) -> Iterator[Fault]:
             if other not in config.declared:
                 path = ("services", name, "depends_on", other)
                 others = [known for known in config.declared if known != name]
-                yield Fault(
-                    path, f"services.{name} depends on {other!r}, which is not declared", suggest(other, others)
-                )
+                hint = suggest(other, others)
+                if other in config.switched_off:
+                    hint = f"choose it with --profile {config.switched_off[other][0]}"
+                yield Fault(path, f"services.{name} depends on {other!r}, which is not declared", hint)
 
 
 def dependencies_have_no_cycle(config: Config) -> Iterator[Fault]:
@@ -123,7 +124,7 @@ def variables_are_set_once(config: Config) -> Iterator[Fault]:
 def tuning_is_of_services(config: Config) -> Iterator[Fault]:
     """`performance` speaks of declared services."""
     for name in config.performance.performance:
-        if name not in config.declared:
+        if name not in config.declared and name not in config.switched_off:
             yield Fault(("performance", name), f"there is no service {name!r} to tune", suggest(name, config.declared))
 
 

@@ -51,17 +51,31 @@ class Float(float):
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a value comes from besides its line: another file than the first, or an overlay."""
+
+    file: str = ""
+    layer: str = ""
+    """`profiles.production`, `hosts.web-07`; empty: the base."""
+
+
+HOME = Origin()
+
+
 @dataclass(slots=True)
 class Document:
-    """A file's content: `data` is made of dict, list, str, Int, Float, bool and None."""
+    """What a file, or several that were joined, say: `data` is made of dict, list, str, Int, Float, bool and None."""
 
     data: Any = None
     places: dict[Path, Place] = field(default_factory=dict)
     """Of each value; of a mapping's entry it is where the key stands."""
+    origins: dict[Path, Origin] = field(default_factory=dict)
+    """Of values that were not written in the first file's base."""
     faults: list[Fault] = field(default_factory=list)
 
-    def place(self, path: Path) -> Place:
-        """Where the value at the path, or the nearest thing around it, was written.
+    def resolve(self, path: Path) -> Path:
+        """The value at the path, or the nearest thing around it, that was written.
 
         A word may stand for an item of a list that is that word. Steps that lead nowhere are skipped.
         """
@@ -73,7 +87,47 @@ class Document:
             if (*found, step) in self.places:
                 found = (*found, step)
                 here = here[step] if isinstance(here, (dict, list)) else None  # type: ignore[index]
-        return self.places.get(found, (0, 0))
+        return found
+
+    def place(self, path: Path) -> Place:
+        """The line and column of what `resolve` finds."""
+        return self.places.get(self.resolve(path), (0, 0))
+
+    def file(self, path: Path) -> str:
+        """The file of what `resolve` finds; empty: the first one."""
+        return self.origins.get(self.resolve(path), HOME).file
+
+    def at(self, path: Path) -> Any:
+        """The value at the path, which must be there."""
+        here = self.data
+        for step in path:
+            here = here[step]
+        return here
+
+    def adopt(self, path: Path, other: Document, origin: Path, layer: str = "") -> Any:
+        """A copy of the other's value at `origin`, remembered as written at `path`; the caller puts it there."""
+        self.remember(path, other, origin, layer)
+        return self._copied(other.at(origin), path, other, origin, layer)
+
+    def _copied(self, value: Any, path: Path, other: Document, origin: Path, layer: str) -> Any:
+        if not isinstance(value, (dict, list)):
+            return value
+        pairs = list(value.items() if isinstance(value, dict) else enumerate(value))
+        for key, _ in pairs:
+            self.remember((*path, key), other, (*origin, key), layer)
+        inner = [(key, self._copied(item, (*path, key), other, (*origin, key), layer)) for key, item in pairs]
+        return dict(inner) if isinstance(value, dict) else [item for _, item in inner]
+
+    def remember(self, path: Path, other: Document, origin: Path, layer: str = "") -> None:
+        """Notes where the value at `path` was written: where the other's at `origin` was."""
+        found = other.resolve(origin)
+        self.places[path] = other.places.get(found, (0, 0))
+        known = other.origins.get(found, HOME)
+        mine = Origin(known.file, layer or known.layer)
+        if mine == HOME:
+            self.origins.pop(path, None)
+        else:
+            self.origins[path] = mine
 
 
 def read(text: str) -> Document:

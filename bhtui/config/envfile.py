@@ -12,7 +12,11 @@ from .fields import VARIABLE
 MAXIMUM_BYTES = 1 << 20
 
 
-def read(file: Path, path: KeyPath) -> tuple[dict[str, str], list[Fault]]:
+Variables = dict[str, tuple[str, int]]
+"""Names to values and the lines they stand in."""
+
+
+def read(file: Path, path: KeyPath) -> tuple[Variables, list[Fault]]:
     """The variables in the file, and what is wrong with it; `path` is where the configuration names it."""
     try:
         with file.open("rb") as stream:
@@ -27,9 +31,9 @@ def read(file: Path, path: KeyPath) -> tuple[dict[str, str], list[Fault]]:
     return parse(text, str(file))
 
 
-def parse(text: str, file: str) -> tuple[dict[str, str], list[Fault]]:
+def parse(text: str, file: str) -> tuple[Variables, list[Fault]]:
     """The variables in the text, and the lines that are none. Faults never show a value: it may be a secret."""
-    found: dict[str, str] = {}
+    found: Variables = {}
     faults: list[Fault] = []
     for number, line in enumerate(text.split("\n"), 1):
         stripped = line.strip().removeprefix("export ").lstrip()
@@ -39,7 +43,7 @@ def parse(text: str, file: str) -> tuple[dict[str, str], list[Fault]]:
         try:
             if not equals or not VARIABLE.fullmatch(key.rstrip()) or "\0" in value:
                 raise ValueError("not KEY=VALUE")
-            found[key.rstrip()] = _unquoted(value.strip())
+            found[key.rstrip()] = _unquoted(value.strip()), number
         except ValueError:
             faults.append(Fault((), f"line {number} is not KEY=VALUE", place=(number, 1), file=file))
     return found, faults

@@ -12,13 +12,14 @@ from pydantic import Field, ValidationError
 from .alerts import Alert
 from .automation import Automation
 from .backup import Backup
-from .faults import Fault, Path, dotted, from_validation, suggest
+from .faults import Fault, Path, dotted, suggest
 from .fields import NAME, Section
 from .logging import Logging
 from .maintenance import Maintenance
 from .metrics import Metrics
 from .performance import Tuning
 from .services import Service
+from .validation import from_validation
 
 _S = TypeVar("_S", bound=Section)
 _COMPOSE = "services here are processes on the host; leave it out"
@@ -59,6 +60,8 @@ class Config:
     performance: PerformanceMap = field(default_factory=PerformanceMap)
     automation: Automation = field(default_factory=Automation)
     metrics: Metrics = field(default_factory=Metrics)
+    switched_off: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Services that are not declared here, and the profiles that would declare them."""
     given: tuple[str, ...] = ()
     """The sections that the file has."""
     faults: list[Fault] = field(default_factory=list)

@@ -169,7 +169,6 @@ class Service(Section):
         "deploy": "write replicas, limits and restart directly in the service",
         "scale": "write replicas",
         "extends": "use an anchor and a merge key: <<: *base",
-        "profiles": "start the services you want by name: blackhole start NAME",
         "rlimits": "write ulimits",
         "env": "write environment",
         "cwd": "write working_dir",
@@ -232,6 +231,8 @@ class Service(Section):
     """gRPC address where it speaks blackhole.service.v1: what `resources clear-cache` and `resources gc` ask."""
     reload_signal: SignalName | None = None
     """Makes it read its own configuration again; `restart --reload-config` sends it to what it does not restart."""
+    profiles: list[Name] = Field(default_factory=list)
+    """Where one of these is chosen (`--profile`, BLACKHOLE_PROFILES) the service is declared; empty: everywhere."""
     labels: Labels = Field(default_factory=dict)
     """Names and values for people. Checked only: this version does not act on it."""
     logging: ServiceLogging = ServiceLogging()

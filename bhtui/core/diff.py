@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from typing import Any
 
+from .mask import MASK, looks_secret, mask_text, mask_words
 from .spec import ServiceSpec, Spec
 from .units import format_size
 
@@ -31,11 +31,8 @@ LIVE = frozenset(
 """Fields of a service that take hold without restarting a running instance."""
 ABSENT = "-"
 """How a value that is not there is shown."""
-MASK = "********"
 SHOWN = 60
 """Characters that are shown of a value; the rest is cut, as a plan has one line for each change."""
-_SECRET = re.compile(r"pass|secret|token|key|credential|auth|dsn", re.IGNORECASE)
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*(?=@)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +103,9 @@ def service_changes(old: ServiceSpec, new: ServiceSpec) -> tuple[FieldChange, ..
         return ()
     before, after = _flat(old), _flat(new)
     names = [*after, *(name for name in before if name not in after)]
+    hidden = {*old.hidden, *new.hidden}
     return tuple(
-        FieldChange(name, _shown(name, before.get(name)), _shown(name, after.get(name)))
+        FieldChange(name, _shown(name, before.get(name), hidden), _shown(name, after.get(name), hidden))
         for name in names
         if before.get(name) != after.get(name)
     )
@@ -132,7 +130,7 @@ def _sections(old: Spec, new: Spec) -> tuple[str, ...]:
 def _flat(service: ServiceSpec, leave: frozenset[str] = frozenset()) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for item in fields(service):
-        if item.name in leave:
+        if item.name in leave or not item.compare:
             continue
         value = getattr(service, item.name)
         if isinstance(value, Mapping):
@@ -147,31 +145,17 @@ def _flat(service: ServiceSpec, leave: frozenset[str] = frozenset()) -> dict[str
 _PLAIN = _flat(ServiceSpec("", ()))
 
 
-def _shown(name: str, value: Any) -> str:
+def _shown(name: str, value: Any, hidden: Set[str]) -> str:
     if value is None or value in ("", ()):
         return ABSENT
     group, _, key = name.partition(".")
-    if group in ("environment", "tuning", "labels") and _SECRET.search(key):
+    if name in hidden or group in hidden or (group in ("environment", "tuning", "labels") and looks_secret(key)):
         return MASK
     if name == "limits.memory":
         return format_size(value)
-    words = _masked_words([_plain(part) for part in value]) if isinstance(value, tuple) else [_plain(value)]
-    text = " ".join(_CREDENTIALS.sub(MASK, " ".join(words)).split())
+    words = mask_words([_plain(part) for part in value]) if isinstance(value, tuple) else [_plain(value)]
+    text = " ".join(mask_text(" ".join(words)).split())
     return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
-
-
-def _masked_words(words: list[str]) -> list[str]:
-    """The words of a command without what follows `--password` or `token=`."""
-    shown: list[str] = []
-    for before, word in zip(["", *words], words, strict=False):
-        option, equals, _ = word.partition("=")
-        if equals and _SECRET.search(option):
-            shown.append(f"{option}={MASK}")
-        elif before.startswith("-") and "=" not in before and _SECRET.search(before):
-            shown.append(MASK)
-        else:
-            shown.append(word)
-    return shown
 
 
 def _plain(value: Any) -> str:

@@ -146,6 +146,9 @@ class ServiceSpec:
     """What is done when an instance nears its memory limit, in this order: `clear-cache`, `gc`, `restart`."""
     tuning: Mapping[str, str] = field(default_factory=dict)
     """The guide's `performance.<service>` keys, handed on as BLACKHOLE_TUNING_<KEY>."""
+    hidden: tuple[str, ...] = field(default=(), compare=False)
+    """Which of the values above are not to be shown, as `environment.DB` or `command`: they came from variables or
+    from an env_file."""
 
     @property
     def disk_paths(self) -> tuple[str, ...]:

@@ -191,6 +191,14 @@ class AgentClient:
         """Checks a text, or the file on the host's disk when it is empty, as that host would."""
         return await self._ask(self._config.Validate, config_pb2.ConfigText(yaml=yaml, path=path))
 
+    async def config_diff(self, yaml: str = "", path: str = "") -> config_pb2.DiffResponse:
+        """What a configuration would change; without a text, the file on the host's disk."""
+        return await self._ask(self._config.Diff, config_pb2.ConfigText(yaml=yaml, path=path))
+
+    async def effective(self, yaml: str = "", path: str = "") -> config_pb2.EffectiveResponse:
+        """Every value with its origin; without a text, of what is in force."""
+        return await self._ask(self._config.Effective, config_pb2.ConfigText(yaml=yaml, path=path))
+
     async def _ask(self, method: Callable[..., Awaitable[T]], request: Message, timeout: float | None = None) -> T:
         try:
             return await method(request, timeout=timeout or self._timeout, metadata=self._metadata)

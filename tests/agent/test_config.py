@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -133,11 +135,30 @@ def test_an_environment_file_counts_as_part_of_it(world: World, tmp_path: Path) 
         config.changed_on_disk()
 
 
-def test_what_was_in_force_and_cannot_be_any_more_is_told(world: World, tmp_path: Path) -> None:
+def test_what_is_in_force_stays_whatever_became_of_its_files(world: World, tmp_path: Path) -> None:
+    env, included = tmp_path / "web.env", tmp_path / "db.yaml"
+    env.write_text("COLOUR=green\n")
+    included.write_text("services: {db: {command: [sleep, '1']}}\n")
+    world.file.write_text("include: db.yaml\nservices: {web: {command: [sleep, '1'], env_file: web.env}}\n")
+    before = world.agent().spec
+    for path in (env, included, world.file):
+        path.unlink()
+    config = world.agent()
+    assert config.spec == before
+    assert config.spec.services["web"].environment == {"COLOUR": "green"}
+    assert config.spec.services["web"].hidden == ("environment.COLOUR",)
+    assert (set(config.spec.services), config.error) == ({"web", "db"}, "")
+
+
+def test_what_another_version_kept_is_read_from_its_text(world: World, tmp_path: Path) -> None:
     env = tmp_path / "web.env"
     env.write_text("COLOUR=green\n")
     world.file.write_text("services: {web: {command: [sleep, '1'], env_file: web.env}}\n")
-    world.agent()
+    before = world.agent().spec
+    saved = world.store.setting("config")
+    for broken in ({"shape": "other"}, {"spec": {"services": 1}}):
+        world.store.set_setting("config", saved | broken)
+        assert world.agent().spec == before
     env.unlink()
     config = world.agent()
     assert config.spec.services == {}
@@ -146,6 +167,70 @@ def test_what_was_in_force_and_cannot_be_any_more_is_told(world: World, tmp_path
     assert "web.env" in config.error
     world.file.write_text(GOOD)
     assert list(world.agent().spec.services) == ["web"]
+
+
+def test_an_agent_whose_configuration_stays_reads_none(world: World) -> None:
+    world.file.write_text(GOOD)
+    world.agent()
+    code = f"""
+import sys
+from pathlib import Path
+from bhtui.agent.config import ConfigInForce
+from bhtui.agent.events.log import EventLog
+from bhtui.agent.store import Store
+store = Store(Path({str(world.store.path)!r}))
+config = ConfigInForce(store, EventLog(store), Path({str(world.file)!r}))
+assert list(config.load().services) == ["web"] and config.error == ""
+print(sorted({{"pydantic", "yaml"}} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_included_files_and_variables_count_as_part_of_it(world: World, tmp_path: Path) -> None:
+    (tmp_path / "conf.d").mkdir()
+    included, more, env = tmp_path / "conf.d/a.yaml", tmp_path / "conf.d/b.yaml", tmp_path / ".env"
+    included.write_text("services: {a: {command: ['${WORD:-x}']}}\n")
+    world.file.write_text("include: conf.d/*.yaml\n" + GOOD)
+    config = world.agent()
+    assert (set(config.spec.services), config.error) == ({"web", "a"}, "")
+    for path, text in (
+        (included, included.read_text() + "# new\n"),
+        (more, OTHER.replace("web", "b")),
+        (env, "WORD=y\n"),
+    ):
+        path.write_text(text)
+        assert "has changed since" in config.error
+        found = config.changed_on_disk()
+        assert found is not None
+        config.adopt(*found)
+        assert (config.error, config.changed_on_disk()) == ("", None)
+    assert config.spec.services["a"].command == ("y",)
+    assert set(world.agent().spec.services) == {"web", "a", "b"}
+
+
+def test_chosen_profiles_hold_until_others_are_chosen(world: World) -> None:
+    world.file.write_text("services: {web: {command: a}, dev: {command: b, profiles: [dev]}}\n")
+    config = world.agent()
+    assert set(config.spec.services) == {"web"}
+    config.adopt(*config.candidate("--- # blackhole profiles: dev\n", ""))
+    assert set(config.spec.services) == {"web", "dev"}
+    assert (config.error, config.changed_on_disk()) == ("", None)
+    assert set(config.candidate("", "")[0].services) == {"web", "dev"}
+    assert set(world.agent().spec.services) == {"web", "dev"}
+    assert set(config.candidate("--- # blackhole profiles:\n", "")[0].services) == {"web"}
+
+
+def test_every_value_tells_where_it_comes_from(world: World) -> None:
+    world.file.write_text(GOOD)
+    config = world.agent()
+    world.file.write_text(OTHER)
+    found = {path: (value, origin) for path, value, origin in config.effective("", "")}
+    assert found["services.web.command"] == (["sleep", "1"], f"{world.file}:1")
+    assert {path: value for path, value, _ in config.effective(OTHER, "/x.yaml")}["services.web.command"] == [
+        "sleep",
+        "2",
+    ]
 
 
 def test_a_file_that_cannot_be_read_as_text_is_told(world: World) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import grpc.aio
 
 from bhtui.core.backup import Backups
+from bhtui.core.diff import SpecDiff
 from bhtui.core.errors import BlackholeError, ConfigError, NotFound, Problem
 from bhtui.core.event import Event
 from bhtui.core.logs import LogBatch, LogLine
@@ -88,6 +89,9 @@ class FakeAgent(
             for n in range(1, 6)
         ]
         self.problems: tuple[Problem, ...] = ()
+        self.difference = SpecDiff((), (), (), ())
+        self.texts: list[str] = []
+        """Configurations that were sent to be compared or shown."""
         self.fail_step = ""
         """Title of the step that fails."""
         self.hold = asyncio.Event()
@@ -284,6 +288,25 @@ class FakeAgent(
 
     async def read_metrics(self, request: Any, context: Any) -> Any:
         return metrics_pb2.SeriesResponse()
+
+    async def Diff(self, request: Any, context: Any) -> config_pb2.DiffResponse:
+        self.texts.append(request.yaml)
+        if self.problems:
+            return config_pb2.DiffResponse(problems=map(config.problem_to_message, self.problems))
+        return config.diff_to_message(self.difference)
+
+    async def Effective(self, request: Any, context: Any) -> config_pb2.EffectiveResponse:
+        self.texts.append(request.yaml)
+        if self.problems:
+            return config_pb2.EffectiveResponse(problems=map(config.problem_to_message, self.problems))
+        values = [
+            config_pb2.EffectiveValue(path="services.api.replicas", json="2", origin="/etc/blackhole/blackhole.yaml:7"),
+            config_pb2.EffectiveValue(path="services.api.user", json='""', origin="default"),
+            config_pb2.EffectiveValue(
+                path="services.api.environment.A", json='"x"', origin="/etc/b.yaml:3, hosts.fake"
+            ),
+        ]
+        return config_pb2.EffectiveResponse(values=values)
 
     async def Validate(self, request: Any, context: Any) -> config_pb2.ValidateResponse:
         return config.validation_to_message(self.problems, ("identity", "storage"))

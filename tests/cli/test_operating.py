@@ -168,3 +168,12 @@ async def test_a_service_the_agent_runs_is_not_run_twice(home: Home, agent: Fake
     ran = await home.blackhole("service", "--name", "storage")
     assert ran.code == 5
     assert "storage-1" in ran.err
+
+
+async def test_profiles_go_with_the_configuration(home: Home, agent: FakeAgent) -> None:
+    await home.blackhole("start", "--profile", "dev,eu", "--profile", "big")
+    await home.blackhole("restart", "--reload-config", "--yes", "--profile", "")
+    start, reload = agent.begun
+    assert (start.start.config_yaml, start.start.config_path) == ("--- # blackhole profiles: dev, eu, big\n", "")
+    assert reload.reload_config.config_yaml == "--- # blackhole profiles:\n"
+    assert (await home.blackhole("restart", "--profile", "dev")).code == 2

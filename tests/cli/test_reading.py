@@ -8,10 +8,12 @@ import io
 import json
 import signal
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import yaml
 
+from bhtui.core.diff import FieldChange, ServiceChange, SpecDiff
 from bhtui.core.errors import Problem
 from bhtui.core.states import Health, State
 from tests.waiting import eventually
@@ -195,6 +197,60 @@ async def test_config_validate_here_needs_no_agent(home: Home) -> None:
 
 async def test_config_show(home: Home, agent: FakeAgent) -> None:
     assert (await home.blackhole("config", "show")).out == "services: {}\n"
+
+
+async def test_config_validate_as_another_host_and_with_profiles(home: Home) -> None:
+    file = home.path / "a.yaml"
+    file.write_text(
+        "include: more.yaml\nservices: {web: {command: a}, dev: {command: a, profiles: [dev]}}\n"
+        "hosts: {other: {services: {web: {command: '${NEEDED:?set it}'}}}}\n"
+    )
+    (home.path / "more.yaml").write_text("services: {db: {command: a}}\n")
+    validate = ("config", "validate", str(file))
+    assert (await home.blackhole(*validate)).out.endswith("services: web, db\n")
+    assert (await home.blackhole(*validate, "--profile", "dev")).out.endswith("services: web, dev, db\n")
+    ran = await home.blackhole(*validate, "--as", "other")
+    assert (ran.code, "NEEDED is not set: set it" in ran.err) == (2, True)
+    assert "there is no profile 'dvv'" in (await home.blackhole(*validate, "--profile", "dvv")).err
+
+
+async def test_config_show_effective(home: Home, agent: FakeAgent) -> None:
+    (home.path / "a.yaml").write_text("include: more.yaml\n")
+    (home.path / "more.yaml").write_text("services: {}\n")
+    assert (await home.blackhole("config", "show", "--effective")).out == (
+        "services.api.replicas: 2  # blackhole.yaml:7\nservices.api.environment.A: x  # b.yaml:3, hosts.fake\n"
+    )
+    shown = ("config", "show", "--effective", "--output", "json")
+    found = json.loads((await home.blackhole(*shown, "--config", str(home.path / "a.yaml"), "--profile", "x")).out)
+    assert found[1] == {"path": "services.api.user", "value": "", "origin": "default"}
+    assert agent.texts == [
+        "", "--- # blackhole profiles: x\ninclude: more.yaml\n--- # blackhole file: more.yaml\nservices: {}\n"
+    ]  # fmt: skip
+    assert (await home.blackhole("config", "show", "--profile", "x")).code == 2
+    agent.problems = (Problem("a.yaml", 3, 5, "unknown key"),)
+    ran = await home.blackhole(*shown[:3])
+    assert (ran.code, "a.yaml:3:5: unknown key" in ran.err) == (2, True)
+
+
+async def test_config_diff(home: Home, agent: FakeAgent) -> None:
+    diff = ("config", "diff")
+    assert (await home.blackhole(*diff)).out == "no difference to the configuration in force\n"
+    change = ServiceChange("api", (FieldChange("replicas", "1", "2"), FieldChange("environment.A", "x", "y")))
+    agent.difference = SpecDiff(("new",), ("old",), (change,), ("alerts",))
+    assert (await home.blackhole(*diff)).out.splitlines() == [
+        "added: new", "removed: old", "api: replicas 1 -> 2", "api: environment.A x -> y", "api: needs a restart",
+        "changed: alerts",
+    ]  # fmt: skip
+    (found,) = json.loads((await home.blackhole(*diff, "--output", "json")).out)
+    assert found["added"] == ["new"]
+    assert found["changed"][0]["fields"][1] == {"name": "environment.A", "old": "x", "new": "y"}
+    agent.problems = (Problem("a.yaml", 3, 5, "unknown key"),)
+    assert (await home.blackhole(*diff)).code == 2
+
+
+async def test_config_schema_is_the_file_that_ships(home: Home) -> None:
+    shipped = Path(__file__).parents[2] / "configs/blackhole.schema.json"
+    assert json.loads((await home.blackhole("config", "schema")).out) == json.loads(shipped.read_text())
 
 
 async def test_a_refused_configuration_lists_every_problem(home: Home, agent: FakeAgent) -> None:

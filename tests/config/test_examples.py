@@ -9,10 +9,10 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
-from bhtui.config import load
-from bhtui.config.faults import keys_of
+from bhtui.config.load import load
 from bhtui.config.model import SECTIONS
 from bhtui.config.services import Service
+from bhtui.config.validation import keys_of
 from bhtui.core.graph import levels
 from bhtui.core.spec import Condition, ProbeKind, Restart
 from bhtui.ssh import inventory

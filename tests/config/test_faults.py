@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bhtui.config import parse
 from bhtui.config.checks import CHECKS
-from bhtui.config.faults import keys_of
+from bhtui.config.load import parse
 from bhtui.config.model import SECTIONS
 from bhtui.config.services import Service
+from bhtui.config.validation import keys_of
 from bhtui.core.errors import ConfigError, Problem
 
 BASE = Path("/etc/blackhole")

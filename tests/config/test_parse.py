@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bhtui.config import load, parse
+from bhtui.config.load import load, parse
 from bhtui.core.errors import ConfigError
 from bhtui.core.spec import (
     Condition,

@@ -12,7 +12,7 @@ from grpc_health.v1 import health_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bhtui.config import parse
+from bhtui.config.load import parse
 from bhtui.core.spec import Condition, ProbeKind
 from bhtui.platform import demo
 from bhtui.platform.contract import wire

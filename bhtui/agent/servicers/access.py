@@ -22,6 +22,8 @@ ACCESS: Final[dict[str, Role]] = {
     "/blackhole.v1.Agent/Shutdown": Role.ADMIN,
     "/blackhole.v1.Agent/Upgrade": Role.ADMIN,
     "/blackhole.v1.Backup/List": Role.READ,
+    "/blackhole.v1.Config/Diff": Role.READ,
+    "/blackhole.v1.Config/Effective": Role.READ,
     "/blackhole.v1.Config/Get": Role.READ,
     "/blackhole.v1.Config/Validate": Role.READ,
     "/blackhole.v1.Events/Read": Role.READ,

@@ -32,7 +32,7 @@ def command(
 ) -> int:
     text, path = settings.read_config()
     if not reload_config:
-        if path:
+        if text or path:
             raise UsageError("cannot restart with another configuration by itself: add --reload-config")
         return carry_out(settings, RestartRequest(services, rolling, force), dry_run=dry_run, dangerous=True)
     if services or rolling or force:

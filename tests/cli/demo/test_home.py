@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bhtui.cli.demo import home
-from bhtui.config import load
+from bhtui.config.load import load
 from bhtui.core.errors import BlackholeError, Refused
 from bhtui.core.paths import resolve
 from bhtui.platform.demo import PORTS, SERVICES

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x62lackhole/v1/config.proto\x12\x0c\x62lackhole.v1\"\x12\n\x10GetConfigRequest\"8\n\nConfigText\x12\x0c\n\x04yaml\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\"T\n\x07Problem\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\x05\x12\x0e\n\x06\x63olumn\x18\x03 \x01(\x05\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x0c\n\x04hint\x18\x05 \x01(\t\"M\n\x10ValidateResponse\x12\'\n\x08problems\x18\x01 \x03(\x0b\x32\x15.blackhole.v1.Problem\x12\x10\n\x08services\x18\x02 \x03(\t2\x8f\x01\n\x06\x43onfig\x12?\n\x03Get\x12\x1e.blackhole.v1.GetConfigRequest\x1a\x18.blackhole.v1.ConfigText\x12\x44\n\x08Validate\x12\x18.blackhole.v1.ConfigText\x1a\x1e.blackhole.v1.ValidateResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x62lackhole/v1/config.proto\x12\x0c\x62lackhole.v1\"\x12\n\x10GetConfigRequest\"8\n\nConfigText\x12\x0c\n\x04yaml\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\"T\n\x07Problem\x12\x0c\n\x04\x66ile\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\x05\x12\x0e\n\x06\x63olumn\x18\x03 \x01(\x05\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x0c\n\x04hint\x18\x05 \x01(\t\"M\n\x10ValidateResponse\x12\'\n\x08problems\x18\x01 \x03(\x0b\x32\x15.blackhole.v1.Problem\x12\x10\n\x08services\x18\x02 \x03(\t\"\x97\x01\n\x0c\x44iffResponse\x12\'\n\x08problems\x18\x01 \x03(\x0b\x32\x15.blackhole.v1.Problem\x12\r\n\x05\x61\x64\x64\x65\x64\x18\x02 \x03(\t\x12\x0f\n\x07removed\x18\x03 \x03(\t\x12,\n\x07\x63hanged\x18\x04 \x03(\x0b\x32\x1b.blackhole.v1.ServiceChange\x12\x10\n\x08sections\x18\x05 \x03(\t\"b\n\rServiceChange\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x15\n\rneeds_restart\x18\x02 \x01(\x08\x12)\n\x06\x66ields\x18\x03 \x03(\x0b\x32\x19.blackhole.v1.FieldChange\"5\n\x0b\x46ieldChange\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0b\n\x03old\x18\x02 \x01(\t\x12\x0b\n\x03new\x18\x03 \x01(\t\"j\n\x11\x45\x66\x66\x65\x63tiveResponse\x12\'\n\x08problems\x18\x01 \x03(\x0b\x32\x15.blackhole.v1.Problem\x12,\n\x06values\x18\x02 \x03(\x0b\x32\x1c.blackhole.v1.EffectiveValue\"<\n\x0e\x45\x66\x66\x65\x63tiveValue\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04json\x18\x02 \x01(\t\x12\x0e\n\x06origin\x18\x03 \x01(\t2\x95\x02\n\x06\x43onfig\x12?\n\x03Get\x12\x1e.blackhole.v1.GetConfigRequest\x1a\x18.blackhole.v1.ConfigText\x12\x44\n\x08Validate\x12\x18.blackhole.v1.ConfigText\x1a\x1e.blackhole.v1.ValidateResponse\x12<\n\x04\x44iff\x12\x18.blackhole.v1.ConfigText\x1a\x1a.blackhole.v1.DiffResponse\x12\x46\n\tEffective\x12\x18.blackhole.v1.ConfigText\x1a\x1f.blackhole.v1.EffectiveResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,6 +39,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROBLEM']._serialized_end=205
   _globals['_VALIDATERESPONSE']._serialized_start=207
   _globals['_VALIDATERESPONSE']._serialized_end=284
-  _globals['_CONFIG']._serialized_start=287
-  _globals['_CONFIG']._serialized_end=430
+  _globals['_DIFFRESPONSE']._serialized_start=287
+  _globals['_DIFFRESPONSE']._serialized_end=438
+  _globals['_SERVICECHANGE']._serialized_start=440
+  _globals['_SERVICECHANGE']._serialized_end=538
+  _globals['_FIELDCHANGE']._serialized_start=540
+  _globals['_FIELDCHANGE']._serialized_end=593
+  _globals['_EFFECTIVERESPONSE']._serialized_start=595
+  _globals['_EFFECTIVERESPONSE']._serialized_end=701
+  _globals['_EFFECTIVEVALUE']._serialized_start=703
+  _globals['_EFFECTIVEVALUE']._serialized_end=763
+  _globals['_CONFIG']._serialized_start=766
+  _globals['_CONFIG']._serialized_end=1043
 # @@protoc_insertion_point(module_scope)

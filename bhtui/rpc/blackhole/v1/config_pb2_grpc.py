@@ -44,6 +44,16 @@ class ConfigStub:
                 request_serializer=blackhole_dot_v1_dot_config__pb2.ConfigText.SerializeToString,
                 response_deserializer=blackhole_dot_v1_dot_config__pb2.ValidateResponse.FromString,
                 _registered_method=True)
+        self.Diff = channel.unary_unary(
+                '/blackhole.v1.Config/Diff',
+                request_serializer=blackhole_dot_v1_dot_config__pb2.ConfigText.SerializeToString,
+                response_deserializer=blackhole_dot_v1_dot_config__pb2.DiffResponse.FromString,
+                _registered_method=True)
+        self.Effective = channel.unary_unary(
+                '/blackhole.v1.Config/Effective',
+                request_serializer=blackhole_dot_v1_dot_config__pb2.ConfigText.SerializeToString,
+                response_deserializer=blackhole_dot_v1_dot_config__pb2.EffectiveResponse.FromString,
+                _registered_method=True)
 
 
 class ConfigServicer:
@@ -62,6 +72,20 @@ class ConfigServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Diff(self, request, context):
+        """What would change if the text came in force here.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Effective(self, request, context):
+        """Every value of the text as it holds on this host, with where it comes from. Neither text nor path: of what is in force.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ConfigServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -74,6 +98,16 @@ def add_ConfigServicer_to_server(servicer, server):
                     servicer.Validate,
                     request_deserializer=blackhole_dot_v1_dot_config__pb2.ConfigText.FromString,
                     response_serializer=blackhole_dot_v1_dot_config__pb2.ValidateResponse.SerializeToString,
+            ),
+            'Diff': grpc.unary_unary_rpc_method_handler(
+                    servicer.Diff,
+                    request_deserializer=blackhole_dot_v1_dot_config__pb2.ConfigText.FromString,
+                    response_serializer=blackhole_dot_v1_dot_config__pb2.DiffResponse.SerializeToString,
+            ),
+            'Effective': grpc.unary_unary_rpc_method_handler(
+                    servicer.Effective,
+                    request_deserializer=blackhole_dot_v1_dot_config__pb2.ConfigText.FromString,
+                    response_serializer=blackhole_dot_v1_dot_config__pb2.EffectiveResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -130,6 +164,60 @@ class Config:
             '/blackhole.v1.Config/Validate',
             blackhole_dot_v1_dot_config__pb2.ConfigText.SerializeToString,
             blackhole_dot_v1_dot_config__pb2.ValidateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Diff(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/blackhole.v1.Config/Diff',
+            blackhole_dot_v1_dot_config__pb2.ConfigText.SerializeToString,
+            blackhole_dot_v1_dot_config__pb2.DiffResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Effective(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/blackhole.v1.Config/Effective',
+            blackhole_dot_v1_dot_config__pb2.ConfigText.SerializeToString,
+            blackhole_dot_v1_dot_config__pb2.EffectiveResponse.FromString,
             options,
             channel_credentials,
             insecure,

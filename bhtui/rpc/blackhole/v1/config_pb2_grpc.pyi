@@ -34,6 +34,10 @@ class ConfigStub:
     Get: _grpc.UnaryUnaryMultiCallable[_config_pb2.GetConfigRequest, _config_pb2.ConfigText]
     Validate: _grpc.UnaryUnaryMultiCallable[_config_pb2.ConfigText, _config_pb2.ValidateResponse]
     """Checks a text as this host would, without changing anything."""
+    Diff: _grpc.UnaryUnaryMultiCallable[_config_pb2.ConfigText, _config_pb2.DiffResponse]
+    """What would change if the text came in force here."""
+    Effective: _grpc.UnaryUnaryMultiCallable[_config_pb2.ConfigText, _config_pb2.EffectiveResponse]
+    """Every value of the text as it holds on this host, with where it comes from. Neither text nor path: of what is in force."""
 
 @_typing.type_check_only
 class ConfigAsyncStub(ConfigStub):
@@ -41,6 +45,10 @@ class ConfigAsyncStub(ConfigStub):
     Get: _aio.UnaryUnaryMultiCallable[_config_pb2.GetConfigRequest, _config_pb2.ConfigText]  # type: ignore[assignment]
     Validate: _aio.UnaryUnaryMultiCallable[_config_pb2.ConfigText, _config_pb2.ValidateResponse]  # type: ignore[assignment]
     """Checks a text as this host would, without changing anything."""
+    Diff: _aio.UnaryUnaryMultiCallable[_config_pb2.ConfigText, _config_pb2.DiffResponse]  # type: ignore[assignment]
+    """What would change if the text came in force here."""
+    Effective: _aio.UnaryUnaryMultiCallable[_config_pb2.ConfigText, _config_pb2.EffectiveResponse]  # type: ignore[assignment]
+    """Every value of the text as it holds on this host, with where it comes from. Neither text nor path: of what is in force."""
 
 class ConfigServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -57,5 +65,21 @@ class ConfigServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_config_pb2.ValidateResponse, _abc.Awaitable[_config_pb2.ValidateResponse]]:
         """Checks a text as this host would, without changing anything."""
+
+    @_abc_1.abstractmethod
+    def Diff(
+        self,
+        request: _config_pb2.ConfigText,
+        context: _ServicerContext,
+    ) -> _typing.Union[_config_pb2.DiffResponse, _abc.Awaitable[_config_pb2.DiffResponse]]:
+        """What would change if the text came in force here."""
+
+    @_abc_1.abstractmethod
+    def Effective(
+        self,
+        request: _config_pb2.ConfigText,
+        context: _ServicerContext,
+    ) -> _typing.Union[_config_pb2.EffectiveResponse, _abc.Awaitable[_config_pb2.EffectiveResponse]]:
+        """Every value of the text as it holds on this host, with where it comes from. Neither text nor path: of what is in force."""
 
 def add_ConfigServicer_to_server(servicer: ConfigServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
