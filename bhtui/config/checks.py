@@ -20,6 +20,25 @@ from .restart import BESIDE
 Check = Callable[[Config], Iterator[Fault]]
 
 
+RESERVED = ("agent", "host")
+"""What a service is not called, because commands and metrics mean something else by it."""
+
+
+def names_mean_one_thing(config: Config) -> Iterator[Fault]:
+    """A name is that of one service or of one instance."""
+    instances = {
+        f"{name}-{number}": name
+        for name, service in config.services.items()
+        for number in range(1, service.replicas + 1)
+    }
+    for name in config.declared:
+        path = ("services", name)
+        if name in RESERVED:
+            yield Fault(path, f"a service cannot be named {name!r}: that name is reserved", "choose another name")
+        elif (other := instances.get(name)) is not None:
+            yield Fault(path, f"{name!r} is also the name of an instance of services.{other}", "rename one of them")
+
+
 def dependencies_exist(config: Config) -> Iterator[Fault]:
     """A dependency is a declared service."""
     for name, service in config.services.items():
@@ -167,6 +186,7 @@ def _repeated(names: list[str], path: tuple[str, ...], what: str) -> Iterator[Fa
 
 
 CHECKS: tuple[Check, ...] = (
+    names_mean_one_thing,
     dependencies_exist,
     dependencies_have_no_cycle,
     awaited_ends_can_come,

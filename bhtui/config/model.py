@@ -83,6 +83,7 @@ def read_sections(data: Any) -> Config:
     """Checks the shape of everything in the file; what is wrong is in `faults`."""
     config = Config()
     if data is None:
+        config.faults.append(Fault((), "it is empty", "write `services: {}` if nothing is to run", place=(1, 1)))
         return config
     if not isinstance(data, Mapping):
         config.faults.append(Fault((), "the file must be a mapping of sections", "it begins with services:"))

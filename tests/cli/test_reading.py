@@ -15,7 +15,7 @@ import yaml
 
 from bhtui.core.diff import FieldChange, ServiceChange, SpecDiff
 from bhtui.core.errors import Problem
-from bhtui.core.states import Health, State
+from bhtui.core.states import Goal, Health, Result, State
 from tests.waiting import eventually
 
 from .conftest import Home
@@ -159,6 +159,19 @@ async def test_health_check(home: Home, agent: FakeAgent) -> None:
     assert "api-2" in ran.out
     agent.instances = [instance("api", state=State.STOPPED, health=Health.UNKNOWN)]
     assert (await home.blackhole("health", "check", "api", "--output", "json")).code == 1
+
+
+async def test_health_check_asks_nothing_of_what_need_not_run(home: Home, agent: FakeAgent) -> None:
+    agent.instances = [
+        instance("api", last_error="exit 1 after 2 s"),
+        instance("once", state=State.STOPPED, health=Health.UNKNOWN, result=Result.SUCCESS, pid=None),
+        instance("web", state=State.STOPPED, health=Health.UNKNOWN, goal=Goal.DOWN, last_error="exit 1", pid=None),
+    ]
+    ran = await home.blackhole("health", "check", "--all")
+    assert ran.code == 0
+    assert [line.split()[-3:] for line in ran.out.splitlines()[1:]] == [
+        ["running", "none", "-"], ["it", "has", "completed"], ["it", "was", "stopped"],
+    ]  # fmt: skip
 
 
 async def test_agent_status(home: Home, agent: FakeAgent) -> None:

@@ -101,6 +101,11 @@ def test_a_fault_in_a_service(body: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("", "it is empty (write `services: {}` if nothing is to run)"),
+        ("# nothing yet\n", "it is empty"),
+        ("services: {agent: {command: x}}", "that name is reserved"),
+        ("services: {host: {command: x}}", "that name is reserved"),
+        ("services: {a: {command: x, replicas: 2}, a-1: {command: x}}", "also the name of an instance of services.a"),
         ("- a", "must be a mapping of sections"),
         ("hello", "must be a mapping of sections"),
         ("services: [a]", "mapping of names to services"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import click
 
@@ -24,7 +25,7 @@ def command() -> None:
 @command.command(
     "check",
     help="Runs the probes of the services named now, whatever their interval, and says what each answered. "
-    "The exit code is 1 unless all are healthy.",
+    "The exit code is 1 unless all are healthy that are to run.",
     epilog="""
     blackhole health check --all
     blackhole health check storage --host web-1
@@ -47,9 +48,9 @@ def check(settings: Settings, services: tuple[str, ...], every: bool) -> int:
                 (row["host"], ""),
                 (row["instance"], ""),
                 (row["health"], HEALTH.get(row["health"], "")),
-                (row["state"], GREEN if row["state"] == "running" else RED),
+                (row["state"], GREEN if row["state"] == "running" else "" if _rests(row) else RED),
                 (row["probe"], ""),
-                ((row["health_detail"] or row["last_error"] or "-").splitlines()[0], ""),
+                (_says(row), ""),
             ]
             for row in rows
         ]
@@ -57,4 +58,17 @@ def check(settings: Settings, services: tuple[str, ...], every: bool) -> int:
         sys.stdout.write(table(heads[drop:], [row[drop:] for row in cells]))
     else:
         write_list(rows, settings.output)
-    return max(found.report(), int(any(row["health"] != "healthy" for row in rows)))
+    return max(found.report(), int(any(row["health"] != "healthy" and not _rests(row) for row in rows)))
+
+
+def _rests(row: dict[str, Any]) -> bool:
+    """Whether it does not run and need not: it was stopped, or has done what it had to do."""
+    return bool(row["state"] == "stopped" and (row["goal"] == "down" or row["result"] == "success"))
+
+
+def _says(row: dict[str, Any]) -> str:
+    """What its probe answered, or why there is nobody to ask. What went wrong before says nothing about a healthy one."""
+    if _rests(row):
+        return "it was stopped" if row["goal"] == "down" else "it has completed"
+    past = "" if row["health"] == "healthy" else row["last_error"]
+    return str(row["health_detail"] or past or "-").splitlines()[0]

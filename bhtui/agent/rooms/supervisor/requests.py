@@ -179,6 +179,7 @@ def _plan_start(spec: Spec, picture: Picture, request: StartRequest, change: Cha
     more = _to_start(spec, picture, change, b.stops) if change and request.brings_config else []
     b.start([*names, *more], run_environment(request))
     effects = [*told, *_already("running", [*b.running, *(n for n in chosen if n not in names)])]
+    effects += without_instances(request.services, new.services, picture)
     return b.build("start", request.services or tuple(new.services), effects, undo_on_failure=True)
 
 
@@ -198,6 +199,7 @@ def _plan_stop(spec: Spec, picture: Picture, request: StopRequest) -> Plan:
     else:
         b.stop(names, request.timeout, ordered=not request.force)
     effects = [*_stay_up(spec, picture, names), *_already("stopped", [n for n in chosen if n not in names])]
+    effects += without_instances(request.services, spec.services, picture)
     made = b.build("stop", _targets(request.services, picture), effects, preempts=request.force or request.emergency)
     # Also of what is down: a start of it may have been begun and not got so far.
     return replace(made, claims=frozenset(f"service:{picture[n].service}" for n in chosen if n in picture))
@@ -219,6 +221,7 @@ def _plan_restart(spec: Spec, picture: Picture, request: RestartRequest) -> Plan
     left = [n for n in chosen if n not in names and n not in done]
     effects += [f"completed, and run again only when named: {', '.join(done)}"] if done else []
     effects += [f"stopped and left so: {', '.join(left)}"] if left else []
+    effects += without_instances(request.services, spec.services, picture)
     return b.build("restart", _targets(request.services, picture), effects, preempts=request.force)
 
 
@@ -322,9 +325,19 @@ def _resolve(names: Sequence[str], services: Mapping[str, ServiceSpec], picture:
     declared = [n for spec in services.values() for n in spec.instance_names()]
     everyone: dict[str, str] = {n: n.rpartition("-")[0] for n in declared} | {n: i.service for n, i in picture.items()}
     for name in names:
-        if name not in everyone and name not in everyone.values():
+        if name not in everyone and name not in everyone.values() and name not in services:
             raise NotFound(unknown_service(name, services))
     return [n for n, service in everyone.items() if not names or n in names or service in names]
+
+
+def without_instances(names: Sequence[str], services: Mapping[str, ServiceSpec], picture: Picture) -> list[str]:
+    """`zero has no instances: its replicas are 0`, for each of these, or of all."""
+    there = {i.service for i in picture.values()}
+    return [
+        f"{name} has no instances: its replicas are 0"
+        for name in names or services
+        if name in services and not services[name].replicas and name not in there
+    ]
 
 
 def unknown_service(name: str, services: Mapping[str, ServiceSpec]) -> str:

@@ -90,7 +90,8 @@ class Supervisor:
         known = list(self._drivers)
         for name in wanted:
             if name not in self._drivers and not any(d.instance.service == name for d in self._drivers.values()):
-                raise NotFound(requests.unknown_service(name, self.spec.services))
+                nobody = requests.without_instances([name], self.spec.services, self.picture)
+                raise NotFound(nobody[0] if nobody else requests.unknown_service(name, self.spec.services))
         return [n for n in known if not wanted or n in wanted or self._drivers[n].instance.service in wanted]
 
     def status(self, names: Sequence[str] = ()) -> list[InstanceStatus]:

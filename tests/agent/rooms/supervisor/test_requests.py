@@ -314,6 +314,13 @@ def test_start_with_another_configuration() -> None:
     assert [step.target for step in found.steps[1:]] == ["api-1", "api-2", "web-1"]
 
 
+@pytest.mark.parametrize("request_", [StartRequest(("zero",)), StopRequest(("zero",)), RestartRequest(("zero",))])
+def test_a_service_without_instances_is_no_unknown_one(request_: Request) -> None:
+    found = made(request_, {}, spec_of(ServiceSpec("zero", ("x",), replicas=0)))
+    assert found.steps == ()
+    assert "zero has no instances: its replicas are 0" in found.effects
+
+
 @pytest.mark.parametrize("request_", [StartRequest(("wep",)), StopRequest(("wep",)), RestartRequest(("wep",))])
 def test_unknown_names_get_a_suggestion(request_: Request) -> None:
     with pytest.raises(NotFound, match="cannot find wep: there is no such service; did you mean web"):

@@ -172,6 +172,9 @@ async def test_unknown_names(tmp_path: Path) -> None:
             rig.room.status(["apu"])
         with pytest.raises(NotFound):
             rig.room.plan(StopRequest(("nothing",)))
+    async with fake_rig(tmp_path, spec_of(replace(API, replicas=0))) as rig:
+        with pytest.raises(NotFound, match="^api has no instances: its replicas are 0$"):
+            rig.room.status(["api"])
 
 
 async def test_an_agent_that_comes_back_adopts_what_runs(tmp_path: Path) -> None:
