@@ -8,11 +8,12 @@ import time
 
 from bhtui.core.errors import BlackholeError, NoConnection
 from bhtui.core.paths import Paths
+from bhtui.keeper import force
 from bhtui.keeper.client import KeeperError, NoKeeper
 from bhtui.keeper.client import shutdown as end_keeper
 from bhtui.rpc import stopped
 from bhtui.rpc.client import AgentClient, this_actor
-from bhtui.rpc.local import answers, keeper_answers
+from bhtui.rpc.local import answers, anything_runs, keeper_answers
 
 log = logging.getLogger(__name__)
 
@@ -25,15 +26,19 @@ async def halt(paths: Paths, keep_services: bool) -> bool:
 
     When the agent does not run or answer, the keeper is told to end what is left.
     """
-    agent, keeper = answers(paths.agent_socket), keeper_answers(paths)
-    if not agent and (keep_services or not keeper):
+    if not anything_runs(paths):
+        return False
+    agent = answers(paths.agent_socket)
+    if keep_services and not (agent or force.agents(paths.run)):
         return False
     try:
         if not agent:
             raise NoConnection("cannot reach the agent: it does not run")
+        if not keep_services and await asyncio.to_thread(force.is_stuck, paths.run):
+            raise NoConnection("cannot stop in order: the keeper does not answer")
         await _ask(paths, keep_services)
     except NoConnection:
-        if keep_services or not keeper:
+        if keep_services:
             raise
         await asyncio.to_thread(_by_the_keeper, paths)
     await _gone(paths, keep_services)
@@ -53,9 +58,15 @@ async def _ask(paths: Paths, keep_services: bool) -> None:
 def _by_the_keeper(paths: Paths) -> None:
     try:
         stopped.write(paths.state, this_actor().name, time.time_ns())
+        if force.is_stuck(paths.run) or not keeper_answers(paths):
+            force.end_agents(paths.run)  # first, or it would start another keeper
+            force.end_everything(paths.run, hold=False)
+            return
         end_keeper(paths.run, force=True)
     except NoKeeper:
         return  # it ended meanwhile, which is what was wanted
+    except OSError as error:
+        raise BlackholeError(f"cannot write {error.filename}: {error.strerror}; make it writable") from None
     except KeeperError as error:
         raise BlackholeError(f"{error}; end its processes by hand, `ps` shows them") from None
 

@@ -51,10 +51,15 @@ def resolve(environ: Mapping[str, str], uid: int, home: Path) -> Paths:
 
     `BLACKHOLE_HOME` moves everything; root has the system's places; other users have the XDG ones. A user's sockets
     are in the state folder and not in XDG_RUNTIME_DIR, which logind removes at logout while the agent lives on.
-    Raises UsageError when the sockets' paths would be too long for the kernel.
+    Raises UsageError when it is relative, and when the sockets' paths would be too long for the kernel.
     """
     if base := environ.get("BLACKHOLE_HOME"):
-        root = Path(base).expanduser().absolute()
+        root = Path(base).expanduser()
+        if not root.is_absolute():
+            raise UsageError(
+                f"cannot use BLACKHOLE_HOME={base}: it would be another folder wherever this is run; "
+                "give its whole path, beginning with /"
+            )
         paths = Paths(root / "blackhole.yaml", root / "run", root / "state", root / "logs")
     elif uid == 0:
         paths = Paths(

@@ -148,7 +148,7 @@ class Killer:
             return
         for key, members in trees.items():
             if members:
-                _strike(members, self._cgroups(key))
+                strike(members, self._cgroups(key))
         self._loop.later(self._pause, self._round)
         self._pause = min(2 * self._pause, LONGEST_PAUSE_S)
 
@@ -160,7 +160,8 @@ class Killer:
         return report
 
 
-def _strike(members: Members, folders: Iterable[str]) -> None:
+def strike(members: Members, folders: Iterable[str]) -> None:
+    """One round: SIGKILL to each of them and to all that sit in these cgroups."""
     old = [folder for folder in folders if not _put(folder + "/cgroup.kill", "1")]
     frozen = [folder for folder in old if _put(folder + "/freezer.state", "FROZEN")]
     for folder in frozen:  # those that were forked until the freeze

@@ -5,6 +5,7 @@ The problems of a refused configuration travel beside the text, as a message in 
 
 from __future__ import annotations
 
+import logging
 from typing import NoReturn
 
 import grpc
@@ -17,6 +18,11 @@ from .convert.config import problem_from_message, validation_to_message
 
 PROBLEMS = "blackhole-problems-bin"
 """Key of the trailer with a serialised ValidateResponse."""
+
+STUCK = "`blackhole agent stop` ends it, and what it ran, if it stays so; its log is `agent.log` in the folder of logs"
+"""What to do about an agent that does not answer."""
+
+log = logging.getLogger(__name__)
 
 Code = grpc.StatusCode
 
@@ -73,14 +79,19 @@ def from_rpc(error: grpc.aio.AioRpcError) -> BlackholeError:
     if code is Code.UNIMPLEMENTED:
         return BlackholeError("cannot ask this: the agent is older than this program; run `blackhole agent upgrade`")
     if code is Code.DEADLINE_EXCEEDED:
-        return NoConnection("cannot get an answer in time: the agent is too slow or stuck; see `blackhole logs agent`")
+        return NoConnection(f"cannot get an answer in time: the agent is too slow or stuck; {STUCK}")
     if not details.startswith("cannot "):
         details = _foreign(code, details)
     return ERRORS.get(code, BlackholeError)(details)
 
 
 def _foreign(code: grpc.StatusCode, details: str) -> str:
-    """A text for what gRPC says in words of its own."""
+    """A text for what gRPC says in words of its own, which help nobody but are kept in the debugging log."""
+    log.debug("gRPC said %s: %s", code.name, details)
+    if code is Code.UNAVAILABLE and "connect" in details:
+        return f"cannot reach the agent: it does not answer; {STUCK}"
     if code in (Code.UNAVAILABLE, Code.CANCELLED):
-        return f"cannot reach the agent: {details or 'the connection was lost'}"
-    return details or f"cannot do this: the agent answered {code.name}"
+        return "cannot reach the agent: the connection was lost; run it again, `blackhole agent status` says what runs"
+    if code is Code.RESOURCE_EXHAUSTED:
+        return "cannot do this: the answer is too large, or too much is asked at once; ask for less"
+    return f"cannot do this: the agent answered {code.name}; its log says more: `blackhole logs agent`"

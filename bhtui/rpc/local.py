@@ -13,12 +13,12 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bhtui.core.errors import BlackholeError, NoConnection
+from bhtui.core.errors import BlackholeError, NoConnection, Refused
 from bhtui.core.paths import Paths, resolve
 from bhtui.keeper.client import KeeperClient, KeeperError, NoKeeper
 from bhtui.keeper.client import start as start_keeper
 
-from . import stopped
+from . import quick, stopped
 from .stopped import AgentStopped, Wake
 
 START_TIMEOUT = 40.0
@@ -26,6 +26,9 @@ START_TIMEOUT = 40.0
 
 DEATHS = 3
 """So often an agent may die before it answers: its keeper starts it again within tenths of a second."""
+
+HEAL_TIMEOUT = 3.0
+"""Seconds for keeper and agent to make again a socket that somebody removed."""
 
 POLL = 0.005
 LOOK = 0.25
@@ -40,13 +43,49 @@ def local_paths() -> Paths:
 
 
 def answers(path: Path) -> bool:
-    """Whether somebody accepts connections at this socket."""
+    """Whether somebody accepts connections at this socket. Raises Refused when it is another user's."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(2.0)
         try:
             connection.connect(str(path))
+        except PermissionError:
+            raise _not_ours(path) from None
         except OSError:
             return False
+    return True
+
+
+def _not_ours(path: Path) -> Refused:
+    """Names the owner of the nearest folder that can be looked at."""
+    import pwd
+
+    for folder in path.parents:
+        try:
+            uid = folder.stat().st_uid
+        except OSError:
+            continue
+        try:
+            owner = pwd.getpwuid(uid).pw_name
+        except KeyError:
+            owner = f"user {uid}"
+        break
+    return Refused(f"cannot reach the agent: {folder} belongs to {owner}; run this as {owner}")
+
+
+def anything_runs(paths: Paths) -> bool:
+    """Whether agent or keeper run here, also when somebody has removed their sockets; these are made again in a moment.
+
+    Raises Refused when they are another user's.
+    """
+    from bhtui.keeper import force  # only what is said to be nothing is looked at so closely
+
+    deadline = time.monotonic() + HEAL_TIMEOUT
+    while not answers(paths.agent_socket) and not keeper_answers(paths):
+        if not (force.keepers(paths.run) or force.agents(paths.run)):
+            return False
+        if time.monotonic() > deadline:
+            return True
+        time.sleep(10 * POLL)
     return True
 
 
@@ -59,12 +98,21 @@ def keeper_answers(paths: Paths) -> bool:
         return False
 
 
+def wait_for_keeper(paths: Paths) -> bool:
+    """Whether a keeper answers within HEAL_TIMEOUT seconds."""
+    deadline = time.monotonic() + HEAL_TIMEOUT
+    while not (there := keeper_answers(paths)) and time.monotonic() < deadline:
+        time.sleep(10 * POLL)
+    return there
+
+
 def ensure_agent(paths: Paths, wake: Wake = Wake.UNLESS_STOPPED, timeout: float = START_TIMEOUT) -> bool:
     """Returns when the agent accepts connections, having started what was missing as far as `wake` allows; whether it
     was.
 
-    Raises AgentStopped when somebody stopped it, and NoConnection with the reason when it dies instead of starting, or
-    does not answer within `timeout` seconds.
+    Raises AgentStopped when somebody stopped it, Refused when this is another user's, and NoConnection with the reason
+    when it dies instead of starting, or does not answer within `timeout` seconds; a keeper that was started for it is
+    ended again then.
     """
     if answers(paths.agent_socket):
         return False
@@ -72,10 +120,21 @@ def ensure_agent(paths: Paths, wake: Wake = Wake.UNLESS_STOPPED, timeout: float 
     log = paths.logs / "agent.log"
     told = _size(log)
     try:
-        _start(paths)
+        fresh = _start(paths)
         deaths = _deaths(paths)
     except KeeperError as error:
-        raise NoConnection(f"{error}; look into {paths.logs}") from None
+        raise NoConnection(f"{error}{_last_line(log, told)}") from None
+    try:
+        _wait(paths, deaths, told, timeout)
+    except NoConnection:
+        if fresh:
+            _end_again(paths)
+        raise
+    return True
+
+
+def _wait(paths: Paths, deaths: int, told: int, timeout: float) -> None:
+    log = paths.logs / "agent.log"
     deadline, look = time.monotonic() + timeout, time.monotonic() + LOOK
     while not answers(paths.agent_socket):
         now = time.monotonic()
@@ -86,7 +145,28 @@ def ensure_agent(paths: Paths, wake: Wake = Wake.UNLESS_STOPPED, timeout: float 
             if _deaths(paths) - deaths >= DEATHS:
                 raise NoConnection(f"cannot start the agent, it ends at once{_last_line(log, told)}")
         time.sleep(POLL)
-    return True
+
+
+def _end_again(paths: Paths) -> None:
+    """A keeper whose agent does not come up would try for ever. One that has services all the same stays."""
+    with contextlib.suppress(KeeperError), KeeperClient(paths.run) as keeper:
+        keeper.request("shutdown", force=False)
+
+
+def must_answer(paths: Paths) -> None:
+    """Raises NoConnection when the agent accepts connections and says nothing."""
+    from bhtui.keeper import force
+
+    try:
+        quick.status(str(paths.agent_socket))
+    except quick.QuickError:
+        return  # it answers
+    except OSError:
+        who = " ".join(map(str, force.agents(paths.run))) or "unknown"
+        raise NoConnection(
+            f"cannot get an answer: the agent, process {who}, is stuck; `blackhole agent stop` ends it with its "
+            f"services; `kill -9 {who}` ends it alone, and its keeper starts another"
+        ) from None
 
 
 def refuse_if_asleep(paths: Paths, wake: Wake) -> None:
@@ -111,13 +191,34 @@ def boot(words: Sequence[str]) -> str:
     return done.stdout
 
 
-def _start(paths: Paths) -> None:
-    """A keeper that stands alone after `agent stop --keep-services` starts the agent; else a new keeper does."""
+def _start(paths: Paths) -> bool:
+    """Whether a keeper was started; one that stands alone after `agent stop --keep-services` starts the agent."""
     try:
-        with KeeperClient(paths.run) as keeper:
-            keeper.request("agent", action="start")
+        _ask_for_agent(paths)
+        return False
     except NoKeeper:
-        start_keeper(paths.run, paths.logs, [sys.executable, "-P", "-m", "bhtui.agent"], env=_environment(os.environ))
+        try:
+            start_keeper(
+                paths.run, paths.logs, [sys.executable, "-P", "-m", "bhtui.agent"], env=_environment(os.environ)
+            )
+            return True
+        except KeeperError:
+            from bhtui.keeper import force
+
+            if not (there := force.keepers(paths.run)):
+                raise
+            if not wait_for_keeper(paths):  # its socket was removed, and is made again
+                raise KeeperError(
+                    f"cannot start the agent: the keeper, process {' '.join(map(str, there))}, does not answer; "
+                    "`blackhole stop --emergency` ends it and the services"
+                ) from None
+        _ask_for_agent(paths)
+        return False
+
+
+def _ask_for_agent(paths: Paths) -> None:
+    with KeeperClient(paths.run) as keeper:
+        keeper.request("agent", action="start")
 
 
 def _deaths(paths: Paths) -> int:

@@ -30,8 +30,14 @@ class QuickError(Exception):
 
 
 def socket_path(environ: Mapping[str, str], uid: int) -> str:
-    """The local agent's socket, as `core.paths.resolve` would say."""
+    """The local agent's socket, as `core.paths.resolve` would say; raises QuickError where that raises UsageError."""
     if base := environ.get("BLACKHOLE_HOME"):
+        if not os.path.expanduser(base).startswith("/"):  # noqa: PTH111
+            raise QuickError(
+                f"cannot use BLACKHOLE_HOME={base}: it would be another folder wherever this is run; "
+                "give its whole path, beginning with /",
+                2,
+            )
         return os.path.join(os.path.abspath(os.path.expanduser(base)), "run/agent.sock")  # noqa: PTH100, PTH111, PTH118
     if uid == 0:
         return "/run/blackhole/agent.sock"

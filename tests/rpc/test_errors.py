@@ -88,3 +88,13 @@ def test_an_older_agent_is_named() -> None:
         grpc.StatusCode.UNIMPLEMENTED, grpc.aio.Metadata(), grpc.aio.Metadata(), "Method not found!"
     )
     assert "agent upgrade" in str(errors.from_rpc(error))
+
+
+@pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL])
+@pytest.mark.parametrize("details", ["failed to connect to all addresses; last error: UNKNOWN: unix:/run/x", "Socket"])
+def test_no_text_of_grpc_is_shown(code: grpc.StatusCode, details: str) -> None:
+    none = grpc.aio.Metadata()
+    error = errors.from_rpc(grpc.aio.AioRpcError(code, none, none, details))
+    assert str(error).startswith("cannot ")
+    assert "`blackhole " in str(error)
+    assert details not in str(error)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bhtui.core import paths
+from bhtui.core.errors import UsageError
 from bhtui.rpc import quick
 from bhtui.rpc.client import AgentClient
 from bhtui.rpc.convert.status import message_to_json
@@ -22,13 +23,21 @@ from tests.cli.fake_agent import FakeAgent
     [
         {},
         {"BLACKHOLE_HOME": "/tmp/x"},
-        {"BLACKHOLE_HOME": "relative/x"},
         {"BLACKHOLE_HOME": "~/x/"},
         {"XDG_STATE_HOME": "/tmp/state"},
     ],
 )
 def test_it_finds_the_socket_where_core_says(environ: dict[str, str], uid: int) -> None:
     assert quick.socket_path(environ, uid) == str(paths.resolve(environ, uid, Path.home()).agent_socket)
+
+
+def test_both_refuse_a_relative_home_alike() -> None:
+    environ = {"BLACKHOLE_HOME": "relative/x"}
+    with pytest.raises(UsageError, match="give its whole path") as core:
+        paths.resolve(environ, 0, Path.home())
+    with pytest.raises(quick.QuickError) as quickly:
+        quick.socket_path(environ, 0)
+    assert (str(quickly.value), quickly.value.exit_code) == (str(core.value), core.value.exit_code)
 
 
 async def test_it_answers_as_grpc_does(short_dir: Path) -> None:

@@ -15,7 +15,7 @@ from bhtui.cli.settings import Settings
 from bhtui.cli.targets import Target, everywhere, opened
 from bhtui.core.errors import Refused
 from bhtui.rpc.blackhole.v1.agent_pb2 import AgentInfo
-from bhtui.rpc.local import ensure_agent
+from bhtui.rpc.local import ensure_agent, must_answer
 from bhtui.rpc.stopped import Wake
 
 
@@ -104,7 +104,10 @@ def _text(name: str, value: Any) -> str:
 def start(settings: Settings) -> int:
     settings.must_not_be_read_only("start the agent")
     if not settings.remote:
-        click.echo("the agent was started" if ensure_agent(settings.paths, Wake.ALWAYS) else "the agent runs already")
+        started = ensure_agent(settings.paths, Wake.ALWAYS)
+        if not started:
+            must_answer(settings.paths)
+        click.echo("the agent was started" if started else "the agent runs already")
         return 0
     return asyncio.run(_start_there(settings))
 

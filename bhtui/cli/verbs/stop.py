@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import Any
+
 import click
 
 from bhtui.cli.app import Verb
@@ -10,9 +13,10 @@ from bhtui.cli.settings import Settings
 from bhtui.core.errors import BlackholeError, NoConnection, UsageError
 from bhtui.core.request import StopRequest
 from bhtui.core.units import parse_duration
+from bhtui.keeper import force as force_
 from bhtui.keeper.client import KeeperError
 from bhtui.keeper.client import emergency as kill_everything
-from bhtui.rpc.local import answers, keeper_answers
+from bhtui.rpc.local import answers, anything_runs, wait_for_keeper
 
 
 @click.command(
@@ -37,9 +41,12 @@ def command(
     if emergency and services:
         raise UsageError("cannot choose services for --emergency: it kills all; leave the names out, or use --force")
     request = StopRequest(services, force, _seconds(timeout), emergency)
-    if not settings.remote and not _anything_here(settings):
+    if not settings.remote and not anything_runs(settings.paths):
         click.echo("nothing runs here: there is no agent and no keeper")
         return 0
+    if emergency and not dry_run and not settings.remote and force_.is_stuck(settings.paths.run):
+        settings.must_not_be_read_only("kill the services")
+        return _without_keeper(settings)
     try:
         if emergency and not (dry_run or settings.remote or answers(settings.paths.agent_socket)):
             raise NoConnection("cannot reach the agent: it does not run")
@@ -57,10 +64,6 @@ def _seconds(text: str | None) -> float | None:
         raise UsageError(f"cannot read --timeout: {error}") from None
 
 
-def _anything_here(settings: Settings) -> bool:
-    return answers(settings.paths.agent_socket) or keeper_answers(settings.paths)
-
-
 def _by_the_keeper(settings: Settings, error: NoConnection) -> int:
     """The keeper kills without its agent."""
     settings.must_not_be_read_only("kill the services")
@@ -69,10 +72,38 @@ def _by_the_keeper(settings: Settings, error: NoConnection) -> int:
         report = kill_everything(settings.paths.run)
     except KeeperError as failure:
         raise BlackholeError(f"{failure}; end the processes by hand, `ps` shows them") from None
+    return _conclude(report)
+
+
+def _without_keeper(settings: Settings) -> int:
+    """A live agent starts another keeper, and hears of the emergency from that one."""
+    run = settings.paths.run
+    click.echo(f"the keeper, {_processes(force_.keepers(run))}, does not answer; killing it and the services", err=True)
+    try:
+        report = force_.end_everything(run)
+    except OSError as error:
+        raise BlackholeError(f"cannot write into {run}: {error.strerror}; kill the processes by hand") from None
+    if force_.agents(run):
+        with suppress(KeeperError):
+            wait_for_keeper(settings.paths)
+            kill_everything(run)
+    return _conclude(report)
+
+
+def _conclude(report: dict[str, Any]) -> int:
     left = report["remaining"]
-    click.echo(f"killed {report['killed']} processes; none is started again before `blackhole start`")
+    click.echo(f"killed {_count(report['killed'])}; none is started again before `blackhole start`")
     if left:
         raise BlackholeError(
-            f"cannot kill {len(left)} processes, they are stuck in the kernel: {' '.join(map(str, left))}"
+            f"cannot kill {_processes(left)}: another user's, or stuck in the kernel; try again as root, or look at "
+            f"`ps -o pid,user,stat,cmd -p {','.join(map(str, left))}`"
         )
     return 0
+
+
+def _count(number: int) -> str:
+    return "1 process" if number == 1 else f"{number} processes"
+
+
+def _processes(pids: list[int]) -> str:
+    return f"process{'es' if len(pids) > 1 else ''} {' '.join(map(str, pids))}"

@@ -1,0 +1,100 @@
+"""The last resort: ending everything of a run directory when its keeper does not answer.
+
+What belongs to it is found by what spawn put into the environment and by the cgroups of the installation. A keeper that
+was merely stopped (SIGSTOP) is woken first: it knows more, and stays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import time
+
+from bhtui.keeper import kill, places, proc
+from bhtui.keeper.client import KeeperClient, KeeperError, NoKeeper
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+PATIENCE_S = 2.0
+KILL_S = 5.0
+PAUSE_S = 0.02
+CGROUPS = "/sys/fs/cgroup"
+
+
+def keepers(run_dir: str | os.PathLike[str]) -> list[int]:
+    """Processes that have the keeper's lock of this run directory, whether they answer or not."""
+    return places.holders(places.lock_path(os.path.realpath(run_dir)))
+
+
+def agents(run_dir: str | os.PathLike[str]) -> list[int]:
+    """The same for the agent's lock."""
+    return places.holders(os.path.join(os.path.realpath(run_dir), "agent.lock"))
+
+
+def responds(run_dir: str | os.PathLike[str]) -> bool:
+    """Whether a keeper answers a question within PATIENCE_S."""
+    try:
+        with KeeperClient(run_dir, timeout=PATIENCE_S) as keeper:
+            keeper.request("stats")
+    except NoKeeper:
+        return False
+    except KeeperError:
+        return True
+    return True
+
+
+def is_stuck(run_dir: str | os.PathLike[str]) -> bool:
+    """Whether a keeper is there that does not answer, not even after it was woken."""
+    if responds(run_dir) or not (stuck := keepers(run_dir)):
+        return False
+    for pid in stuck:
+        _signal(pid, signal.SIGCONT)
+    return not responds(run_dir)
+
+
+def end_everything(run_dir: str | os.PathLike[str], *, hold: bool = True) -> dict[str, Any]:
+    """Ends the keeper and kills all its services: `{"killed": n, "remaining": [pid]}`, after KILL_S at most.
+
+    The agent is left alone: it starts another keeper, which with `hold` refuses to spawn. Raises OSError.
+    """
+    if hold:
+        os.close(os.open(os.path.join(run_dir, "hold"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    for pid in keepers(run_dir):
+        _signal(pid, signal.SIGKILL)
+    spared = {1, os.getpid(), *agents(run_dir)}
+    groups = _cgroups(run_dir)
+    deadline = time.monotonic() + KILL_S
+    seen: set[int] = set()
+    while (left := _members(os.path.realpath(run_dir), groups, spared)) and time.monotonic() < deadline:
+        seen |= left.keys()
+        kill.strike(left, kill.usable_cgroups(groups, spared))
+        time.sleep(PAUSE_S)
+    return {"killed": len(seen - left.keys()), "remaining": sorted(left)}
+
+
+def _members(run_dir: str, groups: list[str], spared: set[int]) -> dict[int, int]:
+    found: dict[int, int] = {}
+    for members in kill.strays(run_dir, set(), spared).values():
+        found.update(members)
+    for pids in kill.usable_cgroups(groups, spared).values():
+        found.update({pid: start for pid in pids if (start := proc.start_of(pid))})
+    return found
+
+
+def _cgroups(run_dir: str | os.PathLike[str]) -> list[str]:
+    """The groups of this installation in every hierarchy; `agent.rooms.limits` names them so."""
+    name = f"blackhole-{hashlib.sha256(os.fsencode(run_dir)).hexdigest()[:8]}"
+    return [os.path.join(path, name) for path, folders, _ in os.walk(CGROUPS) if name in folders]
+
+
+def end_agents(run_dir: str | os.PathLike[str]) -> None:
+    """Kills agents that do not answer."""
+    for pid in agents(run_dir):
+        _signal(pid, signal.SIGKILL)
+
+
+def _signal(pid: int, number: int) -> None:
+    proc.send(pid, proc.start_of(pid), number)
