@@ -25,7 +25,7 @@ WEB = """
 HOG = """
     import sys, time
     held = []
-    for _ in range(62):
+    for _ in range(65):
         held.append(b"x" * (1 << 20))
     print("full", flush=True)
     time.sleep(1000)
