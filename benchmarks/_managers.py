@@ -56,7 +56,9 @@ class Manager:
     name = ""
 
     def __init__(self, folder: Path, script: str, count: int) -> None:
-        self.folder, self.script, self.count = folder, script, count
+        self.folder, self.script, self.count = folder, f"#!/bin/sh\n{script}\n", count
+        self.program = folder / "service.sh"
+        self.program.write_text(self.script)
         self.processes: list[subprocess.Popen[bytes]] = []
 
     def run(self, *argv: str, **kwargs: object) -> None:
@@ -90,7 +92,8 @@ class Blackhole(Manager):
     def __init__(self, folder: Path, script: str, count: int) -> None:
         super().__init__(folder, script, count)
         self.env = {**os.environ, "BLACKHOLE_HOME": str(folder)}
-        services = "".join(f"  s{n}: {{command: [sh, -c, {script!r}], restart: always}}\n" for n in range(1, count + 1))
+        names = [f"s{n}" for n in range(1, count + 1)]
+        services = "".join(f"  {name}: {{command: [sh, {self.program}], restart: always}}\n" for name in names)
         (folder / "blackhole.yaml").write_text(f"services:\n{services}")
 
     def cli(self, *words: str) -> None:
@@ -124,7 +127,7 @@ class S6(Manager):
         for n in range(1, self.count + 1):
             service = self.folder / f"s{n}"
             service.mkdir()
-            (service / "run").write_text(f"#!/bin/sh\n{self.script}\n")
+            (service / "run").write_text(self.script)
             (service / "run").chmod(0o755)
             (service / "down").touch()
         self.background("s6-svscan", str(self.folder))
@@ -150,7 +153,7 @@ class Runit(Manager):
         for n in range(1, self.count + 1):
             service = self.folder / f"s{n}"
             service.mkdir()
-            (service / "run").write_text(f"#!/bin/sh\n{self.script}\n")
+            (service / "run").write_text(self.script)
             (service / "run").chmod(0o755)
             (service / "down").touch()
         self.background("runsvdir", "-P", str(self.folder))
@@ -172,7 +175,7 @@ class Supervisord(Manager):
         super().__init__(folder, script, count)
         self.programs = venv("supervisor") / "bin"
         programs = "".join(
-            f"[program:s{n}]\ncommand=sh -c '{script}'\nautostart=false\nautorestart=true\n"
+            f"[program:s{n}]\ncommand=sh {self.program}\nautostart=false\nautorestart=true\n"
             for n in range(1, count + 1)
         )
         self.conf = folder / "supervisord.conf"
