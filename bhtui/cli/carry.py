@@ -9,7 +9,7 @@ import sys
 import click
 
 from bhtui.core.errors import NoConnection, Refused
-from bhtui.core.operation import OPERATION_ENDED
+from bhtui.core.operation import NONE_BEFORE, OPERATION_ENDED
 from bhtui.core.request import Request, StopRequest
 from bhtui.rpc.blackhole.v1.operations_pb2 import Operation, OperationPlan, OperationRequest
 from bhtui.rpc.client import this_actor
@@ -194,7 +194,8 @@ def conclude(settings: Settings, target: Target, operation: Operation) -> int:
     lines = [printable(line) for line in error.splitlines()]
     click.echo("\n".join([f"{host}{lines[0]}", *lines[1:]]), err=True)
     for done, back in BACK.items():
-        undone = [step.target for step in operation.steps if step.state == "undone" and step.kind == done]
+        undone = [step for step in operation.steps if step.state == "undone" and step.kind == done]
         if undone:
-            click.echo(f"{host}{back}: {' '.join(undone)}", err=True)
+            told = NONE_BEFORE if undone[0].detail == NONE_BEFORE else back
+            click.echo(f"{host}{told}: {' '.join(step.target for step in undone)}", err=True)
     return 1

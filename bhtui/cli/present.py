@@ -203,7 +203,7 @@ def _reasons(each: Mapping[str, Any], detailed: bool) -> list[str]:
     lines: list[str] = []
     if each["state"] == "waiting" and each["waiting_for"]:
         lines.append(f"waits for {each['waiting_for']}")
-    if each["state"] in ("failed", "backoff"):
+    if each["state"] in ("failed", "backoff", "stopped"):  # a start that failed was stopped again
         lines += each["last_error"].splitlines()
     if each["state"] == "backoff" and each["next_start_seconds"] is not None:
         lines.append(f"starts again in {each['next_start_seconds']:.1f} s")

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
+from itertools import takewhile
 from typing import Any
 
 from .mask import MASK, looks_secret, mask_text, mask_words
@@ -105,7 +106,7 @@ def service_changes(old: ServiceSpec, new: ServiceSpec) -> tuple[FieldChange, ..
     names = [*after, *(name for name in before if name not in after)]
     hidden = {*old.hidden, *new.hidden}
     return tuple(
-        FieldChange(name, _shown(name, before.get(name), hidden), _shown(name, after.get(name), hidden))
+        FieldChange(name, *_cut(_shown(name, before.get(name), hidden), _shown(name, after.get(name), hidden)))
         for name in names
         if before.get(name) != after.get(name)
     )
@@ -154,8 +155,16 @@ def _shown(name: str, value: Any, hidden: Set[str]) -> str:
     if name == "limits.memory":
         return format_size(value)
     words = mask_words([_plain(part) for part in value]) if isinstance(value, tuple) else [_plain(value)]
-    text = " ".join(mask_text(" ".join(words)).split())
-    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+    return " ".join(mask_text(" ".join(words)).split())
+
+
+def _cut(old: str, new: str) -> tuple[str, str]:
+    """Both cut to SHOWN characters, from a little before the first that differs when that is far behind."""
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False)))
+    begin = same - SHOWN // 4 if same > SHOWN // 2 and max(len(old), len(new)) > SHOWN else 0
+    shown = ["…" * (begin > 0) + text[begin:] for text in (old, new)]
+    first, second = (text if len(text) <= SHOWN else text[: SHOWN - 1] + "…" for text in shown)
+    return first, second
 
 
 def _plain(value: Any) -> str:

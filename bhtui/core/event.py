@@ -24,6 +24,7 @@ class EventKind(StrEnum):
     INSTANCE_ADOPTED = "instance.adopted"
     LIMITS_NOT_HELD = "limits.not_held"
     LIMITS_PRESSURE = "limits.pressure"
+    STOP_COMMAND_FAILED = "instance.stop_command"
     OPERATION_CHANGED = "operation.state"
     STEP_CHANGED = "operation.step"
     LOGS_LOST = "logs.lost"
@@ -44,6 +45,7 @@ MEANING: dict[EventKind, str] = {
     EventKind.INSTANCE_ADOPTED: "An agent that was started found this instance running and goes on with it.",
     EventKind.LIMITS_NOT_HELD: "An instance was started with limits that nothing holds here; each with the reason.",
     EventKind.LIMITS_PRESSURE: "An instance is near its memory limit; with what is done about it, step by step.",
+    EventKind.STOP_COMMAND_FAILED: "The stop command of an instance failed, with the reason; its signal was sent.",
     EventKind.OPERATION_CHANGED: "An operation was begun, went on or ended; with who asked for it and why.",
     EventKind.STEP_CHANGED: "A step of an operation was begun, waits or ended.",
     EventKind.LOGS_LOST: "Captured lines of an instance could not be kept, with their number and the reason.",

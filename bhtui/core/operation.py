@@ -51,6 +51,8 @@ class Actor:
 
 
 AGENT = Actor("agent")
+NONE_BEFORE = "there was no configuration before, so this one stays in force"
+"""What the undoing of a first configuration says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,3 +75,8 @@ def test_json_is_a_list_with_an_object_a_line() -> None:
 
 def test_nothing_declared_says_what_to_do() -> None:
     assert "blackhole start" in present.status_table([])
+
+
+def test_a_start_that_was_taken_back_shows_its_reason() -> None:
+    stopped = instance("api", state=State.STOPPED, goal=Goal.DOWN, last_error="exit 3 after 2 ms\n  boom")
+    assert "exit 3 after 2 ms" in present.status_table(rows(stopped))

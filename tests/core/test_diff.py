@@ -64,6 +64,14 @@ def test_a_long_value_is_one_short_line() -> None:
     assert len(change.new) == SHOWN
 
 
+def test_of_long_values_the_part_that_differs_is_shown() -> None:
+    before = ServiceSpec("web", ("serve", "/a/very/long/path" * 10, "--port", "80", *["--more"] * 20))
+    (change,) = service_changes(before, replace(before, command=(*before.command[:3], "81", *before.command[4:])))
+    assert change.old.startswith("…") and " --port 80 --more" in change.old
+    assert " --port 81 --more" in change.new
+    assert len(change.old) == len(change.new) == SHOWN
+
+
 def test_a_fingerprint_tells_what_a_process_notices() -> None:
     assert fingerprint(WEB) == fingerprint(replace(WEB, replicas=3, labels={"a": "b"}, reload_signal="SIGHUP"))
     noticed = [

@@ -133,6 +133,17 @@ class Book:
         undos = {index: self.kind(index).undo for index in begun}
         return {index: undo for index, undo in undos.items() if not isinstance(undo, NoUndo)}
 
+    def half_done(self) -> list[str]:
+        """`stop api-1 was done, start api-1 was not`, for each target of which that holds and nothing is undone."""
+        if self.record.plan.undo_on_failure:
+            return []
+        told: dict[str, dict[str, list[str]]] = {}
+        for index, record in enumerate(self.record.steps):
+            word = "done" if record.step.state is StepState.DONE else "begun" if record.begun else "not"
+            told.setdefault(record.step.target, {}).setdefault(word, []).append(self.head(index))
+        halves = [each for each in told.values() if len(each) > 1]
+        return [", ".join(f"{' and '.join(heads)} was {word}" for word, heads in each.items()) for each in halves]
+
     def with_undo_errors(self, error: str) -> str:
         """The error, followed by each undo that failed."""
         failed = self.record.in_state(StepState.UNDO_FAILED)

@@ -186,10 +186,13 @@ class Lane:
 
     def _end(self, error: str) -> dict[str, Any]:
         """The last change: the result, and the steps that will not be run."""
+        by = self.record.cancelled_by
+        if by and not error:
+            error = "; ".join((f"{self._book.name} was cancelled by {by}", *self._book.half_done()))
         state = OperationState.FAILED if error else OperationState.DONE
         return {
             "steps": self._book.cut_short(self._book.unended()),
-            "state": OperationState.CANCELLED if self.record.cancelled_by else state,
+            "state": OperationState.CANCELLED if by else state,
             "error": self._book.with_undo_errors(error),
             "ended_ns": self._book.now(),
         }

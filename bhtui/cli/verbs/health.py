@@ -67,7 +67,7 @@ def _rests(row: dict[str, Any]) -> bool:
 
 
 def _says(row: dict[str, Any]) -> str:
-    """What its probe answered, or why there is nobody to ask. What went wrong before says nothing about a healthy one."""
+    """What its probe answered, or why there is nobody to ask. The past says nothing of a healthy one."""
     if _rests(row):
         return "it was stopped" if row["goal"] == "down" else "it has completed"
     past = "" if row["health"] == "healthy" else row["last_error"]

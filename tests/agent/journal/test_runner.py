@@ -255,7 +255,17 @@ async def test_cancel_with_undo(world: World) -> None:
     assert operation.state is OperationState.CANCELLED
     assert states(operation) == ["undone", "undone"]
     assert operation.note == "cancelled by bob from desk"
+    assert operation.error.endswith(" was cancelled by bob from desk")
     assert world.runner.cancel("a1", ADA) == operation, "what has ended stays as it is"
+
+
+async def test_a_cancelled_operation_says_what_it_leaves_half_done(world: World) -> None:
+    """`play db` is the title of both steps of db."""
+    await world.runner.begin("a1", plan(step("db"), step("db", 0, do=["hang"]), step("web", 1)), ADA)
+    await eventually(lambda: len(world.done("do")) == 2)
+    world.runner.cancel("a1", ADA)
+    error = (await world.ended("a1")).error
+    assert error.endswith("was cancelled by ada from desk; play db was done, play db was begun")
 
 
 async def test_cancel_before_anything_ran(world: World) -> None:

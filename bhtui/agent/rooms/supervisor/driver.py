@@ -323,10 +323,9 @@ class Driver:
             said = await command.run(argv, here, timeout=timeout)
         except BlackholeError as error:
             said = command.Said(False, str(error))
-        if not said.ok and self.instance.incarnation == instance.incarnation and self.instance.pid:
-            name = instance.spec.stop.signal
-            log.warning("%s: its stop command failed (%s); sending %s", instance.name, said.text, name)
-            await self._signal(name)
+        if not said.ok:
+            text, incarnation = said.text, instance.incarnation
+            self.post(lambda i: machine.on_stop_command_failed(i, text, incarnation, self._tools.clock()))
 
     async def _here(self) -> command.Setting:
         """How commands of this instance run: as its process does. Raises BlackholeError."""

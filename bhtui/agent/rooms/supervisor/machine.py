@@ -72,6 +72,8 @@ class Instance:
     """How the last run ended, without what follows from it: `exit 1 after 0.2 s`."""
     last_error: str = ""
     """The reason for its state as the console shows it, and the last log lines."""
+    stop_trouble: str = ""
+    """How its stop command failed in the present or latest stop."""
     leftover: int = 0
     """Processes that outlived the last run and were killed."""
     asked_by: str = ""
@@ -263,7 +265,7 @@ def on_start_timeout(i: Instance, now: int) -> Moved:
 
 def _end(i: Instance, cause: Result, now: int, why: str, grace: float | None = None) -> Moved:
     """Leaves starting or running for stopping; `cause` is NONE when it was asked for."""
-    i, record = enter(i, State.STOPPING, now, why, stop_cause=cause, again=False, leftover=0)
+    i, record = enter(i, State.STOPPING, now, why, stop_cause=cause, again=False, leftover=0, stop_trouble="")
     quiet: tuple[Effect, ...] = (ForgetHealth(), StopTimer(Timer.READY))
     if i.pid is None:  # the keeper has not answered yet; on_spawned ends it
         return i, (*record, *quiet)
@@ -283,9 +285,13 @@ def on_stop_asked(i: Instance, grace: float | None, now: int) -> Moved:
     """Somebody wants it to end. `grace` in seconds; None: as declared; 0: it is killed at once."""
     i = replace(i, goal=Goal.DOWN, again=False, asked_by="")
     match i.state:
+        case State.RUNNING if not i.early_exits:  # it ran well: what was before is no reason for anything now
+            return _end(replace(i, last_error=""), Result.NONE, now, "asked to stop", grace)
         case State.STARTING | State.RUNNING:
             return _end(i, Result.NONE, now, "asked to stop", grace)
         case State.WAITING | State.BACKOFF | State.FAILED:
+            if i.state is State.BACKOFF and i.ended:  # the restart that was promised does not come
+                i = replace(i, last_error=with_tail(i.ended, tuple(i.last_error.split("\n  ")[1:])))
             i, record = enter(i, State.STOPPED, now, "asked to stop", waiting_for="", next_start_ns=0)
             return i, (*record, StopTimer(Timer.BACKOFF))
         case State.STOPPING if grace is not None and i.pid is not None:
@@ -295,6 +301,15 @@ def on_stop_asked(i: Instance, grace: float | None, now: int) -> Moved:
             return _ignore(i, "it was asked to stop before")
         case State.STOPPED:
             return _ignore(i, "there is nothing to stop")
+
+
+def on_stop_command_failed(i: Instance, why: str, incarnation: int, now: int) -> Moved:  # noqa: ARG001
+    """Its stop command failed while its process still runs; the signal does the work."""
+    if i.state is not State.STOPPING or i.pid is None or i.incarnation != incarnation:
+        return _ignore(i, "its process is gone")
+    told = f"its stop command failed ({why}); {i.spec.stop.signal} was sent"
+    record = Record(EventKind.STOP_COMMAND_FAILED, f"{i.name}: {told}", {"reason": why})
+    return replace(i, stop_trouble=told), (record, Signal(i.spec.stop.signal))
 
 
 def on_grace_over(i: Instance, now: int) -> Moved:  # noqa: ARG001 - every event has its time

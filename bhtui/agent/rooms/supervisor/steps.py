@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bhtui.agent.journal.model import Call, Done, NoUndo, Outcome, RetryAfter, StepKind, WaitFor
 from bhtui.core.errors import BlackholeError, NotFound
+from bhtui.core.operation import NONE_BEFORE
 from bhtui.core.spec import Condition, ProbeKind
 from bhtui.core.states import Goal, Health, Result, State
 
@@ -87,7 +88,7 @@ class _Steps:
         except NotFound:
             return Done(detail="it is gone")
         if i.state is State.STOPPED:
-            return Done({"stopping": True}, "; ".join(filter(None, (i.exit_text, leftover_text(i)))))
+            return Done({"stopping": True}, "; ".join(filter(None, (i.exit_text, i.stop_trouble, leftover_text(i)))))
         return WaitFor("its process to end", {"stopping": True}, about=i.name)
 
     async def unstop(self, call: Call) -> Outcome:
@@ -134,7 +135,7 @@ class _Steps:
     async def unapply(self, call: Call) -> Outcome:
         """Puts the one before in force again."""
         if not call.args["old_yaml"]:
-            return Done(detail="there was no configuration before")
+            return Done(detail=NONE_BEFORE)
         await self._put_in_force(call.args["old_yaml"], call.args["old_path"])
         return Done()
 

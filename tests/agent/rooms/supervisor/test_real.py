@@ -200,6 +200,17 @@ async def test_a_stop_command_is_run(tmp_path: Path) -> None:
         assert said.read_text() == "sleep-1\n"
 
 
+async def test_a_stop_command_that_fails_is_told_and_the_signal_sent() -> None:
+    stop = StopSpec(command=("/bin/sh", "-c", "echo no such socket; exit 3"))
+    async with real_rig(spec_of(replace(SLEEP, stop=stop))) as rig:
+        await rig.run(StartRequest())
+        operation = await rig.run(StopRequest())
+        assert operation.error == ""
+        detail = operation.steps[0].detail
+        assert "its stop command failed (" in detail and "); SIGTERM was sent" in detail
+        assert any(said.startswith("sleep-1: its stop command failed (") for said in rig.messages())
+
+
 async def test_a_rolling_restart_changes_every_pid_one_after_the_other() -> None:
     async with real_rig(spec_of(replace(SLEEP, replicas=2))) as rig:
         await rig.run(StartRequest())

@@ -152,6 +152,8 @@ async def test_a_failed_spawn_fails_the_start_at_once_and_is_rolled_back(tmp_pat
         assert operation.error == "cannot start api-1: true: exec: Permission denied"
         assert rig.room.picture["api-1"].goal is Goal.DOWN
         await rig.reaches("api-1", State.STOPPED)
+        (status,) = rig.room.status(["api"])
+        assert status.last_error == "cannot start true: exec: Permission denied", "and no restart is promised"
 
 
 async def test_restarts_wait_for_a_dependency_that_is_down(tmp_path: Path) -> None:
@@ -173,7 +175,7 @@ async def test_unknown_names(tmp_path: Path) -> None:
         with pytest.raises(NotFound):
             rig.room.plan(StopRequest(("nothing",)))
     async with fake_rig(tmp_path, spec_of(replace(API, replicas=0))) as rig:
-        with pytest.raises(NotFound, match="^api has no instances: its replicas are 0$"):
+        with pytest.raises(NotFound, match="api has no instances: its replicas are 0"):
             rig.room.status(["api"])
 
 
