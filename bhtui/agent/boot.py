@@ -23,6 +23,7 @@ from pathlib import Path
 from bhtui.agent import identity
 from bhtui.core.errors import BlackholeError, UsageError
 from bhtui.core.paths import Paths, resolve
+from bhtui.keeper import force
 from bhtui.keeper.client import KeeperClient, KeeperError, NoKeeper
 from bhtui.keeper.client import shutdown as end_keeper
 from bhtui.rpc import local, stopped
@@ -132,12 +133,15 @@ def stop(paths: Paths) -> None:
 
 def halt(paths: Paths) -> bool:
     """As `stop`; whether anything ran."""
-    pid = _keeper_pid(paths)
-    if not pid:
+    if not local.anything_runs(paths):
         return False
+    pid = _keeper_pid(paths)
     # systemd's ExecStop has nobody's name; for it and for uninstall the user must do.
     stopped.write(paths.state, "systemd" if "INVOCATION_ID" in os.environ else _user(), time.time_ns())
-    if local.answers(paths.agent_socket):
+    if not pid or force.is_stuck(paths.run):
+        force.end_agents(paths.run)  # first, or it would start another keeper
+        force.end_everything(paths.run, hold=False)
+    elif local.answers(paths.agent_socket):
         os.kill(pid, signal.SIGTERM)
     else:
         _end_by_force(paths)

@@ -152,8 +152,10 @@ def begin(options: dict[str, Any]) -> Keeper:
     except places.Taken as error:
         raise CannotStart(str(error)) from None
     except (OSError, ValueError) as error:
-        where = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
-        raise CannotStart(f"cannot start in {run_dir}: {where}{error}") from error
+        why = f"{error.filename or run_dir}: {error.strerror}" if isinstance(error, OSError) else str(error)
+        raise CannotStart(
+            f"cannot start a keeper: {why}; correct that for this user, or set BLACKHOLE_HOME to another folder"
+        ) from error
     keeper.note(f"started, process {os.getpid()}")
     return keeper
 

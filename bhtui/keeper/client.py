@@ -118,7 +118,9 @@ def start(
     except (OSError, subprocess.TimeoutExpired) as error:
         raise KeeperError(f"cannot start the keeper: {error}") from error
     if done.returncode:
-        raise KeeperError(done.stderr.strip() or f"cannot start the keeper: exit code {done.returncode}")
+        raise KeeperError(
+            done.stderr.strip().removeprefix("keeper: ") or f"cannot start the keeper: exit code {done.returncode}"
+        )
 
 
 def start_argv(

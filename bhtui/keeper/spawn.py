@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
@@ -106,6 +107,8 @@ class Launcher:
             os.execvpe(spec["argv"][0], spec["argv"], env)  # noqa: S606 - an argv, and no shell, is the point
         except OSError as error:
             _tell(status, stage, error.errno or 0, f"{error.strerror}{f': {error.filename}' if error.filename else ''}")
+        except ValueError as error:
+            _tell(status, stage, 0, str(error))
         except BaseException as error:  # noqa: BLE001 - a child must never return into the keeper's loop
             _tell(status, stage, 0, f"{type(error).__name__}: {error}")
         finally:
@@ -126,9 +129,21 @@ def _tell(status: int, stage: str, number: int, text: str) -> None:
     os.write(status, json.dumps([stage, number, text]).encode())
 
 
+ROOT_ALONE = {
+    "rlimits": "a limit above this user's own hard limit",
+    "nice": "a higher priority than the agent's",
+    "ionice": "this class of input and output",
+    "oom_score_adj": "a lower oom_score_adj than the agent's",
+    "user": "another user or group",
+}
+"""Stage: what only root may ask for there."""
+
+
 def failure(argv: list[str], text: bytes) -> SpawnError:
     """What a child wrote into its status pipe as an error a person can act on."""
     stage, number, why = json.loads(text)
+    if stage in ROOT_ALONE and number in (errno.EPERM, errno.EACCES):
+        why = f"{why}: {ROOT_ALONE[stage]} needs root; change it, or run the agent as root"
     return SpawnError(stage, number, f"cannot start {argv[0]}: {stage}: {why}")
 
 
@@ -178,7 +193,13 @@ def _limit(limits: dict[str, list[int]], nofile: int) -> None:
         number = getattr(resource, f"RLIMIT_{name.upper()}", None)
         if number is None:
             raise ValueError(f"no such limit: {name}")
-        resource.setrlimit(number, (pair[0], pair[1]))
+        try:
+            resource.setrlimit(number, (pair[0], pair[1]))
+        except ValueError as error:  # so Python says EPERM and EINVAL
+            limit = resource.getrlimit(number)[1]
+            if pair[1] == resource.RLIM_INFINITY or (limit != resource.RLIM_INFINITY and pair[1] > limit):
+                raise PermissionError(errno.EPERM, f"{name} {pair[1]} is above {limit}") from error
+            raise ValueError(f"{name} {pair[0]}:{pair[1]}: {error}") from error
 
 
 _libc: Any = None

@@ -247,7 +247,7 @@ def _last_line(path: Path, after: int) -> str:
     try:
         text = path.read_bytes()[after:][-8192:].decode(errors="replace")
     except OSError:
-        text = ""
+        return ""
     lines = [re.sub(r"^\S+Z (?:stdout|stderr) [FP] ", "", line).strip() for line in text.splitlines()]
     said = next((line for line in reversed(lines) if line), "")
     if said.startswith("{"):

@@ -154,7 +154,7 @@ def test_a_bad_place_is_one_clear_line(keeper: Running) -> None:
     ]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=30)
     assert done.returncode == 1
-    assert done.stderr.startswith("keeper: cannot start in /proc/nowhere: ")
+    assert done.stderr.startswith("keeper: cannot start a keeper: /proc/nowhere: ")
     assert len(done.stderr.splitlines()) == 1
 
 

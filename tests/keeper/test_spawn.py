@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from bhtui.keeper import client, proc, wire
+from bhtui.keeper.spawn import failure
 from tests.keeper.support import IDLE, Running, is_alive, python, skip
 from tests.waiting import until
 
@@ -173,6 +174,13 @@ def test_a_failure_names_its_step(keeper: Running, fields: dict[str, object], st
     assert (caught.value.stage, caught.value.errno) == (stage, number)
     assert keeper.list() == []
     assert keeper.ask("stats")["entries"] == 0
+
+
+@pytest.mark.parametrize("stage", ["rlimits", "nice", "ionice", "oom_score_adj", "user"])
+def test_what_needs_root_says_so(stage: str) -> None:
+    told = failure(["/bin/x"], json.dumps([stage, 13, "Permission denied"]).encode())
+    assert told.text.startswith(f"cannot start /bin/x: {stage}: Permission denied: ")
+    assert told.text.endswith("needs root; change it, or run the agent as root")
 
 
 def test_a_key_is_used_once(keeper: Running) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import socket
+import struct
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -29,6 +30,7 @@ class Link:
         self._sending = asyncio.Lock()
         self._may_write = asyncio.Event()
         self.is_open = True
+        self._peer = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
         self._loop.add_reader(sock.fileno(), self._read)
 
     @classmethod
@@ -59,7 +61,11 @@ class Link:
                 await self._send({"op": op, "id": id_, **fields}, fds)
                 last = await future
         except TimeoutError:
-            raise KeeperLost(f"cannot {op}: the keeper did not answer within {timeout:g} s", op) from None
+            raise KeeperLost(
+                f"cannot {op}: the keeper, process {self._peer}, does not answer (within {timeout:g} s); "
+                "`blackhole stop --emergency` ends it and the services",
+                op,
+            ) from None
         except OSError as error:
             raise KeeperLost(f"cannot {op}: the keeper is gone: {error.strerror}", op) from error
         finally:

@@ -18,6 +18,7 @@ from bhtui.core.request import StartRequest
 from bhtui.rpc.local import ensure_agent
 from bhtui.rpc.stopped import Wake
 
+SERVICES = ("identity", "storage", "ledger", "node", "indexer")
 FAULTS = ("crash", "exit", "hang", "leak", "slow", "noise", "errors", "sick", "clear")
 
 
@@ -99,7 +100,7 @@ def down(settings: Settings) -> int:
 )
 @click.option("--duration", type=click.FloatRange(0, min_open=True), default=10.0, show_default=True, help="Seconds.")
 @click.option("--fault", type=click.Choice(FAULTS), metavar="KIND", help=f"Instead of load: {', '.join(FAULTS)}.")
-@click.option("--service", metavar="S", help="The service that fails.")
+@click.option("--service", type=click.Choice(SERVICES), metavar="S", help=f"Which one fails: {', '.join(SERVICES)}.")
 @click.pass_obj
 def load(settings: Settings, rate: float, duration: float, fault: str | None, service: str | None) -> None:
     settings.only_here("load the demonstration")
