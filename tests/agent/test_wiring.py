@@ -130,3 +130,14 @@ def test_an_agent_that_ends_with_its_services_ends_a_start_that_is_under_way() -
         (stop, start) = [json.loads(line) for line in here.cli("operations", "--output", "json").stdout.splitlines()]
         assert (stop["kind"], start["state"]) == ("stop", "cancelled")
         assert states(here) == {"slow-1": "starting", "later-1": "stopped"}
+
+
+def test_a_first_start_that_fails_speaks_of_no_configuration_before_and_keeps_its_reason() -> None:
+    with home("") as here:
+        file = here.path / "first.yaml"
+        file.write_text("services: {bad: {command: [sh, -c, 'echo boom; exit 3']}}\n")
+        told = here.cli("start", "--config", str(file), code=1).stderr
+        assert "there was no configuration before, so this one stays in force" in told
+        assert "in force again" not in told
+        shown = here.cli("status").stdout.splitlines()
+        assert [line.strip().partition(" after")[0] for line in shown[2:4]] == ["exit 3", "boom"]

@@ -47,6 +47,12 @@ async def test_a_dry_run_prints_the_plan_and_begins_nothing(home: Home, agent: F
     assert agent.begun == []
 
 
+async def test_no_grace_is_asked_for_as_that(home: Home, agent: FakeAgent) -> None:
+    await home.blackhole("stop", "api", "--timeout", "0s")
+    await home.blackhole("stop", "api")
+    assert [(each.stop.HasField("timeout"), each.stop.timeout) for each in agent.begun] == [(True, 0.0), (False, 0.0)]
+
+
 async def test_requests_say_what_was_asked(home: Home, agent: FakeAgent) -> None:
     file = home.path / "other.yaml"
     file.write_text("services: {}\n")
