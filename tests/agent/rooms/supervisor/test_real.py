@@ -9,6 +9,8 @@ import shlex
 import signal
 import socket
 import sys
+import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -317,12 +319,17 @@ async def test_a_reload_signals_and_says_when_that_ended_the_service(tmp_path: P
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
-async def test_commands_of_a_service_run_as_the_service(tmp_path: Path) -> None:
-    tmp_path.chmod(0o777)
-    for parent in tmp_path.parents[:2]:
-        parent.chmod(0o755)
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """One that every user may write in; those of pytest are below one that only its owner may enter."""
+    with tempfile.TemporaryDirectory(prefix="bh", dir="/tmp") as folder:
+        Path(folder).chmod(0o777)
+        yield Path(folder)
+
+
+async def test_commands_of_a_service_run_as_the_service(open_folder: Path) -> None:
     nobody = pwd.getpwnam("nobody").pw_uid
-    who = ("/bin/sh", "-c", f'echo $(id -u) $(umask) $(pwd) $COLOUR > {tmp_path}/$1; test -z "$2" || kill $MAINPID')
+    who = ("/bin/sh", "-c", f'echo $(id -u) $(umask) $(pwd) $COLOUR > {open_folder}/$1; test -z "$2" || kill $MAINPID')
     spec = replace(
         SLEEP, user="nobody", umask=0o027, environment={"COLOUR": "green"}, working_dir="/usr",
         probe=ProbeSpec(ProbeKind.COMMAND, command=(*who, "sh", "probe")),
@@ -332,8 +339,8 @@ async def test_commands_of_a_service_run_as_the_service(tmp_path: Path) -> None:
         assert (await rig.run(StartRequest())).error == ""
         assert (await rig.run(StopRequest())).error == ""
     for name in ("probe", "stop"):
-        assert (tmp_path / name).read_text().split() == [str(nobody), "0027", "/usr", "green"]
-        assert (tmp_path / name).stat().st_uid == nobody
+        assert (open_folder / name).read_text().split() == [str(nobody), "0027", "/usr", "green"]
+        assert (open_folder / name).stat().st_uid == nobody
 
 
 async def test_a_fault_in_one_event_does_not_end_the_supervision() -> None:
