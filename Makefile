@@ -6,7 +6,7 @@ STAMP := $(VENV)/.setup-stamp
 JOBS ?= $(shell nproc)
 DEMO_HOME ?= $(HOME)/.blackhole-demo
 
-.PHONY: help setup demo demo-down test lint protos snapshots bench docs clean
+.PHONY: help setup demo demo-down test test-machine lint protos snapshots bench docs clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -27,8 +27,10 @@ demo: $(STAMP) ## the console on five services, over a real SSH connection
 demo-down: $(STAMP) ## ends the demonstration; leaves no process behind
 	@BLACKHOLE_HOME=$(DEMO_HOME) $(BIN)/blackhole demo down
 
-test: $(STAMP) ## all tests, in parallel; those that measure or load the machine come after, alone
+test: $(STAMP) ## all tests, in parallel, but those on an emulated machine
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not alone'
+
+test-machine: $(STAMP) ## the tests on a true systemd host, emulated: minutes, and the machine to themselves
 	@$(BIN)/python -m pytest -m alone
 
 lint: $(STAMP) ## ruff, mypy strict, and the walls between the rooms

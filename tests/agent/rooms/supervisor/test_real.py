@@ -318,7 +318,6 @@ async def test_a_reload_signals_and_says_when_that_ended_the_service(tmp_path: P
         assert operation.error.startswith("cannot reload sleep-1: it ended after SIGHUP: killed by SIGHUP")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
 @pytest.fixture
 def open_folder() -> Iterator[Path]:
     """One that every user may write in; those of pytest are below one that only its owner may enter."""
@@ -327,6 +326,7 @@ def open_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
 async def test_commands_of_a_service_run_as_the_service(open_folder: Path) -> None:
     nobody = pwd.getpwnam("nobody").pw_uid
     who = ("/bin/sh", "-c", f'echo $(id -u) $(umask) $(pwd) $COLOUR > {open_folder}/$1; test -z "$2" || kill $MAINPID')
