@@ -21,8 +21,6 @@ import pytest
 from bhtui.rpc.blackhole.v1 import operations_pb2 as pb
 from bhtui.rpc.client import AgentClient
 from bhtui.ssh.fleet import Fleet
-from bhtui.ssh.link import Link
-from bhtui.ssh.state import LinkError
 from tests.live.home import Home, home
 from tests.live.machine import USER, Machine
 from tests.waiting import eventually, until
@@ -222,8 +220,10 @@ def test_logout_takes_nothing_away(machine: Machine, root: Operator):
 async def test_a_user_without_rights_is_told_what_is_not_held(machine: Machine, operators: dict[str, Operator]):
     ops = operators[USER]
     ops.write_config(MODEST)
+    ops.cli("agent", "start")  # so that its modules are compiled: the second time it starts within the deadline
+    _await_end(machine)
     async with Fleet([machine.host(USER)], ops.home.paths.state) as fleet:
-        client = await _reached(fleet.links[ops.name])
+        client = await fleet.links[ops.name].ready(SLOW)
         request = pb.OperationRequest(id=uuid.uuid4().hex, start=pb.StartRequest())
         operation = (await client.begin(request)).id
         await eventually(lambda: _has_ended(client, operation), SLOW)
@@ -232,20 +232,12 @@ async def test_a_user_without_rights_is_told_what_is_not_held(machine: Machine, 
         assert row.limits_held_by == "rlimits"
         for name in ("cpu", "pids", "memory"):
             assert f"{name}: cgroups cannot be made by this user here" in row.limits_not_held
-    # Without linger nothing of a user may outlive his login here: keeper and agent stop the services and go with him.
+    _await_end(machine)
+
+
+def _await_end(machine: Machine) -> None:
+    """Without linger nothing of a user may outlive his login here: keeper and agent stop the services and go with him."""
     until(lambda: not machine.run(f"pgrep -u {USER} 'python3|sleep'", code=None), SLOW, "all has ended with the login")
-
-
-async def _reached(link: Link) -> AgentClient:
-    """As `Operator.cli`: again, when it took longer than is waited for."""
-    begun = time.monotonic()
-    while True:
-        try:
-            return await link.ready(SLOW)
-        except LinkError:
-            if time.monotonic() > begun + SLOW * 2:
-                raise
-            link.retry_now()
 
 
 async def _has_ended(client: AgentClient, operation: str) -> bool:
