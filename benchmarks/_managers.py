@@ -207,7 +207,7 @@ def _until(condition: object, timeout: float = 30) -> None:
     end = time.monotonic() + timeout
     while not condition():  # type: ignore[operator]
         if time.monotonic() > end:
-            raise TimeoutError("the manager did not come up")
+            raise TimeoutError("the manager did not come up, or did not end")
         time.sleep(0.01)
 
 
@@ -224,4 +224,4 @@ def managed(kind: type[Manager], count: int) -> Iterator[tuple[Manager, Roll]]:
     finally:
         manager.down()
         roll.close()
-        shutil.rmtree(folder, ignore_errors=True)
+        _until(lambda: shutil.rmtree(folder, ignore_errors=True) or not folder.exists())  # some end after their manager

@@ -218,7 +218,7 @@ async def _assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: 
     told = _Told(events, ending)
     keeper = await Keeper.connect(
         paths.run,
-        launch=Launch(paths.logs, (sys.executable, "-m", "bhtui.agent")),
+        launch=Launch(paths.logs, (sys.executable, "-P", "-m", "bhtui.agent")),
         listener=Listener(told.exited, told.replaced, told.terminate, told.emergency),
     )
     stack.push_async_callback(keeper.close)
