@@ -236,7 +236,7 @@ async def test_a_user_without_rights_is_told_what_is_not_held(machine: Machine, 
 
 
 def _await_end(machine: Machine) -> None:
-    """Without linger nothing of a user may outlive his login here: keeper and agent stop the services and go with him."""
+    """Without linger nothing of a user may outlive his login: keeper and agent stop the services and go with him."""
     until(lambda: not machine.run(f"pgrep -u {USER} 'python3|sleep'", code=None), SLOW, "all has ended with the login")
 
 
