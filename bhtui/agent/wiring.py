@@ -80,7 +80,7 @@ async def run(paths: Paths) -> None:
     begun = time.monotonic()
     ending = Ending()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, ending.tell, signal.Signals(number).name)
     async with AsyncExitStack() as stack:
         agent = await _assemble(paths, ending, stack, begun)
