@@ -23,7 +23,7 @@ from bhtui.core.spec import ProbeKind, Restart, RestartSpec, ServiceSpec, Spec
 from bhtui.core.states import ALIVE, Goal, Result, State
 from bhtui.core.status import InstanceStatus
 
-from . import adoption, gates, machine, requests
+from . import adoption, gates, machine, naming, requests
 from .adoption import Fate
 from .driver import Driver, Tools
 from .exits import Exit, signal_number
@@ -31,6 +31,7 @@ from .logtail import tail
 from .machine import Instance
 from .model import Config, Events, HealthProbes, Keeper, Limits, Records, Usage
 from .record import from_record, to_record, was_ready
+from .reloading import Change
 from .restart import SECOND
 from .view import to_status
 
@@ -90,8 +91,8 @@ class Supervisor:
         known = list(self._drivers)
         for name in wanted:
             if name not in self._drivers and not any(d.instance.service == name for d in self._drivers.values()):
-                nobody = requests.without_instances([name], self.spec.services, self.picture)
-                raise NotFound(nobody[0] if nobody else requests.unknown_service(name, self.spec.services))
+                nobody = naming.without_instances([name], self.spec.services, self.picture)
+                raise NotFound(nobody[0] if nobody else naming.unknown_service(name, self.spec.services))
         return [n for n in known if not wanted or n in wanted or self._drivers[n].instance.service in wanted]
 
     def status(self, names: Sequence[str] = ()) -> list[InstanceStatus]:
@@ -136,7 +137,7 @@ class Supervisor:
         elif isinstance(request, StartRequest):
             found, told = self._from_disk()
         old = self.config.text
-        change = requests.Change(found[0], found[1].yaml, found[1].path, old.yaml, old.path) if found else None
+        change = Change(found[0], found[1].yaml, found[1].path, old.yaml, old.path) if found else None
         plan = requests.plan(self.spec, self.picture, request, change)
         return replace(plan, effects=(told, *plan.effects)) if told else plan
 

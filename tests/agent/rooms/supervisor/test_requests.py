@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from bhtui.agent.rooms.supervisor.machine import Instance
-from bhtui.agent.rooms.supervisor.requests import Change, plan
+from bhtui.agent.rooms.supervisor.reloading import Change
+from bhtui.agent.rooms.supervisor.requests import plan
 from bhtui.core.diff import fingerprint
 from bhtui.core.errors import NotFound
 from bhtui.core.operation import Plan

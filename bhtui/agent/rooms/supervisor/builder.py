@@ -1,0 +1,130 @@
+"""Collects the steps of one plan, each after what it needs. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import Any
+
+from bhtui.core import graph
+from bhtui.core.operation import Plan, PlannedStep
+from bhtui.core.spec import Condition, ServiceSpec
+from bhtui.core.states import Goal, State
+
+from .gates import WORDS, Picture, reached
+from .naming import needs_of, service_of
+from .titles import start_title, stop_title
+
+COMPLETION_TIMEOUT = 86400.0
+"""Seconds that a one-shot service may take when others wait for its completion."""
+
+
+class Builder:
+    """Collects the steps of one plan. `services` are those that hold when the steps run."""
+
+    def __init__(self, services: Mapping[str, ServiceSpec], picture: Picture) -> None:
+        self.services, self.picture = services, picture
+        self.steps: list[PlannedStep] = []
+        self.stops: dict[str, int] = {}
+        self.starts: dict[str, int] = {}
+        self.waits: dict[tuple[str, Condition], int] = {}
+        self.before_stop: dict[str, list[int]] = {}
+        """The steps after which what an instance needs is there, when it is to be restarted."""
+        self.running: list[str] = []
+        self.after_all: tuple[int, ...] = ()
+
+    def add(
+        self, kind: str, target: str, title: str, args: Mapping[str, Any], after: Iterable[int], timeout: float
+    ) -> int:
+        self.steps.append(PlannedStep(kind, target, title, dict(args), tuple(sorted(set(after))), timeout))
+        return len(self.steps) - 1
+
+    def stop(
+        self, names: Iterable[str], timeout: float | None = None, ordered: bool = True, restore: bool = False
+    ) -> None:
+        """Stops instances, dependents first; those that are started again only when what they need is there."""
+        needs = needs_of({**{i.service: i.spec for i in self.picture.values()}, **self.services})
+        for level in reversed(graph.levels(needs)):
+            for name in [n for n in names if self.picture[n].service in level]:
+                i = self.picture[name]
+                first = [x for n, x in self.stops.items() if i.service in self.picture[n].spec.depends_on]
+                grace = i.spec.stop.grace if timeout is None else timeout
+                args = {"grace": timeout, "restore": restore and i.goal is Goal.UP}
+                title = stop_title(name, i.spec, timeout)
+                after = [*(first if ordered else ()), *self.before_stop.get(name, ())]
+                self.stops[name] = self.add("service.stop", name, title, args, after, grace + 20)
+
+    def start_missing(self, names: Sequence[str]) -> None:
+        """Starts what instances that are to be restarted need and is not there, before any of them is stopped."""
+        services = {service_of(n, self.services) for n in names}
+        self._start_closed(set(), services, {})
+        for name in names:
+            needs = self.services[service_of(name, self.services)].depends_on
+            self.before_stop[name] = [
+                step
+                for service, condition in needs.items()
+                if service in self.services and service not in services
+                for need in self.services[service].instance_names()
+                for step in self._gate(need, condition)
+            ]
+
+    def start(self, names: Iterable[str], environment: Mapping[str, str]) -> None:
+        """Starts instances and whatever they need that is not there, by levels."""
+        wanted = set(names)
+        self._start_closed(wanted, {service_of(n, self.services) for n in wanted}, environment)
+
+    def _start_closed(self, wanted: Set[str], services: Set[str], environment: Mapping[str, str]) -> None:
+        closed = graph.closure(needs_of(self.services), services)
+        for level in graph.levels(needs_of({s: spec for s, spec in self.services.items() if s in closed})):
+            for service in level:
+                for name in self.services[service].instance_names():
+                    if name in self.starts:
+                        continue
+                    if name in wanted or (service not in services and self.is_down(name)):
+                        self._start_one(name, self.services[service], environment)
+                    elif service not in services or not self.is_down(name):
+                        self.running.append(name)
+
+    def is_down(self, name: str) -> bool:
+        """Whether it neither runs nor has completed, once the steps so far are done."""
+        i = self.picture.get(name)
+        return i is None or name in self.stops or not (i.state is State.RUNNING or i.completed)
+
+    def _start_one(self, name: str, spec: ServiceSpec, environment: Mapping[str, str]) -> None:
+        after = [*self.after_all, *([self.stops[name]] if name in self.stops else [])]
+        for service, condition in spec.depends_on.items():
+            for need in self.services[service].instance_names() if service in self.services else ():
+                after += self._gate(need, condition)
+        self.start_step(name, spec, environment, after)
+
+    def start_step(self, name: str, spec: ServiceSpec, environment: Mapping[str, str], after: Iterable[int]) -> int:
+        # The machine knows the time-out; the step's own is for a machine that cannot say.
+        patience = spec.probe.ready_timeout + spec.stop.grace + 30
+        args = {"environment": dict(environment)} if environment else {}
+        self.starts[name] = self.add("service.start", name, start_title(name, spec), args, after, patience)
+        return self.starts[name]
+
+    def _gate(self, name: str, condition: Condition) -> list[int]:
+        """The steps after which `name` is as a dependent needs it. A start step ends when its instance is healthy."""
+        started = [self.starts[name]] if name in self.starts else []
+        i = self.picture.get(name)
+        if condition is Condition.COMPLETED if started else (i is not None and not reached(i, condition)):
+            return [self._wait(name, condition, started)]
+        return started
+
+    def _wait(self, name: str, condition: Condition, after: Sequence[int]) -> int:
+        key = (name, condition)
+        if key not in self.waits:
+            word = WORDS[condition]
+            spec = self.services[service_of(name, self.services)]
+            patience = COMPLETION_TIMEOUT if condition is Condition.COMPLETED else spec.probe.ready_timeout
+            args = {"condition": str(condition)}
+            self.waits[key] = self.add("service.wait", name, f"wait until {name} is {word}", args, after, patience)
+        return self.waits[key]
+
+    def build(self, kind: str, targets: Sequence[str], effects: Iterable[str], **options: Any) -> Plan:
+        claims = {f"service:{self._service(step.target)}" for step in self.steps if step.kind != "spec.apply"}
+        claims |= {"config" for step in self.steps if step.kind == "spec.apply"}
+        return Plan(kind, tuple(targets), tuple(self.steps), tuple(effects), frozenset(claims), **options)
+
+    def _service(self, name: str) -> str:
+        return self.picture[name].service if name in self.picture else service_of(name, self.services)
