@@ -31,7 +31,7 @@ from bhtui.agent.rooms.metrics.model import METRICS, Sample  # noqa: E402
 from bhtui.agent.rooms.metrics.prometheus import EXPORTED  # noqa: E402
 from bhtui.agent.rooms.supervisor import diagram  # noqa: E402
 from bhtui.agent.servicers.access import ACCESS  # noqa: E402
-from bhtui.cli.app import EXIT_CODES, VERBS, app  # noqa: E402
+from bhtui.cli.app import EXIT_CODES, VERBS, MainVerb, app  # noqa: E402
 from bhtui.config import fields as kinds  # noqa: E402
 from bhtui.config import model, restart  # noqa: E402
 from bhtui.config.composition import Composition  # noqa: E402
@@ -81,7 +81,7 @@ def commands() -> Iterator[tuple[str, click.Command]]:
     for verb in (name for names in VERBS.values() for name in names):
         found = app.get_command(click.Context(app), verb)
         assert found is not None
-        yield verb, found
+        yield verb, found.by_itself if isinstance(found, MainVerb) else found
         if isinstance(found, click.Group):
             yield from ((f"{verb} {name}", sub) for name, sub in sorted(found.commands.items()))
 

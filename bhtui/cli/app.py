@@ -56,11 +56,17 @@ class Verb(click.Command):
         super().__init__(*args, **more)
         self.params += global_options()
 
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        # The path of a MainVerb's first part ends with its empty name.
+        formatter.write_usage(ctx.command_path.rstrip(), " ".join(self.collect_usage_pieces(ctx)))
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         own = [each for each in self.get_params(ctx) if isinstance(each, click.Option) and not _is_global(each)]
         records = [record for each in own if (record := each.get_help_record(ctx))]
         with formatter.section("Options"):
             formatter.write_dl(records)
+        if ctx.parent is not None and isinstance(ctx.parent.command, MainVerb):
+            ctx.parent.command.format_commands(ctx.parent, formatter)
         formatter.write_paragraph()
         formatter.write_text("The options of `blackhole --help` may stand here too.")
 
@@ -82,6 +88,35 @@ class Verbs(click.Group):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         _write_examples(self.epilog, formatter)
+
+
+class MainVerb(Verbs):
+    """A verb that does something by itself and has further words: `logs api`, `logs stats`.
+
+    A first word that is one of the further ones means that; after `--` it is an argument of what it does by itself.
+    """
+
+    def __init__(self, *args: Any, by_itself: click.Command, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.by_itself = by_itself
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, args if self._has_further_word(args) else ["", *args])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return super().get_command(ctx, cmd_name) if cmd_name else self.by_itself
+
+    def _has_further_word(self, args: list[str]) -> bool:
+        """Whether the first word that is no option for every verb is one of the further ones."""
+        takes_value = {word: not each.is_flag for each in global_options() for word in each.opts}
+        rest = iter(args)
+        for word in rest:
+            name, equals, _ = word.partition("=")
+            if name not in takes_value:
+                return word in self.commands
+            if takes_value[name] and not equals:
+                next(rest, None)
+        return False
 
 
 def _is_global(option: click.Option) -> bool:

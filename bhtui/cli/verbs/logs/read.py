@@ -37,6 +37,7 @@ Write = Callable[[Line], None]
 
 
 @click.command(
+    "logs",
     cls=Verb,
     help=f"Shows what services wrote (all, or those named; `agent` is the agent itself), all of it, or on a terminal "
     f"the newest {TERMINAL_TAIL} lines unless something else is asked for.",
