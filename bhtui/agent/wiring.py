@@ -42,6 +42,8 @@ from bhtui.agent.rooms.limits.room import Limits
 from bhtui.agent.rooms.limits.watch import PressureWatch
 from bhtui.agent.rooms.logs.room import Logs
 from bhtui.agent.rooms.metrics.room import Metrics
+from bhtui.agent.rooms.overview.model import Ours
+from bhtui.agent.rooms.overview.room import OverviewRoom
 from bhtui.agent.rooms.supervisor import steps
 from bhtui.agent.rooms.supervisor.room import Supervisor
 from bhtui.agent.servicers.guard import Guard
@@ -63,6 +65,7 @@ from bhtui.rpc.blackhole.v1 import (
     logs_pb2_grpc,
     metrics_pb2_grpc,
     operations_pb2_grpc,
+    overview_pb2_grpc,
     resources_pb2_grpc,
     status_pb2_grpc,
 )
@@ -130,6 +133,15 @@ class Assembled:
             limits=self.limits.held_by,
             config_error=self.config.error,
             boot=boot.noted(self.paths),
+        )
+
+    def ours(self) -> Ours:
+        """What of this host is ours."""
+        picture = self.supervisor.picture
+        return Ours(
+            instances={name: i.pid for name, i in picture.items() if i.pid is not None},
+            agent=frozenset((os.getpid(), self.keeper.pid)),
+            services=len(self.config.spec.services),
         )
 
     def plan(self, request: Request) -> Plan:
@@ -249,7 +261,9 @@ async def _assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: 
 
     # Last, so that whoever comes in finds everything settled.
     _settle_start(paths)
-    await _serve(agent, logs, metrics, backup, stack)
+    overview = OverviewRoom(agent.ours)
+    stack.callback(overview.close)
+    await _serve(agent, logs, metrics, backup, overview, stack)
     return agent
 
 
@@ -262,7 +276,9 @@ def _settle_start(paths: Paths) -> None:
         log.warning("the next boot may start another version: %s", error)
 
 
-async def _serve(agent: Assembled, logs: Logs, metrics: Metrics, backup: Backup, stack: AsyncExitStack) -> None:
+async def _serve(
+    agent: Assembled, logs: Logs, metrics: Metrics, backup: Backup, overview: OverviewRoom, stack: AsyncExitStack
+) -> None:
     endpoint = Endpoints(metrics, agent.supervisor.status, agent.events)
     endpoint.follow(agent.config.spec)
     agent.config.adopted.append(endpoint.follow)
@@ -282,6 +298,7 @@ async def _serve(agent: Assembled, logs: Logs, metrics: Metrics, backup: Backup,
     metrics_pb2_grpc.add_MetricsServicer_to_server(servicers.Metrics(metrics), server)
     operations = servicers.Operations(agent.runner, agent.plan)
     operations_pb2_grpc.add_OperationsServicer_to_server(operations, server)
+    overview_pb2_grpc.add_OverviewServicer_to_server(servicers.Overview(overview), server)
     resources = servicers.Resources(agent.resources.read, lambda: metrics.host_status(time.time_ns()))
     resources_pb2_grpc.add_ResourcesServicer_to_server(resources, server)
     status_pb2_grpc.add_StatusServicer_to_server(status, server)

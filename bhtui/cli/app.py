@@ -23,6 +23,7 @@ INTERRUPTED = 130
 VERBS = {
     "See": {
         "status": "How every service is.",
+        "overview": "What a host runs and has, declared or not.",
         "logs": "What the services wrote.",
         "events": "What happened, in order.",
         "operations": "What was done, by whom, how far; watch or cancel it.",

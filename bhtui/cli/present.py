@@ -147,7 +147,10 @@ def status_json(instances: Sequence[Mapping[str, Any]]) -> str:
 def status_table(instances: Sequence[Mapping[str, Any]], *, detailed: bool = False, hosts: bool = False) -> str:
     """What `status` prints: a row for each instance, below it why it is not well."""
     if not instances:
-        return "no services are declared here; declare some in blackhole.yaml and run `blackhole start`\n"
+        return (
+            "no services are declared here; declare some in blackhole.yaml and run `blackhole start`\n"
+            "what runs here nevertheless: `blackhole overview`\n"
+        )
     heads = ["INSTANCE", "STATE", "HEALTH", "PID", "UPTIME", "RESTARTS", "CPU", "MEMORY", "LIMIT"]
     if detailed:
         heads += ["THREADS", "FDS", "HELD BY", "LIMITS", "PROBE", "LAST RUN", "PORTS", "SINCE"]

@@ -6,6 +6,10 @@ import re
 
 MASK = "********"
 _SECRET = re.compile(r"pass|secret|token|key|credential|auth|dsn", re.IGNORECASE)
+_ASSIGNED = re.compile(
+    r"""([\w.-]*(?:pass|secret|token|key|credential|auth|dsn)[\w.-]*["']?\s*[:=]\s*["']?)([^\s"',;}]+)""",
+    re.IGNORECASE,
+)
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*(?=@)")
 
 
@@ -31,3 +35,8 @@ def mask_words(words: list[str]) -> list[str]:
         else:
             shown.append(word)
     return shown
+
+
+def mask_line(text: str) -> str:
+    """The text without what stands after `"api_token": ` or `password=` anywhere in it."""
+    return _ASSIGNED.sub(lambda match: match[1] + MASK, text)

@@ -32,6 +32,8 @@ from .blackhole.v1 import (
     metrics_pb2_grpc,
     operations_pb2,
     operations_pb2_grpc,
+    overview_pb2,
+    overview_pb2_grpc,
     resources_pb2,
     resources_pb2_grpc,
     status_pb2,
@@ -84,6 +86,7 @@ class AgentClient:
         self._logs = logs_pb2_grpc.LogsStub(self._channel)
         self._metrics = metrics_pb2_grpc.MetricsStub(self._channel)
         self._operations = operations_pb2_grpc.OperationsStub(self._channel)
+        self._overview = overview_pb2_grpc.OverviewStub(self._channel)
         self._resources = resources_pb2_grpc.ResourcesStub(self._channel)
         self._status = status_pb2_grpc.StatusStub(self._channel)
 
@@ -140,6 +143,10 @@ class AgentClient:
     async def resources(self, names: Iterable[str] = ()) -> resources_pb2.ResourcesResponse:
         """What instances may use, what holds it, and what they use."""
         return await self._ask(self._resources.Get, resources_pb2.ResourcesRequest(names=names))
+
+    async def overview(self) -> overview_pb2.OverviewResponse:
+        """What the host runs, declared or not, and what it has; takes half a second."""
+        return await self._ask(self._overview.Get, overview_pb2.OverviewRequest(), LONG_TIMEOUT)
 
     async def backups(self, services: Iterable[str] = ()) -> backup_pb2.ListBackupsResponse:
         return await self._ask(self._backup.List, backup_pb2.ListBackupsRequest(services=services), LONG_TIMEOUT)

@@ -19,6 +19,7 @@ from bhtui.core.errors import BlackholeError, ConfigError, NotFound, Problem
 from bhtui.core.event import Event
 from bhtui.core.logs import LogBatch, LogLine
 from bhtui.core.operation import Operation, OperationState, Plan, PlannedStep, Step, StepState
+from bhtui.core.overview import Machine, Overview
 from bhtui.core.resources import InstanceResources
 from bhtui.core.states import Goal, Health, State
 from bhtui.core.status import HostStatus, InstanceStatus
@@ -35,12 +36,14 @@ from bhtui.rpc.blackhole.v1 import (
     metrics_pb2_grpc,
     operations_pb2,
     operations_pb2_grpc,
+    overview_pb2,
+    overview_pb2_grpc,
     resources_pb2,
     resources_pb2_grpc,
     status_pb2,
     status_pb2_grpc,
 )
-from bhtui.rpc.convert import backup, config, events, logs, operations, resources, status
+from bhtui.rpc.convert import backup, config, events, logs, operations, overview, resources, status
 
 SECOND = 1_000_000_000
 NOON = 1_772_366_400 * SECOND
@@ -70,6 +73,7 @@ class FakeAgent(
     logs_pb2_grpc.LogsServicer,
     metrics_pb2_grpc.MetricsServicer,
     operations_pb2_grpc.OperationsServicer,
+    overview_pb2_grpc.OverviewServicer,
     resources_pb2_grpc.ResourcesServicer,
     status_pb2_grpc.StatusServicer,
 ):
@@ -78,6 +82,7 @@ class FakeAgent(
     def __init__(self) -> None:
         self.instances = [instance("identity"), instance("storage"), instance("api"), instance("api", 2)]
         self.resources: list[InstanceResources] = []
+        self.overview = Overview(Machine("fake"))
         self.operations: dict[str, Operation] = {}
         self.begun: list[operations_pb2.OperationRequest] = []
         self.calls: list[str] = []
@@ -147,6 +152,8 @@ class FakeAgent(
             return config_pb2.ConfigText(yaml="services: {}\n", path="/etc/blackhole/blackhole.yaml", digest="00")
         if isinstance(request, operations_pb2.GetOperationRequest):
             return operations.operation_to_message(await self.find(request.id, context))
+        if isinstance(request, overview_pb2.OverviewRequest):
+            return overview.to_message(self.overview)
         if isinstance(request, resources_pb2.ResourcesRequest):
             host = status.host_to_message(HostStatus("fake", cpus=2, memory_total_bytes=8 << 30))
             shown = [each for each in self.resources if not request.names or each.service in request.names]
@@ -359,6 +366,7 @@ _SERVICES = (
     (logs_pb2_grpc, "Logs"),
     (metrics_pb2_grpc, "Metrics"),
     (operations_pb2_grpc, "Operations"),
+    (overview_pb2_grpc, "Overview"),
     (resources_pb2_grpc, "Resources"),
     (status_pb2_grpc, "Status"),
 )

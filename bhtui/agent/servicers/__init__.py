@@ -7,7 +7,8 @@ from .events import Events
 from .logs import Logs
 from .metrics import Metrics
 from .operations import Operations
+from .overview import Overview
 from .resources import Resources
 from .status import Status
 
-__all__ = ["Agent", "Backup", "Config", "Events", "Logs", "Metrics", "Operations", "Resources", "Status"]
+__all__ = ["Agent", "Backup", "Config", "Events", "Logs", "Metrics", "Operations", "Overview", "Resources", "Status"]

@@ -1,0 +1,60 @@
+"""What the room needs of others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from bhtui.core.overview import Container
+from bhtui.core.spec import Spec
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """What of the host is ours already."""
+
+    instances: Mapping[str, int] = field(default_factory=dict)
+    """Instances that have a process, and its pid."""
+    agent: frozenset[int] = frozenset()
+    """Keeper and agent."""
+    units: Mapping[str, str] = field(default_factory=dict)
+    """Units that are declared services, and those."""
+    containers: Mapping[str, str] = field(default_factory=dict)
+    """Containers that are declared services, and those."""
+    services: int = 0
+
+
+class Containers(Protocol):
+    """What asks Docker and Podman."""
+
+    async def list(self) -> tuple[Sequence[Container], Sequence[str]]:
+        """The containers of every engine that answers, and why the others do not. Ends within seconds."""
+
+
+class NoContainers:
+    """Where no engine can be asked."""
+
+    async def list(self) -> tuple[Sequence[Container], Sequence[str]]:
+        return (), ()
+
+
+class ConfigText(Protocol):
+    """A configuration as it is written."""
+
+    @property
+    def yaml(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+
+
+class Configuration(Protocol):
+    """The configuration in force."""
+
+    spec: Spec
+
+    @property
+    def text(self) -> Any: ...
+
+    def candidate(self, yaml: str, path: str) -> tuple[Spec, Any]:
+        """Another one, checked and not in force. Raises ConfigError, NotFound."""
