@@ -169,6 +169,7 @@ WORDS = {
         (kinds.Address, "`host:port`"),
         (kinds.SocketAddress, "`host:port` or `unix:PATH`"),
         (kinds.Url, "URL"),
+        (kinds.OwnUrl, "URL"),
         (kinds.ProbeUrl, "URL"),
         (kinds.Regex, "regular expression (Python's)"),
         (kinds.Cron, "cron expression"),
@@ -177,6 +178,7 @@ WORDS = {
     )
 }
 VALIDATED = {
+    "bare_host": "name or address",
     "dependencies": "list of services, or a section for each",
     "from_word": "word, or section",
     "io_class": "`idle`, `best-effort:0-7`, `realtime:0-7`",

@@ -20,6 +20,7 @@ from bhtui.agent.rooms.supervisor import spawning
 from bhtui.agent.rooms.supervisor.machine import Instance
 from bhtui.config.load import load
 from bhtui.core.errors import BlackholeError, NotFound
+from bhtui.core.replica import instance_spec
 
 DEBUG = {"BLACKHOLE_DEBUG": "1", "LOG_LEVEL": "debug"}
 
@@ -30,13 +31,14 @@ def request(config: Path, name: str, debug: bool) -> tuple[SpawnRequest, Mapping
     Raises BlackholeError for what cannot be started.
     """
     spec = load(config)
-    service = spec.services.get(name)
-    if service is None:
+    declared = spec.services.get(name)
+    if declared is None:
         raise NotFound(
             f"cannot run {name}: {config} declares no such service; it declares {', '.join(spec.services) or 'none'}"
         )
+    service = instance_spec(declared, 1)
     spawning.check_ports(service)
-    instance = Instance(service.instance_names()[0], service, run_environment=DEBUG if debug else {})
+    instance = Instance(f"{name}-1", service, run_environment=DEBUG if debug else {})
     # As the supervisor does it on a host without cgroups: nobody would remove a group after this process.
     without = Hierarchies(reason="no cgroup is made in the foreground")
     prepared = Limits(Path(os.devnull), without).prepare(instance.name, service.limits)

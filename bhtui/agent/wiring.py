@@ -45,6 +45,7 @@ from bhtui.agent.rooms.metrics.room import Metrics
 from bhtui.agent.rooms.overview.model import Ours
 from bhtui.agent.rooms.overview.room import OverviewRoom
 from bhtui.agent.rooms.supervisor import steps
+from bhtui.agent.rooms.supervisor.replicas import ReplicaBook
 from bhtui.agent.rooms.supervisor.room import Supervisor
 from bhtui.agent.servicers.guard import Guard
 from bhtui.agent.store import Store
@@ -217,13 +218,14 @@ async def _assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: 
     stack.callback(limits.close)
     health = HealthRoom()
     stack.push_async_callback(health.close)
-    logs = Logs(paths.logs, lambda: _names(config))
+    replicas = ReplicaBook(store)
+    logs = Logs(paths.logs, lambda: _names(replicas.effective(config.spec)))
     stack.callback(logs.close)
     metrics = Metrics(
         paths.state, limits.groups, lambda instance, metric: _limit_of(config.spec, limits, instance, metric)
     )
     stack.push_async_callback(metrics.close)
-    backup = Backup(lambda: config.spec)
+    backup = Backup(lambda: replicas.effective(config.spec))
     stack.callback(backup.close)
 
     # The keeper tells of exits from the moment it is reached; what comes before the supervisor is there, it asks for.
@@ -234,7 +236,7 @@ async def _assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: 
         listener=Listener(told.exited, told.replaced, told.terminate, told.emergency),
     )
     stack.push_async_callback(keeper.close)
-    supervisor = Supervisor(config, keeper, health, limits, metrics, events, store, paths.logs)
+    supervisor = Supervisor(config, keeper, health, limits, metrics, events, store, paths.logs, replicas=replicas)
     stack.push_async_callback(supervisor.close)
     told.supervisor = supervisor
     resources = Resources(limits, overrides, supervisor, metrics)
@@ -348,9 +350,9 @@ def _limit_of(spec: Spec, limits: Limits, instance: str, metric: str) -> float |
     return held.memory if metric == "memory_bytes" else None
 
 
-def _names(config: ConfigInForce) -> set[str]:
+def _names(spec: Spec) -> set[str]:
     """Declared services and instances."""
-    return {name for spec in config.spec.services.values() for name in (spec.name, *spec.instance_names())}
+    return {name for each in spec.services.values() for name in (each.name, *each.instance_names())}
 
 
 @contextlib.asynccontextmanager

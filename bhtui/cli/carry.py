@@ -30,6 +30,7 @@ BACK = {
     "service.stop": "what had been stopped was started again",
     "limits.set": "the limits from before are in force again",
     "priority.set": "the priorities from before are in force again",
+    "service.scale": "the number of replicas from before holds again",
     "spec.apply": "the configuration from before is in force again",
 }
 """Kind of a step that was undone: what that means."""

@@ -153,7 +153,7 @@ def status_table(instances: Sequence[Mapping[str, Any]], *, detailed: bool = Fal
         )
     heads = ["INSTANCE", "STATE", "HEALTH", "PID", "UPTIME", "RESTARTS", "CPU", "MEMORY", "LIMIT"]
     if detailed:
-        heads += ["THREADS", "FDS", "HELD BY", "LIMITS", "PROBE", "LAST RUN", "PORTS", "SINCE"]
+        heads += ["THREADS", "FDS", "HELD BY", "LIMITS", "PROBE", "LAST RUN", "PORTS", "ENDPOINT", "REPLICAS", "SINCE"]
     if hosts:
         heads.insert(0, "HOST")
     rows = [_status_row(each, detailed, hosts) for each in instances]
@@ -182,6 +182,8 @@ def _status_row(each: Mapping[str, Any], detailed: bool, hosts: bool) -> list[tu
             (each["probe"], ""),
             (each["result"], ""),
             (" ".join(map(str, each["ports"])) or "-", ""),
+            (each["endpoint"] or "-", ""),
+            (replicas(each["scaling"]), ""),
             ((each["since"] or "-")[:19], ""),
         ]
     return [(each["host"], ""), *row] if hosts else row
@@ -190,6 +192,14 @@ def _status_row(each: Mapping[str, Any], detailed: bool, hosts: bool) -> list[tu
 def origin(by: str, seconds: float | None) -> str:
     """Where limits come from: `spec`, or who set them at run time."""
     return f"override by {printable(by)} {age(seconds)} ago" if by else "spec"
+
+
+def replicas(scaling: Mapping[str, Any] | None) -> str:
+    """How many instances its service has: `spec`, or `3 for 1, by ada 5 min ago` where it was set at run time."""
+    if scaling is None:
+        return "spec"
+    by, ago = printable(scaling["by"]), age(scaling["seconds"])
+    return f"{scaling['replicas']} for {scaling['declared']}, by {by} {ago} ago"
 
 
 def _number(value: int | None) -> str:

@@ -6,11 +6,22 @@ ports in use) is found out when a service is started.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
+from pathlib import Path
 
 from bhtui.core.graph import find_cycle
-from bhtui.core.spec import Condition, Restart
+from bhtui.core.replica import (
+    Clash,
+    data_clashes,
+    port_clashes,
+    probe_clashes,
+    templates,
+    untold_ports,
+    used,
+    values_of,
+)
+from bhtui.core.spec import Condition, Restart, RotateSpec, ServiceSpec
 
 from .alerts import ACTIONS
 from .faults import Fault, dotted, suggest
@@ -91,26 +102,44 @@ def healthchecks_have_one_kind(config: Config) -> Iterator[Fault]:
 
 
 def ports_are_used_once(config: Config) -> Iterator[Fault]:
-    """No two services listen on the same port, nor does the agent."""
-    holders: dict[int, str] = {}
-    if config.metrics.listen:
-        holders[int(config.metrics.listen.rpartition(":")[2])] = "metrics.listen"
-    for name, service in config.services.items():
-        for index, port in enumerate(service.ports):
-            if port in holders:
-                yield Fault(("services", name, "ports", index), f"port {port} is already that of {holders[port]}")
-            holders.setdefault(port, f"services.{name}")
+    """No two instances listen on the same port, nor does the agent."""
+    listen = config.metrics.listen.rpartition(":")[2]
+    yield from _clashes(port_clashes(_as_specs(config), {int(listen): "metrics.listen"} if listen else {}))
 
 
-def replicas_share_no_port(config: Config) -> Iterator[Fault]:
-    """Several instances of one service cannot listen on the same port."""
-    for name, service in config.services.items():
-        if service.replicas > 1 and service.ports:
-            yield Fault(
-                ("services", name, "replicas"),
-                f"services.{name}: {service.replicas} instances cannot all listen on port {service.ports[0]}",
-                "declare one service for each port, or leave ports out when they share it (SO_REUSEPORT)",
-            )
+def data_is_of_one(config: Config) -> Iterator[Fault]:
+    """No two instances keep their data in the same place."""
+    yield from _clashes(data_clashes(_as_specs(config)))
+
+
+def replicas_are_asked_themselves(config: Config) -> Iterator[Fault]:
+    """The healthcheck of an instance asks that instance."""
+    yield from _clashes(probe_clashes(_as_specs(config)))
+
+
+def replicas_know_their_ports(config: Config) -> Iterator[Fault]:
+    """Each instance is told its own port. What stands in an env_file is not seen here."""
+    seen = {name: each for name, each in _as_specs(config).items() if not config.services[name].env_file}
+    yield from _clashes(untold_ports(seen))
+
+
+def own_ports_are_declared(config: Config) -> Iterator[Fault]:
+    """What speaks of `{port}` says which."""
+    for name, service in _as_specs(config).items():
+        for part, texts in templates(service).items():
+            for word in sorted(used(texts) - set(values_of(service, 1))):
+                path = ("services", name, part)
+                hint = f"write ports: [PORT], or {{{{{word}}}}} where the braces are meant"
+                yield Fault(path, f"{dotted(path)} speaks of {{{word}}}, which is none of its ports", hint)
+
+
+def _as_specs(config: Config) -> dict[str, ServiceSpec]:
+    """As far as the file says: without env_files, and as if it lay in the root folder."""
+    return {name: each.spec(name, Path("/"), {}, RotateSpec(), {}) for name, each in config.services.items()}
+
+
+def _clashes(found: Iterable[Clash]) -> Iterator[Fault]:
+    return (Fault(("services", each.service, *each.field), each.message, each.hint) for each in found)
 
 
 def restarts_are_said_once(config: Config) -> Iterator[Fault]:
@@ -192,7 +221,10 @@ CHECKS: tuple[Check, ...] = (
     awaited_ends_can_come,
     healthchecks_have_one_kind,
     ports_are_used_once,
-    replicas_share_no_port,
+    data_is_of_one,
+    replicas_are_asked_themselves,
+    replicas_know_their_ports,
+    own_ports_are_declared,
     restarts_are_said_once,
     variables_are_set_once,
     tuning_is_of_services,

@@ -13,8 +13,11 @@ from urllib.parse import urlsplit
 from cronsim import CronSim, CronSimError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from bhtui.core import replica
 from bhtui.core.units import parse_duration, parse_size
 
+PLACEHOLDERS = {"{replica}": "1", "{instance}": "x-1", "{port}": "1", **{f"{{port{at}}}": "1" for at in range(2, 10)}}
+"""What a service may write where each of its instances has something of its own, and what that may come to."""
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PERIOD = re.compile(r"(\d+)\s*(min|h|d|w|m|y)")
@@ -43,6 +46,8 @@ def text(value: Any) -> str:
         raise ValueError('there is no value; write "" for an empty one')
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, Mapping) and len(value) == 1 and (written := f"{{{next(iter(value))}}}") in PLACEHOLDERS:
+        return written  # YAML takes a bare {port} for a mapping
     if isinstance(value, (Mapping, list)):
         raise ValueError("this must be one value, not several")
     written = str(getattr(value, "text", value))
@@ -134,6 +139,20 @@ def probe_url(value: Any) -> str:
     return url(value)
 
 
+def of_each(parse: Callable[[Any], str]) -> Callable[[Any], str]:
+    """As `parse`, in which each instance may have its own: `http://127.0.0.1:{port}/`."""
+
+    def checked(value: Any) -> str:
+        written = text(value)
+        tried = replica.fill(written, {name[1:-1]: example for name, example in PLACEHOLDERS.items()})
+        parsed = parse(tried)
+        if tried == written:
+            return parsed
+        return f"127.0.0.1:{written}" if parsed == f"127.0.0.1:{tried}" else written
+
+    return checked
+
+
 def regex(value: Any) -> str:
     """A regular expression of Python's `re`, good for text and for bytes. Raises ValueError."""
     written = text(value)
@@ -203,9 +222,10 @@ Environment = Annotated[dict[str, str], BeforeValidator(environment)]
 Labels = Annotated[dict[str, str], BeforeValidator(variables)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(texts)]
 Address = Annotated[str, BeforeValidator(address)]
-SocketAddress = Annotated[str, BeforeValidator(socket_address)]
 Url = Annotated[str, BeforeValidator(url)]
-ProbeUrl = Annotated[str, BeforeValidator(probe_url)]
+SocketAddress = Annotated[str, BeforeValidator(of_each(socket_address))]
+OwnUrl = Annotated[str, BeforeValidator(of_each(url))]
+ProbeUrl = Annotated[str, BeforeValidator(of_each(probe_url))]
 Regex = Annotated[str, BeforeValidator(regex)]
 Cron = Annotated[str, BeforeValidator(cron)]
 SignalName = Annotated[str, BeforeValidator(signal_name)]

@@ -15,7 +15,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, BeforeValidator
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
-from . import fields, healthcheck, metrics, performance, restart, services
+from . import endpoints, fields, healthcheck, metrics, performance, restart, services
 from .composition import Composition
 from .model import SECTIONS, WRAPPED
 
@@ -64,6 +64,8 @@ FORMS: dict[Any, Callable[[Schema], Schema]] = {
     _func(fields.Address): lambda _: WORD,
     _func(fields.SocketAddress): lambda _: WORD,
     _func(fields.Url): lambda _: {"type": "string", "pattern": "^https?://"},
+    _func(fields.OwnUrl): lambda _: {"type": "string", "pattern": "^https?://"},
+    endpoints.bare_host: lambda _: WORD,
     _func(fields.ProbeUrl): lambda _: {"type": "string", "pattern": r"^https?(\+unix)?://"},
     _func(fields.Regex): lambda _: {"type": "string"},
     _func(fields.Cron): lambda _: {"type": "string", "pattern": r"^\s*\S+(\s+\S+){4,5}\s*$"},

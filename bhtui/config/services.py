@@ -12,6 +12,7 @@ from pydantic import BeforeValidator, Field
 
 from bhtui.core.spec import Condition, LimitsSpec, RestartSpec, RotateSpec, ServiceSpec, StopSpec
 
+from .endpoints import Endpoints
 from .fields import (
     Command,
     Count,
@@ -19,6 +20,7 @@ from .fields import (
     Environment,
     Labels,
     Name,
+    OwnUrl,
     Port,
     Section,
     SignalName,
@@ -27,7 +29,6 @@ from .fields import (
     Text,
     Texts,
     Umask,
-    Url,
     Wait,
     environment,
     name,
@@ -220,15 +221,20 @@ class Service(Section):
     ulimits: Annotated[dict[str, tuple[int, int]], BeforeValidator(rlimits)] = Field(default_factory=dict)
     """Resource limits of its processes, setrlimit(2): one number, or `{soft, hard}`."""
     replicas: Annotated[int, Field(ge=0, le=1000)] = 1
-    """Instances that run at the same time, `api-1`, `api-2`; 0: none. Several cannot have `ports`."""
+    """Instances that run at the same time, `api-1`, `api-2`; 0: none. `scale` sets another number while they run."""
     ports: list[Annotated[Port, BeforeValidator(port)]] = Field(default_factory=list)
-    """TCP ports it listens on; checked before a start, so that whoever holds one can be named."""
+    """TCP ports it listens on; checked before a start, so that whoever holds one can be named. Those of the first
+    instance: each further one has the next, and finds it where `{port}` is written and in BLACKHOLE_PORT."""
+    port_step: Annotated[int, Field(ge=0, le=10000)] = 1
+    """By how much the ports of an instance lie above those of the one before; 0: all share them (SO_REUSEPORT)."""
     data: Texts = ()
     """Folders and files that a backup takes."""
-    metrics: Url | None = None
+    metrics: OwnUrl | None = None
     """URL of its own Prometheus text. Checked only: this version does not act on it."""
     contract: SocketAddress | None = None
     """gRPC address where it speaks blackhole.service.v1: what `resources clear-cache` and `resources gc` ask."""
+    endpoints: Endpoints = Endpoints()
+    """How others are told where its instances can be reached; those that have `ports`."""
     reload_signal: SignalName | None = None
     """Makes it read its own configuration again; `restart --reload-config` sends it to what it does not restart."""
     profiles: list[Name] = Field(default_factory=list)
@@ -277,6 +283,8 @@ class Service(Section):
             rotate=self.logging.rotate.spec() if self.logging.rotate else rotate,
             labels=self.labels,
             tuning=tuning,
+            port_step=self.port_step,
+            endpoints=self.endpoints.spec(),
         )
 
 

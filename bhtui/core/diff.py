@@ -27,6 +27,7 @@ LIVE = frozenset(
         "reload_signal",
         "labels",
         "on_pressure",
+        "endpoints",
     }
 )
 """Fields of a service that take hold without restarting a running instance."""

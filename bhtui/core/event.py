@@ -25,6 +25,7 @@ class EventKind(StrEnum):
     LIMITS_NOT_HELD = "limits.not_held"
     LIMITS_PRESSURE = "limits.pressure"
     STOP_COMMAND_FAILED = "instance.stop_command"
+    REPLICAS_CHANGED = "service.replicas"
     OPERATION_CHANGED = "operation.state"
     STEP_CHANGED = "operation.step"
     LOGS_LOST = "logs.lost"
@@ -46,6 +47,7 @@ MEANING: dict[EventKind, str] = {
     EventKind.LIMITS_NOT_HELD: "An instance was started with limits that nothing holds here; each with the reason.",
     EventKind.LIMITS_PRESSURE: "An instance is near its memory limit; with what is done about it, step by step.",
     EventKind.STOP_COMMAND_FAILED: "The stop command of an instance failed, with the reason; its signal was sent.",
+    EventKind.REPLICAS_CHANGED: "Another number of instances of a service holds from now on, and who set it.",
     EventKind.OPERATION_CHANGED: "An operation was begun, went on or ended; with who asked for it and why.",
     EventKind.STEP_CHANGED: "A step of an operation was begun, waits or ended.",
     EventKind.LOGS_LOST: "Captured lines of an instance could not be kept, with their number and the reason.",

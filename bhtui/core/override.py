@@ -10,6 +10,8 @@ from .spec import LimitsSpec
 
 LIMITS = ("memory", "cpu", "pids", "iops", "bandwidth")
 PRIORITIES = ("nice", "ionice")
+REPLICAS = "replicas"
+"""Key of the number of replicas that was set at run time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +33,20 @@ def effective(declared: LimitsSpec, overrides: Mapping[str, Override]) -> Limits
 def latest(overrides: Mapping[str, Override]) -> Override | None:
     """The one that was set last."""
     return max(overrides.values(), key=lambda override: override.time_ns, default=None)
+
+
+def to_args(override: Override | None) -> dict[str, Any] | None:
+    """As JSON values, for the arguments of a step."""
+    return None if override is None else {"value": override.value, "actor": override.actor, "time_ns": override.time_ns}
+
+
+def from_args(args: Mapping[str, Any] | None) -> Override | None:
+    """Back from JSON values."""
+    return None if args is None else Override(args["value"], args["actor"], args["time_ns"])
+
+
+def same(now: Override | None, wanted: Override | None) -> bool:
+    """Whether one is as the other, but for its time: what is set again keeps its origin."""
+    if now is None or wanted is None:
+        return now is wanted
+    return (now.value, now.actor) == (wanted.value, wanted.actor)

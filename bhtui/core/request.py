@@ -58,6 +58,15 @@ class ReloadConfigRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class ScaleRequest:
+    """Run that many instances of services, from now on and after every restart."""
+
+    services: tuple[str, ...]
+    replicas: int | None = None
+    """0 to 1000; None: back to what the configuration declares."""
+
+
+@dataclass(frozen=True, slots=True)
 class SetLimitsRequest:
     """Limit what each instance of a service may use, from now on and after every restart; None: left as it is."""
 
@@ -109,4 +118,4 @@ class CollectGarbageRequest:
 
 LifeRequest = StartRequest | StopRequest | RestartRequest | ReloadConfigRequest
 ResourceRequest = SetLimitsRequest | ResetLimitsRequest | SetPriorityRequest | ClearCacheRequest | CollectGarbageRequest
-Request = LifeRequest | ResourceRequest
+Request = LifeRequest | ScaleRequest | ResourceRequest

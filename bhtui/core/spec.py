@@ -111,6 +111,20 @@ class RotateSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class EndpointsSpec:
+    """How others are told where the instances of a service can be reached."""
+
+    host: str = "127.0.0.1"
+    """The address that goes before the port."""
+    drain: float = 1.0
+    """Seconds between the moment others were told that an instance goes and its stop, in scaling and rolling."""
+    on_change: tuple[str, ...] = ()
+    """Run when another set of instances is ready, with that set on its standard input."""
+    timeout: float = 10.0
+    """Seconds after which the command has failed."""
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceSpec:
     """One service."""
 
@@ -132,7 +146,8 @@ class ServiceSpec:
     """`nofile` and the like to (soft, hard); -1 is unlimited."""
     replicas: int = 1
     ports: tuple[int, ...] = ()
-    """TCP ports it will listen on; checked to be free before a start, so that the holder can be named."""
+    """TCP ports it will listen on; checked to be free before a start, so that the holder can be named. Those of its
+    first instance, where there are several."""
     data: tuple[str, ...] = ()
     metrics: str = ""
     """URL of its Prometheus text, or empty."""
@@ -149,6 +164,9 @@ class ServiceSpec:
     hidden: tuple[str, ...] = field(default=(), compare=False)
     """Which of the values above are not to be shown, as `environment.DB` or `command`: they came from variables or
     from an env_file."""
+    port_step: int = 1
+    """By how much the ports of each further instance lie above those of the one before; 0: they share theirs."""
+    endpoints: EndpointsSpec = EndpointsSpec()
 
     @property
     def disk_paths(self) -> tuple[str, ...]:

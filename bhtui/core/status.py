@@ -9,6 +9,18 @@ from .states import Goal, Health, Result, State
 
 
 @dataclass(frozen=True, slots=True)
+class Scaling:
+    """The number of instances of a service, where that is not what the configuration declares by itself."""
+
+    replicas: int
+    declared: int
+    by: str
+    """Who set it at run time."""
+    seconds: float
+    """How long ago that was."""
+
+
+@dataclass(frozen=True, slots=True)
 class InstanceStatus:
     """One instance. Unknown numbers are None, never 0."""
 
@@ -46,6 +58,10 @@ class InstanceStatus:
     """Who last set one of its limits or priorities at run time; empty: all are as declared."""
     limits_override_seconds: float | None = None
     """How long ago that was."""
+    endpoint: str = ""
+    """`host:port` at which others reach it while it is running and well; empty: it has no port."""
+    scaling: Scaling | None = None
+    """Who set the number of its service's instances at run time; None: it is as declared."""
 
 
 @dataclass(frozen=True, slots=True)

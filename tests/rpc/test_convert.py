@@ -49,6 +49,8 @@ instances = st.builds(
     ports=st.lists(st.integers(1, 65535), max_size=3).map(tuple),
     limits_override_by=text,
     limits_override_seconds=st.none() | finite,
+    endpoint=text,
+    scaling=st.none() | st.builds(status.Scaling, int32, int32, text, finite),
 )
 steps = st.builds(operation.Step, int32, text, text, text, st.sampled_from(operation.StepState), text, int64, int64)
 operations = st.builds(
@@ -72,6 +74,7 @@ requests = st.one_of(
     st.builds(request.StopRequest, names, st.booleans(), finite, st.booleans()),
     st.builds(request.RestartRequest, names, st.booleans(), st.booleans()),
     st.builds(request.ReloadConfigRequest, text, text),
+    st.builds(request.ScaleRequest, names, st.none() | int32),
     st.builds(
         request.SetLimitsRequest, text, st.none() | int64, st.none() | finite, *[st.none() | int64 for _ in range(3)]
     ),

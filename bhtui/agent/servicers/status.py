@@ -85,7 +85,8 @@ def _same(before: InstanceStatus | None, now: InstanceStatus) -> bool:
 
 
 def _timeless(status: InstanceStatus) -> InstanceStatus:
-    return replace(status, uptime_seconds=None, next_start_seconds=None, limits_override_seconds=None)
+    scaling = replace(status.scaling, seconds=0.0) if status.scaling else None
+    return replace(status, uptime_seconds=None, next_start_seconds=None, limits_override_seconds=None, scaling=scaling)
 
 
 async def _first_of(event: Awaitable[object], interval: float) -> None:

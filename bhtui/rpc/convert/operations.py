@@ -14,6 +14,7 @@ from bhtui.core.request import (
     Request,
     ResetLimitsRequest,
     RestartRequest,
+    ScaleRequest,
     SetLimitsRequest,
     SetPriorityRequest,
     StartRequest,
@@ -103,6 +104,8 @@ def request_to_message(
             message.restart.CopyFrom(flat.encode(request, pb.RestartRequest))
         case ReloadConfigRequest():
             message.reload_config.CopyFrom(flat.encode(request, pb.ReloadConfigRequest))
+        case ScaleRequest():
+            message.scale.CopyFrom(flat.encode(request, pb.ScaleRequest))
         case SetLimitsRequest():
             message.set_limits.CopyFrom(flat.encode(request, pb.SetLimitsRequest))
         case ResetLimitsRequest():
@@ -128,6 +131,8 @@ def request_from_message(message: pb.OperationRequest) -> Request:
             return flat.decode(message.restart, RestartRequest, services)
         case "reload_config":
             return flat.decode(message.reload_config, ReloadConfigRequest)
+        case "scale":
+            return flat.decode(message.scale, ScaleRequest, services)
         case "set_limits":
             return flat.decode(message.set_limits, SetLimitsRequest)
         case "reset_limits":

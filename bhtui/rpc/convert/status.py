@@ -7,7 +7,7 @@ from typing import Any
 
 from bhtui.core.spec import ProbeKind
 from bhtui.core.states import Goal, Health, Result, State
-from bhtui.core.status import HostStatus, InstanceStatus
+from bhtui.core.status import HostStatus, InstanceStatus, Scaling
 from bhtui.core.units import format_time
 from bhtui.rpc.blackhole.v1 import status_pb2 as pb
 
@@ -24,11 +24,13 @@ _CONVERT: Mapping[str, Callable[[Any], Any]] = {
 
 
 def instance_to_message(status: InstanceStatus) -> pb.InstanceStatus:
-    return flat.encode(status, pb.InstanceStatus)
+    scaling = flat.encode(status.scaling, pb.Scaling) if status.scaling else None
+    return flat.encode(status, pb.InstanceStatus, scaling=scaling)
 
 
 def instance_from_message(message: pb.InstanceStatus) -> InstanceStatus:
-    return flat.decode(message, InstanceStatus, _CONVERT)
+    scaling = flat.decode(message.scaling, Scaling) if message.HasField("scaling") else None
+    return flat.decode(message, InstanceStatus, {**_CONVERT, "scaling": lambda _: scaling})
 
 
 def host_to_message(status: HostStatus) -> pb.HostStatus:
@@ -68,12 +70,25 @@ def instance_to_json(status: InstanceStatus, host: str = "") -> dict[str, Any]:
         "limits_not_held": status.limits_not_held,
         "limits_override_by": status.limits_override_by,
         "limits_override_seconds": _rounded(status.limits_override_seconds, 0),
+        "endpoint": status.endpoint,
+        "scaling": _scaling_to_json(status.scaling),
     }
 
 
 def message_to_json(message: pb.InstanceStatus, host: str = "") -> dict[str, Any]:
     """The same object from what came over gRPC."""
     return instance_to_json(instance_from_message(message), host)
+
+
+def _scaling_to_json(scaling: Scaling | None) -> dict[str, Any] | None:
+    if scaling is None:
+        return None
+    return {
+        "replicas": scaling.replicas,
+        "declared": scaling.declared,
+        "by": scaling.by,
+        "seconds": _rounded(scaling.seconds, 0),
+    }
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from bhtui.core.backup import Backups, BackupSnapshot, BackupSource
 from bhtui.core.errors import NotFound
+from bhtui.core.replica import instances
 from bhtui.core.spec import Spec
 
 from . import repository, sources
@@ -61,7 +62,7 @@ class Backup:
         deadline = time.monotonic() + self._count_seconds
         found: list[BackupSource] = []
         for service in chosen:
-            for path in service.data:
+            for path in dict.fromkeys(path for each in instances(service).values() for path in each.data):
                 found.append(sources.measure(service.name, path, lambda: self._is_time_up(deadline)))  # noqa: PERF401
         snapshots, problem = self._snapshots(spec)
         backup = spec.sections.get("backup") or {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 from bhtui.core.override import Override, effective
 from bhtui.core.spec import ServiceSpec
@@ -38,13 +37,3 @@ class OverrideBook:
         self._table.save_overrides(service, {PREFIX + name: value for name, value in changes.items()})
         mine = {**self.of(service), **changes}
         self._known[service] = {name: value for name, value in mine.items() if value is not None}
-
-
-def to_args(override: Override | None) -> dict[str, Any] | None:
-    """As JSON values, for the arguments of a step."""
-    return None if override is None else {"value": override.value, "actor": override.actor, "time_ns": override.time_ns}
-
-
-def from_args(args: Mapping[str, Any] | None) -> Override | None:
-    """Back from JSON values."""
-    return None if args is None else Override(args["value"], args["actor"], args["time_ns"])

@@ -9,7 +9,8 @@ from typing import Any
 
 from bhtui.core.errors import NotFound, Refused, UsageError
 from bhtui.core.operation import Plan, PlannedStep
-from bhtui.core.override import LIMITS, PRIORITIES, Override
+from bhtui.core.override import LIMITS, PRIORITIES, Override, to_args
+from bhtui.core.replica import instances
 from bhtui.core.request import (
     ClearCacheRequest,
     CollectGarbageRequest,
@@ -20,8 +21,6 @@ from bhtui.core.request import (
 )
 from bhtui.core.spec import ServiceSpec
 from bhtui.core.units import format_size
-
-from .overrides import to_args
 
 LEAST_MEMORY = 1 << 20
 IONICE = re.compile(r"idle|(best-effort|realtime):[0-7]")
@@ -150,9 +149,18 @@ def _plan_contract(kind: str, services: Mapping[str, ServiceSpec], names: Sequen
                 f"cannot {_SAID[kinds[-1]]} {service.name}: it has no contract, so nobody can ask it; "
                 "write contract: HOST:PORT if it speaks blackhole.service.v1"
             )
-        for number, step in enumerate(kinds):
-            after = (len(steps) - 1,) if number else ()
-            title = f"{_SAID[step]} {service.name}: by its contract at {service.contract}"
-            steps.append(PlannedStep(step, service.name, title, {"contract": service.contract}, after, 60.0))
+        for who, contract in _contracts(service):
+            for number, step in enumerate(kinds):
+                after = (len(steps) - 1,) if number else ()
+                title = f"{_SAID[step]} {who}: by its contract at {contract}"
+                steps.append(PlannedStep(step, who, title, {"contract": contract}, after, 60.0))
     claims = frozenset(f"contract:{name}" for name in names)
     return Plan(kind, tuple(dict.fromkeys(names)), tuple(steps), (), claims)
+
+
+def _contracts(service: ServiceSpec) -> list[tuple[str, str]]:
+    """Whom to ask where: the service where its instances share one address, else each instance."""
+    each = [(name, spec.contract) for name, spec in instances(service).items()]
+    return (
+        each if len({contract for _, contract in each}) > 1 else [(service.name, contract) for _, contract in each[:1]]
+    )

@@ -15,7 +15,7 @@ import psutil
 
 from bhtui.core.errors import BlackholeError
 from bhtui.core.operation import Plan
-from bhtui.core.override import LIMITS, PRIORITIES, Override, latest
+from bhtui.core.override import LIMITS, PRIORITIES, Override, latest, same
 from bhtui.core.request import ResourceRequest
 from bhtui.core.resources import DiskUse, InstanceResources, LimitState
 from bhtui.core.spec import ServiceSpec
@@ -57,7 +57,7 @@ class Resources:
     def override(self, service: str, changes: Mapping[str, Override | None]) -> None:
         """Writes down what is changed; what is as wanted already keeps its origin. Raises StoreUnavailable."""
         now = self._overrides.of(service)
-        new = {name: wanted for name, wanted in changes.items() if not _same(now.get(name), wanted)}
+        new = {name: wanted for name, wanted in changes.items() if not same(now.get(name), wanted)}
         if new:
             self._overrides.change(service, new)
 
@@ -171,12 +171,6 @@ class Resources:
         if held_by == CGROUP1 and name in DEVICE_LIMITS:
             problem = cgroup1.UNHELD_WRITES
         return held_by, problem
-
-
-def _same(now: Override | None, wanted: Override | None) -> bool:
-    if now is None or wanted is None:
-        return now is wanted
-    return (now.value, now.actor) == (wanted.value, wanted.actor)
 
 
 def _ignored_ionice(paths: Iterable[str]) -> str:

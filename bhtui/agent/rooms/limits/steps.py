@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bhtui.agent.journal.model import Call, Done, NoUndo, Outcome, RetryAfter, StepKind
-from bhtui.core.override import Override
+from bhtui.core.override import Override, from_args
 
 from . import contract
-from .overrides import from_args
 from .requests import CLEAR, COLLECT
 from .resources import Resources
 

@@ -7,12 +7,13 @@ from typing import Any
 
 from bhtui.core import graph
 from bhtui.core.operation import Plan, PlannedStep
+from bhtui.core.replica import instance_spec, number_of
 from bhtui.core.spec import Condition, ServiceSpec
 from bhtui.core.states import Goal, State
 
 from .gates import WORDS, Picture, reached
 from .naming import needs_of, service_of
-from .titles import start_title, stop_title
+from .titles import drain_title, start_title, stop_title
 
 COMPLETION_TIMEOUT = 86400.0
 """Seconds that a one-shot service may take when others wait for its completion."""
@@ -45,13 +46,27 @@ class Builder:
         needs = needs_of({**{i.service: i.spec for i in self.picture.values()}, **self.services})
         for level in reversed(graph.levels(needs)):
             for name in [n for n in names if self.picture[n].service in level]:
-                i = self.picture[name]
-                first = [x for n, x in self.stops.items() if i.service in self.picture[n].spec.depends_on]
-                grace = i.spec.stop.grace if timeout is None else timeout
-                args = {"grace": timeout, "restore": restore and i.goal is Goal.UP}
-                title = stop_title(name, i.spec, timeout)
+                service = self.picture[name].service
+                first = [x for n, x in self.stops.items() if service in self.picture[n].spec.depends_on]
                 after = [*(first if ordered else ()), *self.before_stop.get(name, ())]
-                self.stops[name] = self.add("service.stop", name, title, args, after, grace + 20)
+                self.stop_step(name, after, timeout, restore)
+
+    def stop_step(self, name: str, after: Iterable[int], timeout: float | None = None, restore: bool = False) -> int:
+        i = self.picture[name]
+        grace = i.spec.stop.grace if timeout is None else timeout
+        args = {"grace": timeout, "restore": restore and i.goal is Goal.UP}
+        self.stops[name] = self.add("service.stop", name, stop_title(name, i.spec, timeout), args, after, grace + 20)
+        return self.stops[name]
+
+    def drain(self, name: str, after: Iterable[int] = ()) -> tuple[int, ...]:
+        """Takes an instance out of the endpoints before it is stopped; none: it is reached at no port."""
+        i = self.picture[name]
+        if not i.spec.ports or i.pid is None:
+            return ()
+        # The command may be under way for another reason, and fail once.
+        patience = i.spec.endpoints.drain + 3 * i.spec.endpoints.timeout + 10
+        return ()
+        return (self.add("endpoints.drain", name, drain_title(name, i.spec), {}, after, patience),)
 
     def start_missing(self, names: Sequence[str]) -> None:
         """Starts what instances that are to be restarted need and is not there, before any of them is stopped."""
@@ -97,6 +112,7 @@ class Builder:
         self.start_step(name, spec, environment, after)
 
     def start_step(self, name: str, spec: ServiceSpec, environment: Mapping[str, str], after: Iterable[int]) -> int:
+        spec = instance_spec(spec, number_of(name))
         # The machine knows the time-out; the step's own is for a machine that cannot say.
         patience = spec.probe.ready_timeout + spec.stop.grace + 30
         args = {"environment": dict(environment)} if environment else {}
@@ -127,4 +143,6 @@ class Builder:
         return Plan(kind, tuple(targets), tuple(self.steps), tuple(effects), frozenset(claims), **options)
 
     def _service(self, name: str) -> str:
+        if name in self.services:
+            return name
         return self.picture[name].service if name in self.picture else service_of(name, self.services)

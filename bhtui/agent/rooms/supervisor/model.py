@@ -10,6 +10,7 @@ from bhtui.agent.command import Here
 from bhtui.agent.keeper import KeptProcess, Killed, SpawnRequest
 from bhtui.core.event import Event
 from bhtui.core.operation import Actor
+from bhtui.core.override import Override
 from bhtui.core.spec import LimitsSpec, ProbeSpec, ServiceSpec, Spec
 from bhtui.core.states import Health
 
@@ -119,8 +120,18 @@ class Events(Protocol):
     ) -> Event: ...
 
 
-class Records(Protocol):
-    """The table of instances: what must outlive the agent."""
+class Overrides(Protocol):
+    """The table of what was set at run time."""
+
+    def load_overrides(self) -> Mapping[str, Mapping[str, Override]]:
+        """By service and key."""
+
+    def save_overrides(self, service: str, changes: Mapping[str, Override | None]) -> None:
+        """Sets some, removes others. Raises StoreUnavailable."""
+
+
+class Records(Overrides, Protocol):
+    """The tables of instances and of overrides: what must outlive the agent."""
 
     def save_instance(self, name: str, record: Mapping[str, Any]) -> None: ...
     def load_instances(self) -> Mapping[str, Mapping[str, Any]]: ...

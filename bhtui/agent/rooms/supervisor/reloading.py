@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from bhtui.core.diff import SpecDiff, diff, fingerprint
 from bhtui.core.operation import Plan
+from bhtui.core.replica import instance_spec, number_of
 from bhtui.core.spec import Spec
 from bhtui.core.states import Goal, State
 
@@ -83,7 +84,7 @@ def _is_touched(i: Instance, new: Spec, found: SpecDiff) -> bool:
     if not _is_declared(i, new):
         return i.service in new.services or i.service in found.removed
     if i.pid is not None and i.ran_as:
-        return i.ran_as != fingerprint(new.services[i.service])
+        return i.ran_as != fingerprint(instance_spec(new.services[i.service], number_of(i.name)))
     return i.service in found.restarted
 
 

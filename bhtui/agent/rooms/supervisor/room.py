@@ -17,11 +17,12 @@ from bhtui.agent.keeper import KeptProcess as Kept
 from bhtui.core.errors import BlackholeError, NotFound
 from bhtui.core.event import EventKind
 from bhtui.core.operation import Plan
-from bhtui.core.override import Override
-from bhtui.core.request import LifeRequest, ReloadConfigRequest, StartRequest
+from bhtui.core.override import Override, same
+from bhtui.core.replica import all_instances, instance_spec, number_of
+from bhtui.core.request import LifeRequest, ReloadConfigRequest, ScaleRequest, StartRequest
 from bhtui.core.spec import ProbeKind, Restart, RestartSpec, ServiceSpec, Spec
 from bhtui.core.states import ALIVE, Goal, Result, State
-from bhtui.core.status import InstanceStatus
+from bhtui.core.status import InstanceStatus, Scaling
 
 from . import adoption, gates, machine, naming, requests
 from .adoption import Fate
@@ -32,7 +33,9 @@ from .machine import Instance
 from .model import Config, Events, HealthProbes, Keeper, Limits, Records, Usage
 from .record import from_record, to_record, was_ready
 from .reloading import Change
+from .replicas import ReplicaBook
 from .restart import SECOND
+from .scaling import kept_numbers, plan_scale, refuse_clashes
 from .view import to_status
 
 log = logging.getLogger(__name__)
@@ -54,9 +57,12 @@ class Supervisor:
         clock: Callable[[], int] = time.time_ns,
         chance: Callable[[], float] = random.random,
         environ: Mapping[str, str] = os.environ,
+        replicas: ReplicaBook | None = None,
     ) -> None:
-        self.spec: Spec = config.spec
         self.config = config
+        self.replicas = replicas or ReplicaBook(records)
+        self.spec: Spec = self.replicas.effective(config.spec)
+        """The configuration in force, with the numbers of replicas that were set at run time."""
         self._keeper, self._health, self._usage, self._events = keeper, health, usage, events
         self._records, self._log_dir, self._clock = records, log_dir, clock
         self._drivers: dict[str, Driver] = {}
@@ -104,7 +110,15 @@ class Supervisor:
     def _status(self, i: Instance, now: int) -> InstanceStatus:
         override = self.latest_override(i.service)
         effective = replace(i, spec=self._tools.limits.effective(i.spec))
-        return to_status(effective, self._usage.of(i.name), now, override)
+        return to_status(effective, self._usage.of(i.name), now, override, self._scaling(i.service, now))
+
+    def _scaling(self, service: str, now: int) -> Scaling | None:
+        """Who set the number of its instances at run time."""
+        override, declared = self.replicas.of(service), self.config.spec.services.get(service)
+        if override is None or declared is None:
+            return None
+        ago = max(0.0, (now - override.time_ns) / SECOND)
+        return Scaling(int(override.value), declared.replicas, override.actor, ago)
 
     async def check(self, names: Sequence[str] = ()) -> list[InstanceStatus]:
         """Runs the probes now, then as `status`."""
@@ -129,17 +143,24 @@ class Supervisor:
             )
         )
 
-    def plan(self, request: LifeRequest) -> Plan:
-        """Exactly what the request would do. Raises NotFound, ConfigError, Refused."""
+    def plan(self, request: LifeRequest | ScaleRequest) -> Plan:
+        """Exactly what the request would do. Raises NotFound, UsageError, ConfigError, Refused."""
+        if isinstance(request, ScaleRequest):
+            return plan_scale(self.config.spec, self.spec, self.picture, request, self.replicas.of)
         found, told = None, ""
         if isinstance(request, ReloadConfigRequest) or (isinstance(request, StartRequest) and request.brings_config):
             found = self.config.candidate(request.config_yaml, request.config_path)
         elif isinstance(request, StartRequest):
             found, told = self._from_disk()
         old = self.config.text
-        change = Change(found[0], found[1].yaml, found[1].path, old.yaml, old.path) if found else None
+        if found is None:
+            plan = requests.plan(self.spec, self.picture, request)
+            return replace(plan, effects=(told, *plan.effects)) if told else plan
+        new = self.replicas.effective(found[0])
+        refuse_clashes(found[0], new, f"cannot apply {found[1].path}")
+        change = Change(new, found[1].yaml, found[1].path, old.yaml, old.path)
         plan = requests.plan(self.spec, self.picture, request, change)
-        return replace(plan, effects=(told, *plan.effects)) if told else plan
+        return replace(plan, effects=(*plan.effects, *kept_numbers(new.services, found[0], self.replicas.of)))
 
     def _from_disk(self) -> tuple[tuple[Spec, Any] | None, str]:
         """The configuration file when it has changed, and what is to be said when it is gone."""
@@ -176,11 +197,12 @@ class Supervisor:
         self, records: Mapping[str, Mapping[str, Any]], table: Mapping[str, Sequence[Kept]]
     ) -> dict[str, ServiceSpec]:
         """Declared instances, and those that only the keeper or a record knows: shown until stopped."""
-        found = {name: spec for spec in self.spec.services.values() for name in spec.instance_names()}
+        found = all_instances(self.spec.services)
         for name in (*records, *table):
             if name not in found:
                 service = table[name][-1].tag["service"] if name in table else records[name]["service"]
-                found[name] = self.spec.services.get(service) or _undeclared(service)
+                known = self.spec.services.get(service)
+                found[name] = instance_spec(known, number_of(name)) if known else _undeclared(service)
         return found
 
     async def _take(self, name: str, verdict: adoption.Verdict, record: Mapping[str, Any] | None) -> None:
@@ -253,12 +275,13 @@ class Supervisor:
 
     async def apply(self, spec: Spec) -> None:
         """Another configuration: holds for each instance from its next start on; what runs is not touched."""
-        self.spec = spec
-        declared = {name: service for service in spec.services.values() for name in service.instance_names()}
+        self.spec = self.replicas.effective(spec)
+        declared = all_instances(self.spec.services)
         asks: list[Awaitable[Any]] = []
         for name, driver in self._drivers.items():
-            service = spec.services.get(driver.instance.service, driver.instance.spec)
-            asks.append(driver.ask(_spec_event(service, name in declared)))
+            known = self.spec.services.get(driver.instance.service)
+            own = instance_spec(known, number_of(name)) if known else driver.instance.spec
+            asks.append(driver.ask(_spec_event(own, name in declared)))
         await asyncio.gather(*asks)
         for name, service in declared.items():
             if name not in self._drivers:
@@ -266,6 +289,15 @@ class Supervisor:
         self._drop_undeclared()
         for driver in self._drivers.values():
             driver.dependencies_changed()
+
+    async def scale(self, service: str, wanted: Override | None) -> None:
+        """Another number of its instances, or the declared one (None). What runs is not touched."""
+        if not same(self.replicas.of(service), wanted):
+            self.replicas.change(service, wanted)
+            number = wanted.value if wanted else "as declared"
+            message = f"{service}: replicas {number}" + (f", set by {wanted.actor}" if wanted else "")
+            self._record(service, EventKind.REPLICAS_CHANGED, message, {"replicas": wanted.value if wanted else None})
+        await self.apply(self.config.spec)
 
     def on_emergency(self) -> None:
         """Everything was killed past the agent (the keeper's emergency stop): nothing is to be started again."""
@@ -330,8 +362,14 @@ class Supervisor:
         return {driver.instance.pid for driver in self._drivers.values() if driver.instance.pid is not None}
 
     def _siblings_live(self, i: Instance) -> bool:
+        if i.spec.ports and i.spec.port_step:
+            return False  # each has its own ports, which must be free whoever else lives
         names: Iterable[str] = i.spec.instance_names()
         return any(n != i.name and n in self._drivers and self._drivers[n].instance.state in ALIVE for n in names)
+
+    def now(self) -> int:
+        """Unix nanoseconds."""
+        return self._clock()
 
     def uptime(self, i: Instance) -> float:
         """Seconds since its process was started."""

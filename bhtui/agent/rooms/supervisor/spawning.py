@@ -84,6 +84,7 @@ def environment(instance: Instance, person: pwd.struct_passwd | None, environ: M
         "BLACKHOLE_SERVICE": spec.name,
         "BLACKHOLE_INSTANCE_NAME": instance.name,
         "BLACKHOLE_REPLICA": instance.name.rsplit("-", 1)[-1],
+        **({"BLACKHOLE_PORT": str(spec.ports[0])} if spec.ports else {}),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bhtui.agent.journal.model import Call, Done, NoUndo, Outcome, RetryAfter, StepKind, WaitFor
 from bhtui.core.errors import BlackholeError, NotFound
 from bhtui.core.operation import NONE_BEFORE
+from bhtui.core.override import Override, from_args
 from bhtui.core.spec import Condition, ProbeKind
 from bhtui.core.states import Goal, Health, Result, State
 
@@ -27,6 +28,7 @@ def kinds(room: Supervisor) -> list[StepKind]:
         StepKind("service.reload", s.reload, NoUndo("what was read cannot be unread; its own files are as they are")),
         StepKind("service.wait", s.wait, NoUndo("waiting changes nothing"), timeout_reason="it has not come so far"),
         StepKind("spec.apply", s.apply, s.unapply),
+        StepKind("service.scale", s.scale, s.unscale),
     ]
 
 
@@ -124,6 +126,20 @@ class _Steps:
         if i.state is State.FAILED:
             raise BlackholeError(f"{i.name} has failed: {i.last_error}")
         return WaitFor(f"{i.name} to be {WORDS[condition]} (it is {i.state})", about=i.name)
+
+    # ---- service.scale -------------------------------------------------------------------------------------------
+
+    async def scale(self, call: Call) -> Outcome:
+        """Keeps the number of instances, or takes it back to what is declared. Starts and stops nothing."""
+        value = call.args["value"]
+        wanted = None if value is None else Override(value, call.actor_name, self._room.now())
+        await self._room.scale(call.target, wanted)
+        return Done()
+
+    async def unscale(self, call: Call) -> Outcome:
+        """The number from before holds again."""
+        await self._room.scale(call.target, from_args(call.args["before"]))
+        return Done()
 
     # ---- spec.apply ----------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ _WIDTH = 40
 
 
 def start_title(name: str, spec: ServiceSpec) -> str:
-    """`start api-1: wait healthy by http :8080/health, at most 30 s`."""
+    """`start api-1: wait healthy by http :8080/health, at most 30 s`. `spec` is the instance's own."""
     if spec.probe.kind is ProbeKind.NONE:
         return f"start {name}: it has no probe, running is enough"
     return f"start {name}: wait healthy by {probe_text(spec.probe)}, at most {seconds_text(spec.probe.ready_timeout)}"
@@ -36,6 +36,12 @@ def stop_title(name: str, spec: ServiceSpec, timeout: float | None) -> str:
         return f"stop {name}: kill the whole process tree at once"
     how = f"`{_short(' '.join(spec.stop.command))}`" if spec.stop.command else spec.stop.signal
     return f"stop {name}: {how}, {seconds_text(grace)} grace, then the whole process tree"
+
+
+def drain_title(name: str, spec: ServiceSpec) -> str:
+    """`drain api-2: out of the endpoints, told to its on_change, then 1 s`."""
+    told = ", told to its on_change" if spec.endpoints.on_change else ""
+    return f"drain {name}: out of the endpoints{told}, then {seconds_text(spec.endpoints.drain)}"
 
 
 def reload_title(name: str, spec: ServiceSpec) -> str:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from bhtui.core.endpoint import address_of
 from bhtui.core.override import Override
 from bhtui.core.states import Goal, State
-from bhtui.core.status import InstanceStatus
+from bhtui.core.status import InstanceStatus, Scaling
 
 from .machine import Instance, leftover_text
 from .model import Sample
 from .restart import SECOND
 
 
-def to_status(i: Instance, sample: Sample | None, now: int, override: Override | None = None) -> InstanceStatus:
+def to_status(
+    i: Instance, sample: Sample | None, now: int, override: Override | None = None, scaling: Scaling | None = None
+) -> InstanceStatus:
     """The instance at the moment `now`, with what it uses, if that is known, and what was set at run time last."""
     alive = i.pid is not None
     uptime = max(0.0, (now - i.started_ns) / SECOND) if alive else None
@@ -43,6 +46,8 @@ def to_status(i: Instance, sample: Sample | None, now: int, override: Override |
         threads=sample.threads if sample and alive else None,
         fds=sample.fds if sample and alive else None,
         ports=i.spec.ports,
+        endpoint=address_of(i.spec),
+        scaling=scaling,
     )
 
 

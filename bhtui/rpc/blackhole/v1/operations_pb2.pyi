@@ -58,6 +58,7 @@ class OperationRequest(_message.Message):
     SET_PRIORITY_FIELD_NUMBER: _builtins.int
     CLEAR_CACHE_FIELD_NUMBER: _builtins.int
     COLLECT_GARBAGE_FIELD_NUMBER: _builtins.int
+    SCALE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Chosen by the client: 32 hexadecimal digits of a random UUID. Ignored by Plan."""
     reason: _builtins.str
@@ -81,6 +82,8 @@ class OperationRequest(_message.Message):
     def clear_cache(self) -> Global___ClearCacheRequest: ...
     @_builtins.property
     def collect_garbage(self) -> Global___CollectGarbageRequest: ...
+    @_builtins.property
+    def scale(self) -> Global___ScaleRequest: ...
     def __init__(
         self,
         *,
@@ -96,12 +99,13 @@ class OperationRequest(_message.Message):
         set_priority: Global___SetPriorityRequest | None = ...,
         clear_cache: Global___ClearCacheRequest | None = ...,
         collect_garbage: Global___CollectGarbageRequest | None = ...,
+        scale: Global___ScaleRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "clear_cache", b"clear_cache", "collect_garbage", b"collect_garbage", "reload_config", b"reload_config", "request", b"request", "reset_limits", b"reset_limits", "restart", b"restart", "set_limits", b"set_limits", "set_priority", b"set_priority", "start", b"start", "stop", b"stop"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "clear_cache", b"clear_cache", "collect_garbage", b"collect_garbage", "reload_config", b"reload_config", "request", b"request", "reset_limits", b"reset_limits", "restart", b"restart", "scale", b"scale", "set_limits", b"set_limits", "set_priority", b"set_priority", "start", b"start", "stop", b"stop"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "clear_cache", b"clear_cache", "collect_garbage", b"collect_garbage", "id", b"id", "reason", b"reason", "reload_config", b"reload_config", "request", b"request", "reset_limits", b"reset_limits", "restart", b"restart", "set_limits", b"set_limits", "set_priority", b"set_priority", "start", b"start", "stop", b"stop"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "clear_cache", b"clear_cache", "collect_garbage", b"collect_garbage", "id", b"id", "reason", b"reason", "reload_config", b"reload_config", "request", b"request", "reset_limits", b"reset_limits", "restart", b"restart", "scale", b"scale", "set_limits", b"set_limits", "set_priority", b"set_priority", "start", b"start", "stop", b"stop"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_request: _TypeAlias = _typing.Literal["start", "stop", "restart", "reload_config", "set_limits", "reset_limits", "set_priority", "clear_cache", "collect_garbage"]  # noqa: Y015
+    _WhichOneofReturnType_request: _TypeAlias = _typing.Literal["start", "stop", "restart", "reload_config", "set_limits", "reset_limits", "set_priority", "clear_cache", "collect_garbage", "scale"]  # noqa: Y015
     _WhichOneofArgType_request: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_request) -> _WhichOneofReturnType_request | None: ...
 
@@ -233,6 +237,34 @@ class ReloadConfigRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReloadConfigRequest: _TypeAlias = ReloadConfigRequest  # noqa: Y015
+
+@_typing.final
+class ScaleRequest(_message.Message):
+    """Runs that many instances of services, at once and after every restart, until it is asked again."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICES_FIELD_NUMBER: _builtins.int
+    REPLICAS_FIELD_NUMBER: _builtins.int
+    replicas: _builtins.int
+    """0 to 1000; absent: back to what the configuration declares."""
+    @_builtins.property
+    def services(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        services: _abc.Iterable[_builtins.str] | None = ...,
+        replicas: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_replicas", b"_replicas", "replicas", b"replicas"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_replicas", b"_replicas", "replicas", b"replicas", "services", b"services"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__replicas: _TypeAlias = _typing.Literal["replicas"]  # noqa: Y015
+    _WhichOneofArgType__replicas: _TypeAlias = _typing.Literal["_replicas", b"_replicas"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__replicas) -> _WhichOneofReturnType__replicas | None: ...
+
+Global___ScaleRequest: _TypeAlias = ScaleRequest  # noqa: Y015
 
 @_typing.final
 class SetLimitsRequest(_message.Message):

@@ -141,6 +141,38 @@ class HostStatus(_message.Message):
 Global___HostStatus: _TypeAlias = HostStatus  # noqa: Y015
 
 @_typing.final
+class Scaling(_message.Message):
+    """The number of instances of a service that was set at run time."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPLICAS_FIELD_NUMBER: _builtins.int
+    DECLARED_FIELD_NUMBER: _builtins.int
+    BY_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    replicas: _builtins.int
+    declared: _builtins.int
+    """What the configuration says."""
+    by: _builtins.str
+    """Who set it, and how long ago."""
+    seconds: _builtins.float
+    def __init__(
+        self,
+        *,
+        replicas: _builtins.int = ...,
+        declared: _builtins.int = ...,
+        by: _builtins.str = ...,
+        seconds: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by", b"by", "declared", b"declared", "replicas", b"replicas", "seconds", b"seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Scaling: _TypeAlias = Scaling  # noqa: Y015
+
+@_typing.final
 class InstanceStatus(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -169,6 +201,8 @@ class InstanceStatus(_message.Message):
     LIMITS_NOT_HELD_FIELD_NUMBER: _builtins.int
     LIMITS_OVERRIDE_BY_FIELD_NUMBER: _builtins.int
     LIMITS_OVERRIDE_SECONDS_FIELD_NUMBER: _builtins.int
+    ENDPOINT_FIELD_NUMBER: _builtins.int
+    SCALING_FIELD_NUMBER: _builtins.int
     service: _builtins.str
     instance: _builtins.str
     state: _builtins.str
@@ -199,8 +233,14 @@ class InstanceStatus(_message.Message):
     """Who last set one of its limits or priorities at run time; empty: all are as declared."""
     limits_override_seconds: _builtins.float
     """How long ago that was."""
+    endpoint: _builtins.str
+    """host:port at which others reach it; empty: it has no port."""
     @_builtins.property
     def ports(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def scaling(self) -> Global___Scaling:
+        """Absent: there are as many instances as the configuration declares."""
+
     def __init__(
         self,
         *,
@@ -229,10 +269,12 @@ class InstanceStatus(_message.Message):
         limits_not_held: _builtins.str = ...,
         limits_override_by: _builtins.str = ...,
         limits_override_seconds: _builtins.float | None = ...,
+        endpoint: _builtins.str = ...,
+        scaling: Global___Scaling | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent", "_fds", b"_fds", "_limits_override_seconds", b"_limits_override_seconds", "_memory_bytes", b"_memory_bytes", "_memory_limit_bytes", b"_memory_limit_bytes", "_next_start_seconds", b"_next_start_seconds", "_pid", b"_pid", "_threads", b"_threads", "_uptime_seconds", b"_uptime_seconds", "cpu_percent", b"cpu_percent", "fds", b"fds", "limits_override_seconds", b"limits_override_seconds", "memory_bytes", b"memory_bytes", "memory_limit_bytes", b"memory_limit_bytes", "next_start_seconds", b"next_start_seconds", "pid", b"pid", "threads", b"threads", "uptime_seconds", b"uptime_seconds"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent", "_fds", b"_fds", "_limits_override_seconds", b"_limits_override_seconds", "_memory_bytes", b"_memory_bytes", "_memory_limit_bytes", b"_memory_limit_bytes", "_next_start_seconds", b"_next_start_seconds", "_pid", b"_pid", "_threads", b"_threads", "_uptime_seconds", b"_uptime_seconds", "cpu_percent", b"cpu_percent", "fds", b"fds", "limits_override_seconds", b"limits_override_seconds", "memory_bytes", b"memory_bytes", "memory_limit_bytes", b"memory_limit_bytes", "next_start_seconds", b"next_start_seconds", "pid", b"pid", "scaling", b"scaling", "threads", b"threads", "uptime_seconds", b"uptime_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent", "_fds", b"_fds", "_limits_override_seconds", b"_limits_override_seconds", "_memory_bytes", b"_memory_bytes", "_memory_limit_bytes", b"_memory_limit_bytes", "_next_start_seconds", b"_next_start_seconds", "_pid", b"_pid", "_threads", b"_threads", "_uptime_seconds", b"_uptime_seconds", "cpu_percent", b"cpu_percent", "fds", b"fds", "goal", b"goal", "health", b"health", "health_detail", b"health_detail", "instance", b"instance", "last_error", b"last_error", "limits_held_by", b"limits_held_by", "limits_not_held", b"limits_not_held", "limits_override_by", b"limits_override_by", "limits_override_seconds", b"limits_override_seconds", "memory_bytes", b"memory_bytes", "memory_limit_bytes", b"memory_limit_bytes", "next_start_seconds", b"next_start_seconds", "pid", b"pid", "ports", b"ports", "probe", b"probe", "restarts", b"restarts", "result", b"result", "service", b"service", "since_ns", b"since_ns", "state", b"state", "threads", b"threads", "uptime_seconds", b"uptime_seconds", "waiting_for", b"waiting_for"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent", "_fds", b"_fds", "_limits_override_seconds", b"_limits_override_seconds", "_memory_bytes", b"_memory_bytes", "_memory_limit_bytes", b"_memory_limit_bytes", "_next_start_seconds", b"_next_start_seconds", "_pid", b"_pid", "_threads", b"_threads", "_uptime_seconds", b"_uptime_seconds", "cpu_percent", b"cpu_percent", "endpoint", b"endpoint", "fds", b"fds", "goal", b"goal", "health", b"health", "health_detail", b"health_detail", "instance", b"instance", "last_error", b"last_error", "limits_held_by", b"limits_held_by", "limits_not_held", b"limits_not_held", "limits_override_by", b"limits_override_by", "limits_override_seconds", b"limits_override_seconds", "memory_bytes", b"memory_bytes", "memory_limit_bytes", b"memory_limit_bytes", "next_start_seconds", b"next_start_seconds", "pid", b"pid", "ports", b"ports", "probe", b"probe", "restarts", b"restarts", "result", b"result", "scaling", b"scaling", "service", b"service", "since_ns", b"since_ns", "state", b"state", "threads", b"threads", "uptime_seconds", b"uptime_seconds", "waiting_for", b"waiting_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cpu_percent: _TypeAlias = _typing.Literal["cpu_percent"]  # noqa: Y015
     _WhichOneofArgType__cpu_percent: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent"]  # noqa: Y015
