@@ -10,7 +10,7 @@ import sys
 import tempfile
 import textwrap
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,6 +88,15 @@ class Home:
             return False
 
 
+def _killed(made: Home) -> list[int]:
+    """Kills what there is, and says what that was: keeper and agent start each other, so once is not enough."""
+    found = made.processes()
+    for pid in found:
+        with suppress(ProcessLookupError):
+            os.kill(pid, 9)
+    return found
+
+
 @contextmanager
 def home(config: str = "") -> Iterator[Home]:
     """A home with this configuration; whatever runs in it at the end is stopped, by force if need be."""
@@ -100,10 +109,5 @@ def home(config: str = "") -> Iterator[Home]:
     finally:
         if made.paths.agent_socket.exists():
             made.cli("agent", "stop", code=None)
-        for pid in made.processes():
-            try:
-                os.kill(pid, 9)
-            except ProcessLookupError:
-                continue
-        until(lambda: not made.processes(), 10, "its processes are gone")
+        until(lambda: not _killed(made), 10, "its processes are gone")
         shutil.rmtree(path, ignore_errors=True)
