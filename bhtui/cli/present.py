@@ -38,7 +38,28 @@ STATES = {
 
 HEALTH = {"healthy": GREEN, "degraded": YELLOW, "unhealthy": RED, "unknown": GREY}
 
-RIGHT = frozenset({"PID", "UPTIME", "RESTARTS", "CPU", "MEMORY", "LIMIT", "THREADS", "FDS", "SEQ"})
+RIGHT = frozenset(
+    {
+        "LINES",
+        "SIZE",
+        "FATAL",
+        "ERROR",
+        "WARNING",
+        "INFO",
+        "DEBUG",
+        "TRACE",
+        "OTHER",
+        "PID",
+        "UPTIME",
+        "RESTARTS",
+        "CPU",
+        "MEMORY",
+        "LIMIT",
+        "THREADS",
+        "FDS",
+        "SEQ",
+    }
+)
 """Columns of numbers."""
 
 

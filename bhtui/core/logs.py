@@ -24,6 +24,8 @@ class LogLine:
     """Without the newline; bytes that are not UTF-8 are written as \\xNN."""
     partial: bool = False
     """It was cut here and goes on in the next line of this instance and stream."""
+    context: bool = False
+    """It was not asked for; it stands near one that was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,10 @@ class LogsQuery:
     """Only lines in which grep is not found."""
     level: str = ""
     """The lowest level shown; lines without a level are then left out."""
+    fields: tuple[str, ...] = ()
+    """What must hold of its fields, each as `logfields.Condition` reads it: `status=500`."""
+    context: int = 0
+    """So many lines before and after each, of the same instance, are given too. `tail` does not count them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +65,39 @@ class LogBatch:
     """At least so many lines were removed by rotation before this read reached them."""
     caught_up: bool = False
     """Everything that was there when the read began has been given; what comes after this batch is new."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogCount:
+    """How many lines of one kind there are in one stretch of time."""
+
+    service: str
+    instance: str
+    level: str
+    """One of LEVELS, or empty where none is recognised."""
+    start_ns: int
+    """When the stretch begins; a multiple of the bucket."""
+    lines: int
+    bytes: int
+    """Of the messages, without their time and newline."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogCounts:
+    """How far a count has come; the last of a stream has the result."""
+
+    counts: tuple[LogCount, ...] = ()
+    bucket_ns: int = 0
+    """Nanoseconds of a stretch."""
+    scanned: int = 0
+    done: bool = False
+
+
+_SECONDS = (1, 5, 10, 30, 60, 300, 600, 1800, 3600, 10800, 21600, 86400, 604800)
+BUCKETS = tuple(seconds * 1_000_000_000 for seconds in _SECONDS)
+"""Nanoseconds. Each divides those after it, so that finer counts can be added up to coarser ones."""
+
+
+def bucket_for(span_ns: int, most: int) -> int:
+    """The finest bucket of which at most so many cover a time."""
+    return next((bucket for bucket in BUCKETS if span_ns // bucket + 2 <= most), BUCKETS[-1])

@@ -189,6 +189,10 @@ class AgentClient:
         """Lines in time order, in batches. A search may be silent for long: only the end of the connection ends it."""
         return self._stream(self._logs.Read, request)
 
+    def count_logs(self, request: logs_pb2.CountLogsRequest) -> AsyncIterator[logs_pb2.LogCounts]:
+        """How far the count has come; the last has the result."""
+        return self._stream(self._logs.Count, request)
+
     # Configuration
 
     async def config(self) -> config_pb2.ConfigText:

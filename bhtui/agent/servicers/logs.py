@@ -7,9 +7,11 @@ from collections.abc import AsyncIterator
 from bhtui.agent.rooms.logs.room import Logs as LogsRoom
 from bhtui.rpc.blackhole.v1 import logs_pb2 as pb
 from bhtui.rpc.blackhole.v1.logs_pb2_grpc import LogsServicer
-from bhtui.rpc.convert.logs import batch_to_message, query_from_message
+from bhtui.rpc.convert.logs import batch_to_message, counts_to_message, query_from_message
 
 from .guard import Context
+
+DEFAULT_BUCKETS = 60
 
 
 class Logs(LogsServicer):
@@ -21,3 +23,8 @@ class Logs(LogsServicer):
     async def Read(self, request: pb.LogsRequest, context: Context) -> AsyncIterator[pb.LogBatch]:
         async for batch in self._room.read(query_from_message(request)):
             yield batch_to_message(batch)
+
+    async def Count(self, request: pb.CountLogsRequest, context: Context) -> AsyncIterator[pb.LogCounts]:
+        query = query_from_message(request.query)
+        async for counts in self._room.count(query, max(0, request.bucket_ns), request.most or DEFAULT_BUCKETS):
+            yield counts_to_message(counts)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from bhtui.core.logs import LogBatch, LogLine, LogsQuery
+from bhtui.core import logfields
+from bhtui.core.logs import LogBatch, LogCount, LogCounts, LogLine, LogsQuery
 from bhtui.core.units import format_time
 from bhtui.rpc.blackhole.v1 import logs_pb2 as pb
 
@@ -21,6 +22,7 @@ def line_to_message(line: LogLine) -> pb.LogLine:
         level=line.level,
         message=line.message,
         partial=line.partial,
+        context=line.context,
     )
 
 
@@ -33,6 +35,7 @@ def line_from_message(message: pb.LogLine) -> LogLine:
         message.level,
         message.message,
         message.partial,
+        message.context,
     )
 
 
@@ -49,7 +52,16 @@ def query_to_message(query: LogsQuery) -> pb.LogsRequest:
 
 
 def query_from_message(message: pb.LogsRequest) -> LogsQuery:
-    return flat.decode(message, LogsQuery, {"names": tuple})
+    return flat.decode(message, LogsQuery, {"names": tuple, "fields": tuple})
+
+
+def counts_to_message(counts: LogCounts) -> pb.LogCounts:
+    return flat.encode(counts, pb.LogCounts, counts=[flat.encode(each, pb.LogCount) for each in counts.counts])
+
+
+def counts_from_message(message: pb.LogCounts) -> LogCounts:
+    decode = {"counts": lambda counts: tuple(flat.decode(each, LogCount) for each in counts)}
+    return flat.decode(message, LogCounts, decode)
 
 
 def line_to_json(message: pb.LogLine, host: str = "") -> dict[str, Any]:
@@ -63,4 +75,6 @@ def line_to_json(message: pb.LogLine, host: str = "") -> dict[str, Any]:
         "level": message.level,
         "message": message.message,
         "partial": message.partial,
+        "context": message.context,
+        "fields": dict(found.values) if (found := logfields.parse(message.message)) else {},
     }

@@ -178,6 +178,18 @@ def _find_linear(fd: int, low: int, high: int, answer: int, end: int, bound: byt
     return answer
 
 
+def lines_before(fd: int, position: int, count: int) -> int:
+    """Where the last so many lines before the start of a line begin; looks back no further than JOIN_LIMIT bytes."""
+    floor = next_line(fd, max(0, position - JOIN_LIMIT), position)
+    before = read(fd, floor, position)
+    at = len(before)
+    for _ in range(count):
+        if at <= 0:
+            break
+        at = before.rfind(b"\n", 0, at - 1) + 1
+    return floor + max(0, at)
+
+
 def may_have_parts(block: bytes) -> bool:
     """False when no line of the block is a partial one; True may be wrong, when a line only tells of one."""
     return b"P" in block and _PART.search(block) is not None

@@ -18,7 +18,6 @@ from bhtui.core.logs import LogLine
 
 from . import files
 from .files import BLOCK, LogFile, Survey
-from .query import Matcher
 from .scan import Scanner
 
 BLOCKS_A_TURN = 4
@@ -31,8 +30,8 @@ _by_time = attrgetter("time_ns")
 class Follower:
     """Reads one instance from a survey's end onwards. Takes over the descriptor of the survey's active file."""
 
-    def __init__(self, service: str, instance: str, path: Path, matcher: Matcher, seen: Survey | None = None) -> None:
-        self.scanner = Scanner(service, instance, matcher)
+    def __init__(self, path: Path, scanner: Scanner, seen: Survey | None = None) -> None:
+        self.scanner = scanner
         self.lost = 0
         """How often files were removed that may have had unread lines."""
         self._path = path

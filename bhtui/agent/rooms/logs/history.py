@@ -8,30 +8,28 @@ overlap.
 
 from __future__ import annotations
 
-import sys
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
 
 from bhtui.core.logs import LogLine
 
 from . import cri, files
 from .files import BLOCK, LogFile
-from .query import Matcher
-from .scan import Scanner
+from .scan import NEVER, Scanner
 
-_NEVER = sys.maxsize
+Scanners = Callable[[str, str], Scanner]
+"""A new scanner for a service and an instance."""
+
 _FIRST_STEP = 32 << 10
 _by_time = attrgetter("time_ns")
 
 
 class Run:
-    """The part of one file that lies between two times (0: no bound)."""
+    """The part of one file that lies between two times (0: no bound), and `lead` lines before it."""
 
-    def __init__(
-        self, service: str, instance: str, file: LogFile, matcher: Matcher, since_ns: int, until_ns: int
-    ) -> None:
-        self.service, self.instance, self.file, self.matcher = service, instance, file, matcher
+    def __init__(self, service: str, instance: str, file: LogFile, since_ns: int, until_ns: int, lead: int = 0) -> None:
+        self.service, self.instance, self.file, self._lead = service, instance, file, lead
         self.start = self.end = 0
         self.ends_file = not until_ns
         self.first_ns = self.last_ns = 0
@@ -47,7 +45,8 @@ class Run:
         if until_ns:
             self.end = files.find_time(fd, self.end, until_ns)
         if since_ns:
-            self.start = files.clean_start(fd, files.find_time(fd, self.end, since_ns), 0)
+            start = files.lines_before(fd, files.find_time(fd, self.end, since_ns), self._lead)
+            self.start = files.clean_start(fd, start, 0)
         if self.start < self.end:
             self.first_ns = max(0, cri.time_of(files.read(fd, self.start, self.start + cri.TEXT_AT)))
             self.last_ns = self._last_time(fd)
@@ -55,7 +54,7 @@ class Run:
     def _last_time(self, fd: int) -> int:
         tail = files.read(fd, max(self.start, self.end - _FIRST_STEP), self.end)
         last = cri.time_of(tail[tail.rfind(b"\n", 0, -1) + 1 :][: cri.TEXT_AT])
-        return last if last >= 0 else _NEVER
+        return last if last >= 0 else NEVER
 
     def read(self, start: int, end: int) -> bytes:
         """Bytes of the file; none when rotation has removed it."""
@@ -70,12 +69,12 @@ class Run:
 class Forward:
     """Reads a run from its start. Every line before `upto` is in `lines` or was there."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, scanner: Scanner) -> None:
         self.lines: list[LogLine] = []
-        self.upto = run.first_ns if run.start < run.end else _NEVER
+        self.scanner = scanner
+        self.upto = run.first_ns if run.start < run.end else NEVER
         self._run, self._at = run, run.start
         self._rest = b""
-        self.scanner = Scanner(run.service, run.instance, run.matcher)
 
     def advance(self) -> None:
         """Reads one block more."""
@@ -84,12 +83,17 @@ class Forward:
         if not data or self._at >= self._run.end:
             self.lines += self.scanner.feed(self._rest + data) if data else []
             self.lines += self.scanner.flush() if self._run.ends_file else []
-            self.upto = _NEVER
+            self.upto = NEVER
         else:
             cut = data.rfind(b"\n") + 1
             self.lines += self.scanner.feed(self._rest + data[:cut]) if cut else []
             self._rest = data[cut:] if cut else self._rest + data
             self.upto = max(self.upto, self.scanner.last_ns)
+
+    @property
+    def settled_ns(self) -> int:
+        """Every line before it has been read and given to `lines`."""
+        return min(self.upto, self.scanner.held_ns) if self.upto != NEVER else NEVER
 
     def take(self, upto: int) -> list[LogLine]:
         """The lines at or before a time, once."""
@@ -98,25 +102,26 @@ class Forward:
         return taken
 
 
-def forward(runs: Sequence[Run]) -> Iterator[tuple[list[LogLine], int]]:
+def forward(runs: Sequence[Run], scanner: Scanners) -> Iterator[tuple[list[LogLine], int]]:
     """Lines in time order, with how many were looked at; often none, so that a long search can be seen and stopped."""
-    sources = [Forward(run) for run in runs if run.start < run.end]
-    while unread := [source for source in sources if source.upto != _NEVER]:
+    sources = [Forward(run, scanner(run.service, run.instance)) for run in runs if run.start < run.end]
+    while unread := [source for source in sources if source.upto != NEVER]:
         behind = min(unread, key=attrgetter("upto"))
         before = behind.scanner.scanned
         behind.advance()
-        upto = min(source.upto for source in sources)
+        upto = min(source.settled_ns for source in sources)
         ready = [line for source in sources for line in source.take(upto)]
         ready.sort(key=_by_time)
-        sources = [source for source in sources if source.upto != _NEVER or source.lines]
+        sources = [source for source in sources if source.upto != NEVER or source.lines]
         yield ready, behind.scanner.scanned - before
 
 
 class Backward:
     """Reads a run from its end. Every line at or after `downto` is in `lines`."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: Run, scanner: Scanners) -> None:
         self.lines: list[LogLine] = []
+        self._scanner = scanner
         self.downto = run.last_ns
         self.scanned = 0
         self._run, self._at, self._step = run, run.end, _FIRST_STEP
@@ -124,7 +129,7 @@ class Backward:
     def retreat(self) -> None:
         """Reads one block more."""
         start = self._block_start()
-        scanner = Scanner(self._run.service, self._run.instance, self._run.matcher)
+        scanner = self._scanner(self._run.service, self._run.instance)
         data = self._run.read(start, self._at)
         lines = scanner.feed(data)
         if self._at == self._run.end and self._run.ends_file:
@@ -151,9 +156,9 @@ class Backward:
         return floor
 
 
-def newest(runs: Sequence[Run], count: int) -> Iterator[tuple[list[LogLine], int]]:
+def newest(runs: Sequence[Run], count: int, scanner: Scanners) -> Iterator[tuple[list[LogLine], int]]:
     """The last so many lines in time order, once, at the end; before it empty lists, as `forward` gives them."""
-    sources = [Backward(run) for run in runs if run.start < run.end]
+    sources = [Backward(run, scanner) for run in runs if run.start < run.end]
     while unread := [source for source in sources if source.downto >= 0]:
         downto = max(source.downto for source in unread)
         if sum(len(source.lines) - bisect_left(source.lines, downto, key=_by_time) for source in sources) >= count:

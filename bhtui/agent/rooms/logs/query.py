@@ -11,13 +11,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from bhtui.core import logfields
 from bhtui.core.errors import UsageError
 from bhtui.core.logs import LEVELS, LogsQuery
 
 from . import levels
 
 MAX_TAIL = 100_000
+MAX_CONTEXT = 1000
 _SHORTEST_LITERAL = 2
+_AS_WRITTEN = re.compile(r"[\w@-]+", re.ASCII)
+"""Keys that JSON has no need to escape."""
 _HARD = re.compile(r"[|(]|\\[xuUN0-9]")
 _COMPOUND = re.compile(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\{[^}]*\}", re.DOTALL)
 _NOT_IN_BLOCK = re.compile(r"\^|\\[AZnrfv0-7xuN]|\(\?(?!:)|[*+?}]\+|\[\^|\\[WDSs]")
@@ -34,6 +38,8 @@ def check(query: LogsQuery) -> None:
         raise UsageError(f"cannot show the last {query.tail} lines: at most {MAX_TAIL}; use since to read more")
     if min(query.tail, query.since_ns, query.until_ns) < 0:
         raise UsageError("cannot read the logs: tail, since and until are zero or more")
+    if not 0 <= query.context <= MAX_CONTEXT:
+        raise UsageError(f"cannot show {query.context} lines around each: 0 to {MAX_CONTEXT} are possible")
     if query.follow and query.until_ns:
         raise UsageError("cannot follow until a time: leave out either follow or until")
 
@@ -77,8 +83,12 @@ class Matcher:
         self._bytes: re.Pattern[bytes] | None = None
         self._block: re.Pattern[bytes] | None = None
         self._literal = b""
+        self._conditions = [_condition(text) for text in query.fields]
         if query.grep:
             self._compile(query.grep, re.IGNORECASE if query.ignore_case else re.NOFLAG)
+        if self._conditions and (query.invert or not self._literal):
+            literal = max(map(_literal_of, self._conditions), key=len)
+            self._literal = (literal.lower() if self._lower else literal).encode()
 
     def _compile(self, grep: str, flags: re.RegexFlag) -> None:
         try:
@@ -102,10 +112,10 @@ class Matcher:
 
     def lines(self, block: bytes) -> Iterator[bytes]:
         """The lines of a block (whole lines) that may be wanted, without newlines; all wanted ones are among them."""
+        if len(self._literal) >= _SHORTEST_LITERAL and (self._conditions or not self._invert):
+            return self._with_literal(block)
         if self._pattern is None or self._invert:
             return iter(block.split(b"\n")[:-1])
-        if len(self._literal) >= _SHORTEST_LITERAL:
-            return self._with_literal(block)
         if self._block is not None and block.isascii():
             return self._with_match(block, self._block)
         return iter(block.split(b"\n")[:-1])
@@ -128,11 +138,30 @@ class Matcher:
             yield block[start : at - 1]
 
     def finds(self, text: bytes) -> bool:
-        """Whether grep, if there is one, wants this text."""
-        return self._pattern is None or self._is_found(text) != self._invert
+        """Whether grep and the conditions on fields, if there are any, want this text."""
+        if self._pattern is not None and self._is_found(text) == self._invert:
+            return False
+        return not self._conditions or self._holds(text)
+
+    def _holds(self, text: bytes) -> bool:
+        found = logfields.parse(text.decode("utf-8", "backslashreplace"))
+        return found is not None and all(condition.holds(found.values) for condition in self._conditions)
 
     def _is_found(self, text: bytes) -> bool:
         if self._bytes is not None and text.isascii():
             return self._bytes.search(text) is not None
         assert self._pattern is not None
         return self._pattern.search(text.decode("utf-8", "surrogateescape")) is not None
+
+
+def _condition(text: str) -> logfields.Condition:
+    try:
+        return logfields.Condition.read(text)
+    except ValueError as error:
+        raise UsageError(f"cannot search for the field {text!r}: {error}") from None
+
+
+def _literal_of(condition: logfields.Condition) -> str:
+    """What every line for which it holds contains: the last part of its key. Nested ones are not written with dots."""
+    last = condition.key.rpartition(".")[2]
+    return last if condition.sign != "!=" and _AS_WRITTEN.fullmatch(last) else ""

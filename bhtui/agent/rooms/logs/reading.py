@@ -8,16 +8,19 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from bhtui.core.logs import LogBatch, LogLine, LogsQuery
 
 from . import files, history
+from .context import Around, ContextScanner
+from .files import LogFile
 from .follow import Follower, Merger
 from .history import Run
 from .query import Matcher
+from .scan import Scanner
 
 BATCH_LINES = 500
 BATCH_CHARACTERS = 256 << 10
@@ -41,6 +44,7 @@ class Reading:
         self._query, self._sources, self._clock = query, sources, clock
         self._matcher = Matcher(query)
         self._followers: dict[Path, Follower] = {}
+        self._around: dict[str, Around] = {}
         self._lines = self._run()
         self._ready: deque[LogLine] = deque()
         self._scanned = self._lost = 0
@@ -97,16 +101,51 @@ class Reading:
                 follower.close()
 
     def _history(self) -> Generator[list[LogLine], None, None]:
-        query, runs = self._query, []
-        for source in self._sources():
-            seen = files.survey(source.path)
-            self._followers[source.path] = Follower(*source, self._matcher, seen)
-            found = [*seen.rotated, seen.active] if seen.active is not None else seen.rotated
-            runs += [Run(*source[:2], file, self._matcher, query.since_ns, query.until_ns) for file in found]
-        for lines, scanned in history.newest(runs, query.tail) if query.tail else history.forward(runs):
+        query, found = self._query, self._survey()
+        runs = self._runs(found, query.since_ns)
+        if query.tail and query.context:
+            since_ns = yield from self._time_of_newest(runs)
+            runs = self._runs(found, since_ns) if since_ns else []
+        is_short = query.tail and not query.context
+        found_lines = (
+            history.newest(runs, query.tail, self._plain) if is_short else history.forward(runs, self._scanner)
+        )
+        for lines, scanned in found_lines:
             self._scanned += scanned
             yield lines
         self._lost += sum(run.is_missing for run in runs)
+
+    def _time_of_newest(self, runs: Sequence[Run]) -> Generator[list[LogLine], None, int]:
+        """When the first of the newest that are wanted was written; from then on everything is read with context."""
+        since_ns = 0
+        for lines, scanned in history.newest(runs, self._query.tail, self._plain):
+            self._scanned += scanned
+            since_ns = lines[0].time_ns if lines else 0
+            yield []
+        self._matcher.since_ns = max(self._matcher.since_ns, since_ns)
+        return since_ns
+
+    def _survey(self) -> list[tuple[Source, LogFile]]:
+        """Every file of every instance, oldest first; what is written from now on is left to the followers."""
+        found: list[tuple[Source, LogFile]] = []
+        for source in self._sources():
+            seen = files.survey(source.path)
+            self._followers[source.path] = Follower(source.path, self._scanner(*source[:2]), seen)
+            found += [(source, file) for file in (*seen.rotated, seen.active) if file is not None]
+        return found
+
+    def _runs(self, found: Iterable[tuple[Source, LogFile]], since_ns: int) -> list[Run]:
+        until_ns, lead = self._query.until_ns, self._query.context
+        return [Run(*source[:2], file, since_ns, until_ns, lead) for source, file in found]
+
+    def _plain(self, service: str, instance: str) -> Scanner:
+        return Scanner(service, instance, self._matcher)
+
+    def _scanner(self, service: str, instance: str) -> Scanner:
+        if not self._query.context:
+            return self._plain(service, instance)
+        around = self._around.setdefault(instance, Around(self._query.context))
+        return ContextScanner(service, instance, self._matcher, around)
 
     def _follow(self) -> Generator[list[LogLine], None, None]:
         merger, before, looked = Merger(self._clock), self._scanned, time.monotonic()
@@ -125,4 +164,4 @@ class Reading:
     def _look_for_new(self) -> None:
         for source in self._sources():
             if source.path not in self._followers:
-                self._followers[source.path] = Follower(*source, self._matcher)
+                self._followers[source.path] = Follower(source.path, self._scanner(*source[:2]))

@@ -10,8 +10,9 @@ from contextlib import aclosing
 from pathlib import Path
 
 from bhtui.core.errors import BlackholeError, NotFound
-from bhtui.core.logs import LogBatch, LogLine, LogsQuery
+from bhtui.core.logs import LogBatch, LogCounts, LogLine, LogsQuery
 
+from .counting import Counting
 from .files import active_name
 from .reading import Reading, Source
 
@@ -55,9 +56,7 @@ class Logs:
                     await asyncio.sleep(delay)
                     delay = min(delay * 1.5, SLOWEST)
         except OSError as error:
-            raise BlackholeError(
-                f"cannot read the logs: {error}; check the permissions of {self._folder} and the disk"
-            ) from error
+            raise self._unreadable(error) from error
         finally:
             self._dispose(reading)
 
@@ -67,6 +66,23 @@ class Logs:
             self._pool.submit(reading.close)
         except RuntimeError:  # the room is closed, no step runs any more
             reading.close()
+
+    async def count(self, query: LogsQuery, bucket_ns: int, most: int) -> AsyncGenerator[LogCounts, None]:
+        """How many lines there are of what a query asks for; the last one has the result, those before tell how far
+        it has come. Raises as `read`."""
+        counting = Counting(query, lambda: self.sources(query.names), bucket_ns, most)
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._pool, self._check_names, query.names)
+            while not self._is_closed:
+                counts = await asyncio.get_running_loop().run_in_executor(self._pool, counting.next)
+                yield counts
+                if counts.done:
+                    return
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: OSError) -> BlackholeError:
+        return BlackholeError(f"cannot read the logs: {error}; check the permissions of {self._folder} and the disk")
 
     async def tail(self, instance: str, count: int) -> tuple[LogLine, ...]:
         """The last lines of one instance, oldest first; none when it has not written any. Raises BlackholeError."""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+
 from bhtui.core.logs import LogLine
 
 from . import cri, levels
 from .files import JOIN_LIMIT, may_have_parts
 from .query import Matcher
+
+NEVER = sys.maxsize
+"""A time after every other."""
 
 
 class Scanner:
@@ -33,6 +38,11 @@ class Scanner:
         self.last_ns = max(last, self.last_ns)
         return found
 
+    @property
+    def held_ns(self) -> int:
+        """The time of the oldest line that it keeps and may still give."""
+        return NEVER
+
     def _line(self, raw: bytes) -> LogLine | None:
         # Most lines of a search are not wanted, so only those that are get taken apart.
         text = cri.text_of(raw)
@@ -41,9 +51,10 @@ class Scanner:
             return None
         record = cri.parse(raw) or cri.Record(self.last_ns, "stdout", False, raw)
         self.last_ns = record.time_ns
-        return self._make(record.time_ns, record.stream, text, level, partial=record.partial)
+        return self.take(record, level)
 
-    def _join(self, raw: bytes) -> LogLine | None:
+    def whole(self, raw: bytes) -> cri.Record | None:
+        """A line with the parts that came before it; None when it is a part itself and more is to come."""
         record = cri.parse(raw) or cri.Record(self.last_ns, "stdout", False, raw)
         self.last_ns = record.time_ns
         parts = self._parts.pop(record.stream, [])
@@ -51,26 +62,38 @@ class Scanner:
         if record.partial and sum(map(len, parts)) < JOIN_LIMIT:
             self._parts[record.stream] = parts
             return None
-        return self._judge(record.time_ns, record.stream, b"".join(parts), partial=record.partial)
+        return record._replace(text=b"".join(parts)) if len(parts) > 1 else record
+
+    def _join(self, raw: bytes) -> LogLine | None:
+        record = self.whole(raw)
+        return None if record is None else self.judge(record)
 
     def flush(self) -> list[LogLine]:
         """The lines of which only parts have come, as partial ones."""
         parts, self._parts = self._parts, {}
-        found = [self._judge(self.last_ns, stream, b"".join(texts), partial=True) for stream, texts in parts.items()]
+        found = [self.judge(cri.Record(self.last_ns, stream, True, b"".join(texts))) for stream, texts in parts.items()]
         return [line for line in found if line is not None]
 
-    def _judge(self, time_ns: int, stream: str, text: bytes, *, partial: bool) -> LogLine | None:
-        level = self._level_if_wanted(text)
-        return None if level is None else self._make(time_ns, stream, text, level, partial=partial)
+    def judge(self, record: cri.Record) -> LogLine | None:
+        """The line of a record, if it is wanted."""
+        level = self._level_if_wanted(record.text)
+        return None if level is None else self.take(record, level)
+
+    def level_of(self, text: bytes) -> str:
+        """One of LEVELS, or empty."""
+        return levels.detect(text)
 
     def _level_if_wanted(self, text: bytes) -> str | None:
         if not self._matcher.finds(text):
             return None
-        level = levels.detect(text)
+        level = self.level_of(text)
         return level if level in self._matcher.levels else None
 
-    def _make(self, time_ns: int, stream: str, text: bytes, level: str, *, partial: bool) -> LogLine | None:
-        if time_ns < self._matcher.since_ns:
-            return None
-        message = text.decode("utf-8", "backslashreplace")
-        return LogLine(time_ns, self._service, self._instance, stream, level, message, partial)
+    def take(self, record: cri.Record, level: str) -> LogLine | None:
+        """The line of a wanted record, unless it is too old."""
+        return self.make(record, level) if record.time_ns >= self._matcher.since_ns else None
+
+    def make(self, record: cri.Record, level: str) -> LogLine:
+        """The line of a record, whether it is wanted or not."""
+        message = record.text.decode("utf-8", "backslashreplace")
+        return LogLine(record.time_ns, self._service, self._instance, record.stream, level, message, record.partial)

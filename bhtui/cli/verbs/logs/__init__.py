@@ -5,6 +5,8 @@ A service whose name is one of the further words is read by `blackhole logs -- N
 
 from bhtui.cli.app import MainVerb
 
-from . import read
+from . import count, read
 
 command = MainVerb(name="logs", by_itself=read.command)
+command.add_command(count.stats)
+command.add_command(count.histogram)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import re
 import sys
 import time
 from collections.abc import Callable
-from datetime import datetime
 
 import click
 
@@ -19,19 +17,20 @@ from bhtui.cli.output import write_record
 from bhtui.cli.present import BLUE, GREY, RED, YELLOW, colourful, paint, printable
 from bhtui.cli.settings import Settings
 from bhtui.cli.targets import Answers, everywhere, opened
-from bhtui.cli.times import local_text, moment_ns
-from bhtui.core.errors import UsageError
-from bhtui.core.logs import LEVELS
+from bhtui.cli.times import local_text
+from bhtui.core import logfields
 from bhtui.core.units import format_time
 from bhtui.rpc.blackhole.v1.logs_pb2 import LogsRequest
 from bhtui.rpc.client import AgentClient
 from bhtui.rpc.convert.logs import line_to_json
 
+from .selection import is_narrow, selection
+
 TERMINAL_TAIL = 200
 """Lines that a terminal is shown when nothing says how many."""
 
 LEVEL_COLOURS = {"trace": GREY, "debug": GREY, "warning": YELLOW, "error": RED, "fatal": RED}
-COLUMNS = ("time", "host", "service", "instance", "stream", "level", "message", "partial")
+COLUMNS = ("time", "host", "service", "instance", "stream", "level", "message", "partial", "context", "fields")
 
 Write = Callable[[Line], None]
 
@@ -45,48 +44,29 @@ Write = Callable[[Line], None]
     blackhole logs identity --tail 100
     blackhole logs --grep error --since 1h
     blackhole logs storage api --follow --level warning
+    blackhole logs api --field "status>=500" --context 3
     blackhole logs --export --format json > logs.json
     """,
 )
-@click.argument("services", nargs=-1)
+@selection
 @click.option("--tail", "-n", type=click.IntRange(0), help="Only the newest so many lines that match.")
 @click.option("--follow", "-f", is_flag=True, help="Go on with what is written, until Ctrl-C.")
-@click.option("--since", metavar="TIME", help="From then on: 15m ago, 14:30, 2026-03-01T14:30:00Z.")
-@click.option("--until", metavar="TIME", help="Up to then.")
-@click.option("--grep", metavar="PATTERN", help="Only lines in which this regular expression (Python's) is found.")
-@click.option("--ignore-case", "-i", is_flag=True, help="--grep takes capitals and small letters alike.")
-@click.option("--invert", is_flag=True, help="Only lines in which --grep is not found.")
-@click.option("--level", type=click.Choice(LEVELS), help="Only lines of this level and above.")
+@click.option("--context", "-C", type=click.IntRange(0, 1000), default=0, help="So many lines around each, too.")
 @click.option("--export", is_flag=True, help="All lines, with full times and without colours, for a file.")
 @click.option("--format", "form", type=click.Choice(("text", "json", "csv")), help="How lines are written.")
 @click.pass_obj
 def command(
     settings: Settings,
-    services: tuple[str, ...],
+    request: LogsRequest,
     tail: int | None,
     follow: bool,
-    since: str | None,
-    until: str | None,
-    grep: str | None,
-    ignore_case: bool,
-    invert: bool,
-    level: str | None,
+    context: int,
     export: bool,
     form: str | None,
 ) -> int:
-    now = datetime.now().astimezone()
-    request = LogsRequest(
-        names=services,
-        since_ns=moment_ns(since, "--since", now) if since else 0,
-        until_ns=moment_ns(until, "--until", now) if until else 0,
-        tail=tail or 0,
-        follow=follow,
-        grep=_pattern(grep),
-        ignore_case=ignore_case,
-        invert=invert,
-        level=level or "",
-    )
-    if tail is None and not (export or since or until or grep or level) and sys.stdout.isatty():
+    wants_everything = not (export or is_narrow(request))
+    request.MergeFrom(LogsRequest(tail=tail or 0, follow=follow, context=context))
+    if tail is None and wants_everything and sys.stdout.isatty():
         request.tail = TERMINAL_TAIL
     form = form or {"table": "text"}.get(settings.output, settings.output)
     if tail == 0 and not follow:
@@ -94,14 +74,6 @@ def command(
     if tail == 0:
         request.since_ns = time.time_ns()
     return asyncio.run(_read(settings, request, writer(form, settings.remote, export)))
-
-
-def _pattern(text: str | None) -> str:
-    try:
-        re.compile(text or "")
-    except re.error as error:
-        raise UsageError(f"cannot read --grep {text!r}: {error}; escape signs that are meant as they are") from None
-    return text or ""
 
 
 async def _read(settings: Settings, request: LogsRequest, write: Write) -> int:
@@ -146,8 +118,8 @@ def _object(line: Line) -> dict[str, object]:
 
 
 def _cells(fields: dict[str, object]) -> list[object]:
-    """Truth is written as JSON writes it."""
-    return [str(fields[name]).lower() if isinstance(fields[name], bool) else fields[name] for name in COLUMNS]
+    """Truth and fields are written as JSON writes them."""
+    return [logfields.text_of(fields[name]) for name in COLUMNS]
 
 
 def _write_plain(line: Line, hosts: bool) -> None:
@@ -157,9 +129,18 @@ def _write_plain(line: Line, hosts: bool) -> None:
     sys.stdout.write(f"{format_time(message.time_ns)} {place} {message.message}\n")
 
 
+def _folded(message: str) -> str:
+    """What a line of JSON says, and its other fields behind it: for eyes, on a terminal."""
+    found = logfields.parse(message) if message.startswith("{") else None
+    if found is None:
+        return message
+    return " ".join([found.message, *(f"{key}={logfields.text_of(value)}" for key, value in found.rest.items())])
+
+
 def _write_text(line: Line, hosts: bool, colours: bool) -> None:
     target, message = line
     moment = local_text(message.time_ns)
     place = f"{target.name} {message.instance}" if hosts else message.instance
-    text = paint(printable(message.message), LEVEL_COLOURS.get(message.level, ""), colours)
+    colour = GREY if message.context else LEVEL_COLOURS.get(message.level, "")
+    text = paint(printable(_folded(message.message) if colours else message.message), colour, colours)
     sys.stdout.write(f"{paint(moment, GREY, colours)} {paint(place, BLUE, colours)} {text}\n")

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x62lackhole/v1/logs.proto\x12\x0c\x62lackhole.v1\"\xa0\x01\n\x0bLogsRequest\x12\r\n\x05names\x18\x01 \x03(\t\x12\x10\n\x08since_ns\x18\x02 \x01(\x03\x12\x10\n\x08until_ns\x18\x03 \x01(\x03\x12\x0c\n\x04tail\x18\x04 \x01(\x05\x12\x0e\n\x06\x66ollow\x18\x05 \x01(\x08\x12\x0c\n\x04grep\x18\x06 \x01(\t\x12\x13\n\x0bignore_case\x18\x07 \x01(\x08\x12\x0e\n\x06invert\x18\x08 \x01(\x08\x12\r\n\x05level\x18\t \x01(\t\"e\n\x08LogBatch\x12$\n\x05lines\x18\x01 \x03(\x0b\x32\x15.blackhole.v1.LogLine\x12\x0f\n\x07scanned\x18\x02 \x01(\x03\x12\x0f\n\x07\x64ropped\x18\x03 \x01(\x03\x12\x11\n\tcaught_up\x18\x04 \x01(\x08\"~\n\x07LogLine\x12\x0f\n\x07time_ns\x18\x01 \x01(\x03\x12\x0f\n\x07service\x18\x02 \x01(\t\x12\x10\n\x08instance\x18\x03 \x01(\t\x12\x0e\n\x06stream\x18\x04 \x01(\t\x12\r\n\x05level\x18\x05 \x01(\t\x12\x0f\n\x07message\x18\x06 \x01(\t\x12\x0f\n\x07partial\x18\x07 \x01(\x08\x32\x43\n\x04Logs\x12;\n\x04Read\x12\x19.blackhole.v1.LogsRequest\x1a\x16.blackhole.v1.LogBatch0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x62lackhole/v1/logs.proto\x12\x0c\x62lackhole.v1\"\xc1\x01\n\x0bLogsRequest\x12\r\n\x05names\x18\x01 \x03(\t\x12\x10\n\x08since_ns\x18\x02 \x01(\x03\x12\x10\n\x08until_ns\x18\x03 \x01(\x03\x12\x0c\n\x04tail\x18\x04 \x01(\x05\x12\x0e\n\x06\x66ollow\x18\x05 \x01(\x08\x12\x0c\n\x04grep\x18\x06 \x01(\t\x12\x13\n\x0bignore_case\x18\x07 \x01(\x08\x12\x0e\n\x06invert\x18\x08 \x01(\x08\x12\r\n\x05level\x18\t \x01(\t\x12\x0e\n\x06\x66ields\x18\n \x03(\t\x12\x0f\n\x07\x63ontext\x18\x0b \x01(\x05\"e\n\x08LogBatch\x12$\n\x05lines\x18\x01 \x03(\x0b\x32\x15.blackhole.v1.LogLine\x12\x0f\n\x07scanned\x18\x02 \x01(\x03\x12\x0f\n\x07\x64ropped\x18\x03 \x01(\x03\x12\x11\n\tcaught_up\x18\x04 \x01(\x08\"\x8f\x01\n\x07LogLine\x12\x0f\n\x07time_ns\x18\x01 \x01(\x03\x12\x0f\n\x07service\x18\x02 \x01(\t\x12\x10\n\x08instance\x18\x03 \x01(\t\x12\x0e\n\x06stream\x18\x04 \x01(\t\x12\r\n\x05level\x18\x05 \x01(\t\x12\x0f\n\x07message\x18\x06 \x01(\t\x12\x0f\n\x07partial\x18\x07 \x01(\x08\x12\x0f\n\x07\x63ontext\x18\x08 \x01(\x08\"]\n\x10\x43ountLogsRequest\x12(\n\x05query\x18\x01 \x01(\x0b\x32\x19.blackhole.v1.LogsRequest\x12\x11\n\tbucket_ns\x18\x02 \x01(\x03\x12\x0c\n\x04most\x18\x03 \x01(\x05\"e\n\tLogCounts\x12&\n\x06\x63ounts\x18\x01 \x03(\x0b\x32\x16.blackhole.v1.LogCount\x12\x11\n\tbucket_ns\x18\x02 \x01(\x03\x12\x0f\n\x07scanned\x18\x03 \x01(\x03\x12\x0c\n\x04\x64one\x18\x04 \x01(\x08\"l\n\x08LogCount\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x10\n\x08instance\x18\x02 \x01(\t\x12\r\n\x05level\x18\x03 \x01(\t\x12\x10\n\x08start_ns\x18\x04 \x01(\x03\x12\r\n\x05lines\x18\x05 \x01(\x03\x12\r\n\x05\x62ytes\x18\x06 \x01(\x03\x32\x87\x01\n\x04Logs\x12;\n\x04Read\x12\x19.blackhole.v1.LogsRequest\x1a\x16.blackhole.v1.LogBatch0\x01\x12\x42\n\x05\x43ount\x12\x1e.blackhole.v1.CountLogsRequest\x1a\x17.blackhole.v1.LogCounts0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,11 +32,17 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'blackhole.v1.logs_pb2', _gl
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LOGSREQUEST']._serialized_start=42
-  _globals['_LOGSREQUEST']._serialized_end=202
-  _globals['_LOGBATCH']._serialized_start=204
-  _globals['_LOGBATCH']._serialized_end=305
-  _globals['_LOGLINE']._serialized_start=307
-  _globals['_LOGLINE']._serialized_end=433
-  _globals['_LOGS']._serialized_start=435
-  _globals['_LOGS']._serialized_end=502
+  _globals['_LOGSREQUEST']._serialized_end=235
+  _globals['_LOGBATCH']._serialized_start=237
+  _globals['_LOGBATCH']._serialized_end=338
+  _globals['_LOGLINE']._serialized_start=341
+  _globals['_LOGLINE']._serialized_end=484
+  _globals['_COUNTLOGSREQUEST']._serialized_start=486
+  _globals['_COUNTLOGSREQUEST']._serialized_end=579
+  _globals['_LOGCOUNTS']._serialized_start=581
+  _globals['_LOGCOUNTS']._serialized_end=682
+  _globals['_LOGCOUNT']._serialized_start=684
+  _globals['_LOGCOUNT']._serialized_end=792
+  _globals['_LOGS']._serialized_start=795
+  _globals['_LOGS']._serialized_end=930
 # @@protoc_insertion_point(module_scope)

@@ -31,6 +31,8 @@ class LogsRequest(_message.Message):
     IGNORE_CASE_FIELD_NUMBER: _builtins.int
     INVERT_FIELD_NUMBER: _builtins.int
     LEVEL_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
     since_ns: _builtins.int
     """Unix nanoseconds; 0: no bound."""
     until_ns: _builtins.int
@@ -43,9 +45,15 @@ class LogsRequest(_message.Message):
     invert: _builtins.bool
     level: _builtins.str
     """Lowest level shown: trace debug info warning error fatal; empty: all, also lines without a known level."""
+    context: _builtins.int
+    """So many lines before and after each, of the same instance, are given too."""
     @_builtins.property
     def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Services or instances; none: all. `agent` is the agent's own log."""
+
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What must hold of the fields of a line (JSON, logfmt): KEY=VALUE, or != ~ > >= < <= in place of =."""
 
     def __init__(
         self,
@@ -59,10 +67,12 @@ class LogsRequest(_message.Message):
         ignore_case: _builtins.bool = ...,
         invert: _builtins.bool = ...,
         level: _builtins.str = ...,
+        fields: _abc.Iterable[_builtins.str] | None = ...,
+        context: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["follow", b"follow", "grep", b"grep", "ignore_case", b"ignore_case", "invert", b"invert", "level", b"level", "names", b"names", "since_ns", b"since_ns", "tail", b"tail", "until_ns", b"until_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "fields", b"fields", "follow", b"follow", "grep", b"grep", "ignore_case", b"ignore_case", "invert", b"invert", "level", b"level", "names", b"names", "since_ns", b"since_ns", "tail", b"tail", "until_ns", b"until_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -111,6 +121,7 @@ class LogLine(_message.Message):
     LEVEL_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     PARTIAL_FIELD_NUMBER: _builtins.int
+    CONTEXT_FIELD_NUMBER: _builtins.int
     time_ns: _builtins.int
     service: _builtins.str
     instance: _builtins.str
@@ -122,6 +133,8 @@ class LogLine(_message.Message):
     """As written, without the newline; bytes that are not UTF-8 are escaped as \\xNN."""
     partial: _builtins.bool
     """The line was cut here and goes on in the next of this instance and stream."""
+    context: _builtins.bool
+    """It was not asked for; it stands near one that was."""
     def __init__(
         self,
         *,
@@ -132,11 +145,104 @@ class LogLine(_message.Message):
         level: _builtins.str = ...,
         message: _builtins.str = ...,
         partial: _builtins.bool = ...,
+        context: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance", b"instance", "level", b"level", "message", b"message", "partial", b"partial", "service", b"service", "stream", b"stream", "time_ns", b"time_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "instance", b"instance", "level", b"level", "message", b"message", "partial", b"partial", "service", b"service", "stream", b"stream", "time_ns", b"time_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LogLine: _TypeAlias = LogLine  # noqa: Y015
+
+@_typing.final
+class CountLogsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    QUERY_FIELD_NUMBER: _builtins.int
+    BUCKET_NS_FIELD_NUMBER: _builtins.int
+    MOST_FIELD_NUMBER: _builtins.int
+    bucket_ns: _builtins.int
+    """Nanoseconds of a stretch of time; 0: chosen so that at most `most` cover everything."""
+    most: _builtins.int
+    @_builtins.property
+    def query(self) -> Global___LogsRequest: ...
+    def __init__(
+        self,
+        *,
+        query: Global___LogsRequest | None = ...,
+        bucket_ns: _builtins.int = ...,
+        most: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["query", b"query"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket_ns", b"bucket_ns", "most", b"most", "query", b"query"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CountLogsRequest: _TypeAlias = CountLogsRequest  # noqa: Y015
+
+@_typing.final
+class LogCounts(_message.Message):
+    """How far a count has come; the last has the result."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNTS_FIELD_NUMBER: _builtins.int
+    BUCKET_NS_FIELD_NUMBER: _builtins.int
+    SCANNED_FIELD_NUMBER: _builtins.int
+    DONE_FIELD_NUMBER: _builtins.int
+    bucket_ns: _builtins.int
+    scanned: _builtins.int
+    done: _builtins.bool
+    @_builtins.property
+    def counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___LogCount]: ...
+    def __init__(
+        self,
+        *,
+        counts: _abc.Iterable[Global___LogCount] | None = ...,
+        bucket_ns: _builtins.int = ...,
+        scanned: _builtins.int = ...,
+        done: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bucket_ns", b"bucket_ns", "counts", b"counts", "done", b"done", "scanned", b"scanned"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LogCounts: _TypeAlias = LogCounts  # noqa: Y015
+
+@_typing.final
+class LogCount(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    INSTANCE_FIELD_NUMBER: _builtins.int
+    LEVEL_FIELD_NUMBER: _builtins.int
+    START_NS_FIELD_NUMBER: _builtins.int
+    LINES_FIELD_NUMBER: _builtins.int
+    BYTES_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    instance: _builtins.str
+    level: _builtins.str
+    start_ns: _builtins.int
+    lines: _builtins.int
+    bytes: _builtins.int
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        instance: _builtins.str = ...,
+        level: _builtins.str = ...,
+        start_ns: _builtins.int = ...,
+        lines: _builtins.int = ...,
+        bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "instance", b"instance", "level", b"level", "lines", b"lines", "service", b"service", "start_ns", b"start_ns"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LogCount: _TypeAlias = LogCount  # noqa: Y015

@@ -39,6 +39,11 @@ class LogsStub:
                 request_serializer=blackhole_dot_v1_dot_logs__pb2.LogsRequest.SerializeToString,
                 response_deserializer=blackhole_dot_v1_dot_logs__pb2.LogBatch.FromString,
                 _registered_method=True)
+        self.Count = channel.unary_stream(
+                '/blackhole.v1.Logs/Count',
+                request_serializer=blackhole_dot_v1_dot_logs__pb2.CountLogsRequest.SerializeToString,
+                response_deserializer=blackhole_dot_v1_dot_logs__pb2.LogCounts.FromString,
+                _registered_method=True)
 
 
 class LogsServicer:
@@ -51,6 +56,13 @@ class LogsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Count(self, request, context):
+        """How many lines there are, by instance, level and time; `tail`, `follow` and `context` mean nothing here.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LogsServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -58,6 +70,11 @@ def add_LogsServicer_to_server(servicer, server):
                     servicer.Read,
                     request_deserializer=blackhole_dot_v1_dot_logs__pb2.LogsRequest.FromString,
                     response_serializer=blackhole_dot_v1_dot_logs__pb2.LogBatch.SerializeToString,
+            ),
+            'Count': grpc.unary_stream_rpc_method_handler(
+                    servicer.Count,
+                    request_deserializer=blackhole_dot_v1_dot_logs__pb2.CountLogsRequest.FromString,
+                    response_serializer=blackhole_dot_v1_dot_logs__pb2.LogCounts.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -87,6 +104,33 @@ class Logs:
             '/blackhole.v1.Logs/Read',
             blackhole_dot_v1_dot_logs__pb2.LogsRequest.SerializeToString,
             blackhole_dot_v1_dot_logs__pb2.LogBatch.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Count(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/blackhole.v1.Logs/Count',
+            blackhole_dot_v1_dot_logs__pb2.CountLogsRequest.SerializeToString,
+            blackhole_dot_v1_dot_logs__pb2.LogCounts.FromString,
             options,
             channel_credentials,
             insecure,

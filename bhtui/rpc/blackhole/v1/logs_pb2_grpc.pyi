@@ -33,12 +33,16 @@ class LogsStub:
     def __new__(cls, channel: _aio.Channel) -> LogsAsyncStub: ...
     Read: _grpc.UnaryStreamMultiCallable[_logs_pb2.LogsRequest, _logs_pb2.LogBatch]
     """Lines in time order; `follow` goes on with those to come."""
+    Count: _grpc.UnaryStreamMultiCallable[_logs_pb2.CountLogsRequest, _logs_pb2.LogCounts]
+    """How many lines there are, by instance, level and time; `tail`, `follow` and `context` mean nothing here."""
 
 @_typing.type_check_only
 class LogsAsyncStub(LogsStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Read: _aio.UnaryStreamMultiCallable[_logs_pb2.LogsRequest, _logs_pb2.LogBatch]  # type: ignore[assignment]
     """Lines in time order; `follow` goes on with those to come."""
+    Count: _aio.UnaryStreamMultiCallable[_logs_pb2.CountLogsRequest, _logs_pb2.LogCounts]  # type: ignore[assignment]
+    """How many lines there are, by instance, level and time; `tail`, `follow` and `context` mean nothing here."""
 
 class LogsServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -48,5 +52,13 @@ class LogsServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_logs_pb2.LogBatch], _abc.AsyncIterator[_logs_pb2.LogBatch]]:
         """Lines in time order; `follow` goes on with those to come."""
+
+    @_abc_1.abstractmethod
+    def Count(
+        self,
+        request: _logs_pb2.CountLogsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_logs_pb2.LogCounts], _abc.AsyncIterator[_logs_pb2.LogCounts]]:
+        """How many lines there are, by instance, level and time; `tail`, `follow` and `context` mean nothing here."""
 
 def add_LogsServicer_to_server(servicer: LogsServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

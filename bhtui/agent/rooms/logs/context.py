@@ -1,0 +1,73 @@
+"""The lines around those that are wanted, as `grep --context` gives them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+from bhtui.core.logs import LogLine
+
+from . import cri
+from .files import may_have_parts
+from .query import Matcher
+from .scan import NEVER, Scanner
+
+
+class Around:
+    """What of one instance may still become context: its latest lines, and how many of the next ones are wanted."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.before: deque[cri.Record] = deque(maxlen=count)
+        self.after = 0
+
+
+class ContextScanner(Scanner):
+    """As Scanner; `around` goes from one file of an instance to the next."""
+
+    def __init__(self, service: str, instance: str, matcher: Matcher, around: Around) -> None:
+        super().__init__(service, instance, matcher)
+        self._around = around
+
+    @property
+    def held_ns(self) -> int:
+        before = self._around.before
+        return before[0].time_ns if before else NEVER
+
+    def feed(self, block: bytes) -> list[LogLine]:
+        if not block:
+            return []
+        self.scanned += block.count(b"\n")
+        found = list(self._given(block))
+        self.last_ns = max(self.last_ns, cri.time_of(block[block.rfind(b"\n", 0, -1) + 1 :][: cri.TEXT_AT]))
+        return found
+
+    def _given(self, block: bytes) -> Iterator[LogLine]:
+        lines = block.split(b"\n")[:-1]
+        if (
+            not (self._parts or self._around.after or may_have_parts(block))
+            and next(self._matcher.lines(block), None) is None
+        ):
+            lines = lines[-self._around.count :]  # nothing here is wanted: only its last lines may be context
+        for raw in lines:
+            record = self.whole(raw)
+            if record is not None:
+                yield from self._place(record)
+
+    def _place(self, record: cri.Record) -> Iterator[LogLine]:
+        around = self._around
+        if (line := self.judge(record)) is not None:
+            yield from (self._as_context(each) for each in around.before)
+            around.before.clear()
+            around.after = around.count
+            yield line
+        elif around.after:
+            around.after -= 1
+            yield self._as_context(record)
+        else:
+            around.before.append(record)
+
+    def _as_context(self, record: cri.Record) -> LogLine:
+        line = self.make(record, self.level_of(record.text))
+        line.context = True
+        return line
