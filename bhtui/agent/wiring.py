@@ -40,6 +40,7 @@ from bhtui.agent.rooms.limits.overrides import OverrideBook
 from bhtui.agent.rooms.limits.resources import Resources
 from bhtui.agent.rooms.limits.room import Limits
 from bhtui.agent.rooms.limits.watch import PressureWatch
+from bhtui.agent.rooms.logs.cleanup import Cleanup
 from bhtui.agent.rooms.logs.room import Logs
 from bhtui.agent.rooms.metrics.room import Metrics
 from bhtui.agent.rooms.overview.model import Ours
@@ -54,7 +55,7 @@ from bhtui.core.errors import BlackholeError
 from bhtui.core.event import EventKind
 from bhtui.core.operation import AGENT, Operation, Plan
 from bhtui.core.paths import Paths
-from bhtui.core.request import Request, ResourceRequest, StopRequest
+from bhtui.core.request import CleanupLogsRequest, Request, ResourceRequest, StopRequest
 from bhtui.core.spec import Spec
 from bhtui.rpc import options, stopped
 from bhtui.rpc.blackhole.v1 import (
@@ -112,6 +113,7 @@ class Assembled:
     keeper: Keeper
     limits: Limits
     resources: Resources
+    cleanup: Cleanup
     supervisor: Supervisor
     runner: Runner
     begun: float
@@ -149,6 +151,8 @@ class Assembled:
         """Exactly what a request would do, by the room it is for. Raises NotFound, UsageError, Refused."""
         if isinstance(request, ResourceRequest):
             return self.resources.plan(request)
+        if isinstance(request, CleanupLogsRequest):
+            return self.cleanup.plan(request)
         return self.supervisor.plan(request)
 
     async def begin(self, request: Request, reason: str) -> Operation:
@@ -249,13 +253,15 @@ async def _assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: 
     # What runs is taken over before open operations go on: their steps ask what is.
     await supervisor.adopt()
     limits.sweep(set(supervisor.picture))
-    kinds = {kind.name: kind for kind in (*steps.kinds(supervisor), *limits_steps.kinds(resources))}
+    cleanup = Cleanup(logs, lambda: supervisor.picture)
+    every_kind = (*steps.kinds(supervisor), *limits_steps.kinds(resources), *cleanup.kinds())
+    kinds = {kind.name: kind for kind in every_kind}
     runner = Runner(store, kinds, events, time.time_ns)
     stack.push_async_callback(runner.close)
     await runner.recover()
     metrics.start()
     await stack.enter_async_context(_task(backup.watch(), "the watch on backups"))
-    agent = Assembled(paths, ending, events, config, keeper, limits, resources, supervisor, runner, begun)
+    agent = Assembled(paths, ending, events, config, keeper, limits, resources, cleanup, supervisor, runner, begun)
     pressure = PressureWatch(limits, supervisor, metrics, events, agent.begin, time.time_ns)
     await stack.enter_async_context(_task(pressure.watch(), "the watch on memory"))
     losses = Losses(keeper.stats, events, (paths.state, paths.logs))

@@ -116,6 +116,16 @@ class CollectGarbageRequest:
     """Clears their caches first, so that what those held is collected too."""
 
 
+@dataclass(frozen=True, slots=True)
+class CleanupLogsRequest:
+    """Remove captured output of which every line of a file is older than an age."""
+
+    older_than: float
+    """Seconds."""
+    services: tuple[str, ...] = ()
+    """Services or instances; none: all that there is output of."""
+
+
 LifeRequest = StartRequest | StopRequest | RestartRequest | ReloadConfigRequest
 ResourceRequest = SetLimitsRequest | ResetLimitsRequest | SetPriorityRequest | ClearCacheRequest | CollectGarbageRequest
-Request = LifeRequest | ScaleRequest | ResourceRequest
+Request = LifeRequest | ScaleRequest | ResourceRequest | CleanupLogsRequest

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bhtui.core.errors import UsageError
 from bhtui.core.operation import Actor, Operation, OperationState, Plan, Step, StepState
 from bhtui.core.request import (
+    CleanupLogsRequest,
     ClearCacheRequest,
     CollectGarbageRequest,
     ReloadConfigRequest,
@@ -24,6 +25,21 @@ from bhtui.core.units import format_time
 from bhtui.rpc.blackhole.v1 import operations_pb2 as pb
 
 from . import flat
+
+REQUESTS: Mapping[str, type[Request]] = {
+    "start": StartRequest,
+    "stop": StopRequest,
+    "restart": RestartRequest,
+    "reload_config": ReloadConfigRequest,
+    "scale": ScaleRequest,
+    "set_limits": SetLimitsRequest,
+    "reset_limits": ResetLimitsRequest,
+    "set_priority": SetPriorityRequest,
+    "clear_cache": ClearCacheRequest,
+    "collect_garbage": CollectGarbageRequest,
+    "cleanup_logs": CleanupLogsRequest,
+}
+"""Field of OperationRequest: what it asks for. Messages and core types have the same names."""
 
 
 def actor_to_message(actor: Actor) -> pb.Actor:
@@ -95,59 +111,20 @@ def request_to_message(
     message = pb.OperationRequest(id=operation_id, reason=reason)
     if actor is not None:
         message.actor.CopyFrom(actor_to_message(actor))
-    match request:
-        case StartRequest():
-            message.start.CopyFrom(flat.encode(request, pb.StartRequest))
-        case StopRequest():
-            message.stop.CopyFrom(flat.encode(request, pb.StopRequest))
-        case RestartRequest():
-            message.restart.CopyFrom(flat.encode(request, pb.RestartRequest))
-        case ReloadConfigRequest():
-            message.reload_config.CopyFrom(flat.encode(request, pb.ReloadConfigRequest))
-        case ScaleRequest():
-            message.scale.CopyFrom(flat.encode(request, pb.ScaleRequest))
-        case SetLimitsRequest():
-            message.set_limits.CopyFrom(flat.encode(request, pb.SetLimitsRequest))
-        case ResetLimitsRequest():
-            message.reset_limits.CopyFrom(flat.encode(request, pb.ResetLimitsRequest))
-        case SetPriorityRequest():
-            message.set_priority.CopyFrom(flat.encode(request, pb.SetPriorityRequest))
-        case ClearCacheRequest():
-            message.clear_cache.CopyFrom(flat.encode(request, pb.ClearCacheRequest))
-        case CollectGarbageRequest():
-            message.collect_garbage.CopyFrom(flat.encode(request, pb.CollectGarbageRequest))
+    name = next(name for name, kind in REQUESTS.items() if isinstance(request, kind))
+    getattr(message, name).CopyFrom(flat.encode(request, getattr(pb, type(request).__name__)))
     return message
 
 
 def request_from_message(message: pb.OperationRequest) -> Request:
     """What is asked for. Raises UsageError when the message asks for nothing this agent knows."""
-    services = {"services": tuple}
-    match message.WhichOneof("request"):
-        case "start":
-            return flat.decode(message.start, StartRequest, services)
-        case "stop":
-            return flat.decode(message.stop, StopRequest, services)
-        case "restart":
-            return flat.decode(message.restart, RestartRequest, services)
-        case "reload_config":
-            return flat.decode(message.reload_config, ReloadConfigRequest)
-        case "scale":
-            return flat.decode(message.scale, ScaleRequest, services)
-        case "set_limits":
-            return flat.decode(message.set_limits, SetLimitsRequest)
-        case "reset_limits":
-            return flat.decode(message.reset_limits, ResetLimitsRequest)
-        case "set_priority":
-            return flat.decode(message.set_priority, SetPriorityRequest)
-        case "clear_cache":
-            return flat.decode(message.clear_cache, ClearCacheRequest, services)
-        case "collect_garbage":
-            return flat.decode(message.collect_garbage, CollectGarbageRequest, services)
-        case _:
-            raise UsageError(
-                "cannot begin the operation: this agent does not know what is asked for; "
-                "upgrade it with `blackhole agent upgrade`"
-            )
+    name = message.WhichOneof("request")
+    if name is None:
+        raise UsageError(
+            "cannot begin the operation: this agent does not know what is asked for; "
+            "upgrade it with `blackhole agent upgrade`"
+        )
+    return flat.decode(getattr(message, name), REQUESTS[name], {"services": tuple})
 
 
 def operation_to_json(message: pb.Operation, host: str = "") -> dict[str, Any]:

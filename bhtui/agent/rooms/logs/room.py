@@ -46,7 +46,7 @@ class Logs:
         reading = Reading(query, lambda: self.sources(query.names), self._clock)
         loop, delay = asyncio.get_running_loop(), FASTEST
         try:
-            await loop.run_in_executor(self._pool, self._check_names, query.names)
+            await loop.run_in_executor(self._pool, self.check_names, query.names)
             while not (reading.is_ended or self._is_closed):
                 batch = await loop.run_in_executor(self._pool, reading.next)
                 if batch is not None:
@@ -72,7 +72,7 @@ class Logs:
         it has come. Raises as `read`."""
         counting = Counting(query, lambda: self.sources(query.names), bucket_ns, most)
         try:
-            await asyncio.get_running_loop().run_in_executor(self._pool, self._check_names, query.names)
+            await asyncio.get_running_loop().run_in_executor(self._pool, self.check_names, query.names)
             while not self._is_closed:
                 counts = await asyncio.get_running_loop().run_in_executor(self._pool, counting.next)
                 yield counts
@@ -97,7 +97,7 @@ class Logs:
         wanted = [one for one in self._found() if one.service in names or one.instance in names or not names]
         return [*wanted, Source(AGENT, AGENT, self._folder / f"{AGENT}.log")] if AGENT in names else wanted
 
-    def _check_names(self, names: Collection[str]) -> None:
+    def check_names(self, names: Collection[str]) -> None:
         """Raises NotFound for a name that is neither declared nor has a log."""
         found = self._found()
         known = {AGENT, *self._declared(), *(one.service for one in found), *(one.instance for one in found)}

@@ -5,8 +5,9 @@ A service whose name is one of the further words is read by `blackhole logs -- N
 
 from bhtui.cli.app import MainVerb
 
-from . import count, read
+from . import cleanup, count, read
 
 command = MainVerb(name="logs", by_itself=read.command)
 command.add_command(count.stats)
 command.add_command(count.histogram)
+command.add_command(cleanup.command)
