@@ -188,6 +188,7 @@ VALIDATED = {
     "secret_files": "mapping of variables to files",
     "test_command": "command",
     "tuning": "mapping of settings to values",
+    "unit_name": "name of a unit",
 }
 """By the validator's name, where a field has one of its own."""
 PLAIN = {bool: "true or false", int: "whole number", float: "number", str: "text"}

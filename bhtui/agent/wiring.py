@@ -160,9 +160,15 @@ class Assembled:
         return await self.runner.begin(uuid.uuid4().hex, self.plan(request), AGENT, reason)
 
     async def stop_services(self, reason: str) -> None:
-        """Stops everything in reverse order, and remembers what was up for the next agent. Waits STOP_SECONDS."""
-        before = self.supervisor.picture
-        plan = replace(self.supervisor.plan(StopRequest()), preempts=True)
+        """Stops what is ours in reverse order, and remembers what was up for the next agent. Waits STOP_SECONDS.
+
+        Units and containers go on: whoever supervises them is not ended by this.
+        """
+        before = {name: i for name, i in self.supervisor.picture.items() if not i.spec.is_foreign}
+        if not before:
+            return
+        ours = StopRequest(tuple(dict.fromkeys(i.service for i in before.values())))
+        plan = replace(self.supervisor.plan(ours), preempts=True)
         if plan.steps or self.runner.conflicts(plan.claims):
             operation = await self.runner.begin(uuid.uuid4().hex, plan, AGENT, reason)
             with contextlib.suppress(TimeoutError):

@@ -18,7 +18,7 @@ from .logging import Logging
 from .maintenance import Maintenance
 from .metrics import Metrics
 from .performance import Tuning
-from .services import Service
+from .services import Service, missing_key
 from .validation import from_validation
 
 _S = TypeVar("_S", bound=Section)
@@ -127,8 +127,16 @@ def _services(config: Config, value: Any) -> None:
             )
         if entry is None:
             config.faults.append(Fault(path, f"{dotted(path)} is empty", "write at least command: PROGRAM"))
-        elif service := _checked(config, Service, entry, path):
+        elif service := _checked(config, Service, _completed(config, entry, path), path):
             config.services[name] = service
+
+
+def _completed(config: Config, entry: Any, path: Path) -> Any:
+    """The entry with what its kind needs, for the checks to find what else is wrong."""
+    if not isinstance(entry, Mapping) or not (key := missing_key(entry)):
+        return entry
+    config.faults.append(Fault(path, f"{dotted(path)}: {key!r} is missing"))
+    return {**entry, key: f"missing-{path[-1]}"}
 
 
 def _checked(config: Config, model: type[_S], value: Any, path: Path) -> _S | None:

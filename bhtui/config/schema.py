@@ -15,6 +15,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, BeforeValidator
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
+from bhtui.core.spec import ServiceKind
+
 from . import endpoints, fields, healthcheck, metrics, performance, restart, services
 from .composition import Composition
 from .model import SECTIONS, WRAPPED
@@ -79,6 +81,7 @@ FORMS: dict[Any, Callable[[Schema], Schema]] = {
         "anyOf": [{"type": "string", "pattern": r"^(no|on-failure(:\d+)?|always|unless-stopped)$"}, inner]
     },
     services.dependencies: lambda inner: {"anyOf": [_texts(0), inner]},
+    services.unit_name: lambda _: {"type": "string", "pattern": r"^[A-Za-z0-9:_.\\@-]+$"},
     services.io_class: lambda _: {"type": "string", "pattern": "^(idle|best-effort:[0-7]|realtime:[0-7])$"},
     services.port: lambda inner: {"anyOf": [inner, {"type": "string", "pattern": r"^\d+$"}]},
     services.rlimits: lambda _: {
@@ -108,6 +111,7 @@ def schema() -> Schema:
         _describe(defs[model.__name__], model)
     defs = {name: _lenient(each) for name, each in defs.items() if name not in ("AlertList", "PerformanceMap")}
     defs["ServiceOverlay"] = {key: value for key, value in defs["Service"].items() if key != "required"}
+    defs["Service"] |= {"allOf": [_needs(kind, key) for kind, key in services.NEEDED.items()]}
     composition = defs.pop("Composition")["properties"]
     sections = {name: _section(name, made["$defs"]) for name in SECTIONS}
     defs["Overlay"] = _closed({"services": _services("ServiceOverlay"), **sections})
@@ -125,6 +129,14 @@ def schema() -> Schema:
         **_closed({"include": include, **overlays, "services": _services("Service"), **sections}),
         "$defs": dict(sorted(defs.items())),
     }
+
+
+def _needs(kind: ServiceKind, key: str) -> Schema:
+    """A service of this kind has the key; what says no kind is a process."""
+    said: Schema = {"properties": {"kind": {"const": str(kind)}}}
+    if kind is not ServiceKind.PROCESS:
+        said |= {"required": ["kind"]}
+    return {"if": said, "then": {"required": [key]}}
 
 
 def _closed(properties: dict[str, Schema]) -> Schema:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import resource
 from collections.abc import Mapping
 from dataclasses import fields
@@ -10,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from bhtui.core.spec import Condition, LimitsSpec, RestartSpec, RotateSpec, ServiceSpec, StopSpec
+from bhtui.core.spec import Condition, LimitsSpec, RestartSpec, RotateSpec, ServiceKind, ServiceSpec, StopSpec
 
 from .endpoints import Endpoints
 from .fields import (
@@ -109,6 +110,20 @@ def _bound(value: Any) -> int:
     return int(written)
 
 
+_UNIT = re.compile(
+    r"[A-Za-z0-9:_.\\-]+(@[A-Za-z0-9:_.\\-]*)?\.(service|socket|timer|mount|path|target|slice|scope|swap)"
+)
+
+
+def unit_name(value: Any) -> str:
+    """`nginx` is nginx.service. Raises ValueError."""
+    name = text(value)
+    name = name if "." in name else f"{name}.service"
+    if not _UNIT.fullmatch(name) or len(name) > 255:
+        raise ValueError(f"{text(value)!r} is not the name of a unit, as `systemctl list-units` shows them")
+    return name
+
+
 PressureStep = Literal["clear-cache", "gc", "restart"]
 
 
@@ -151,6 +166,18 @@ class ServiceLogging(Section):
     """Instead of `logging.rotate`."""
 
 
+NEEDED: Mapping[ServiceKind, str] = {ServiceKind.PROCESS: "command", ServiceKind.SYSTEMD: "unit"}
+"""What says which program or unit a service of a kind is."""
+
+
+def missing_key(value: Mapping[str, Any]) -> str:
+    """The key that a service as it is written lacks for its kind; empty: none, or another fault is nearer."""
+    kind = value.get("kind") or ServiceKind.PROCESS
+    key = next((key for each, key in NEEDED.items() if each == kind), "")
+    is_other = key == "command" and value.get("unit") is not None  # that the kind is missing is told then
+    return key if key and value.get(key) is None and not is_other else ""
+
+
 _CONTAINER = "a service here is a process on the host, not a container; leave it out"
 _OF_CONTAINERS = (
     "image", "build", "networks", "network_mode", "container_name", "hostname", "links", "cap_add", "cap_drop", "tty",
@@ -176,8 +203,14 @@ class Service(Section):
         "stdin_open": "a service has no terminal; leave it out",
     }  # fmt: skip
 
-    command: Command
-    """The program and its arguments; run without a shell."""
+    kind: ServiceKind = ServiceKind.PROCESS
+    """Who supervises it: `process`: the agent; `systemd`: systemd does, and the agent mirrors and asks it."""
+    command: Command | None = None
+    """The program and its arguments; run without a shell. Needed by a process."""
+    unit: Annotated[str, BeforeValidator(unit_name)] | None = None
+    """The existing unit that this service stands for, `nginx.service`. Needed by `kind: systemd`."""
+    scope: Literal["system", "user"] = "system"
+    """Whose unit: the host's, or one of the agent's own user (`systemctl --user`)."""
     working_dir: Text | None = None
     """Where it is started; a relative path begins at the configuration's folder. None: `/`."""
     environment: Environment = Field(default_factory=dict)
@@ -261,7 +294,7 @@ class Service(Section):
         """As a frozen value; relative paths begin at `base`, the configuration's folder."""
         return ServiceSpec(
             name=own_name,
-            command=self.command,
+            command=self.command or (),
             working_dir=absolute(self.working_dir, base) if self.working_dir else "",
             environment={**from_files, **self.environment},
             secrets={key: absolute(file, base) for key, file in self.secrets.items()},
@@ -285,6 +318,9 @@ class Service(Section):
             tuning=tuning,
             port_step=self.port_step,
             endpoints=self.endpoints.spec(),
+            kind=self.kind,
+            unit=self.unit or "",
+            scope=self.scope if self.unit else "",
         )
 
 

@@ -22,6 +22,7 @@ class EventKind(StrEnum):
     STATE_CHANGED = "instance.state"
     HEALTH_CHANGED = "instance.health"
     INSTANCE_ADOPTED = "instance.adopted"
+    CHANGED_OUTSIDE = "instance.outside"  # a unit or container was started or stopped past the agent
     LIMITS_NOT_HELD = "limits.not_held"
     LIMITS_PRESSURE = "limits.pressure"
     STOP_COMMAND_FAILED = "instance.stop_command"
@@ -44,6 +45,7 @@ MEANING: dict[EventKind, str] = {
     EventKind.STATE_CHANGED: "An instance went from one state to another, and why.",
     EventKind.HEALTH_CHANGED: "The probes of an instance say something else than before.",
     EventKind.INSTANCE_ADOPTED: "An agent that was started found this instance running and goes on with it.",
+    EventKind.CHANGED_OUTSIDE: "Somebody started or stopped a unit or container past the agent; its goal follows.",
     EventKind.LIMITS_NOT_HELD: "An instance was started with limits that nothing holds here; each with the reason.",
     EventKind.LIMITS_PRESSURE: "An instance is near its memory limit; with what is done about it, step by step.",
     EventKind.STOP_COMMAND_FAILED: "The stop command of an instance failed, with the reason; its signal was sent.",

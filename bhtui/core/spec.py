@@ -39,6 +39,14 @@ class ProbeKind(StrEnum):
     NONE = "none"  # healthy as long as it runs
 
 
+class ServiceKind(StrEnum):
+    """Who supervises a service on the host."""
+
+    PROCESS = "process"  # we do
+    SYSTEMD = "systemd"  # systemd does: an existing unit
+    CONTAINER = "container"  # Docker or Podman does: an existing container
+
+
 @dataclass(frozen=True, slots=True)
 class ProbeSpec:
     """How the health of an instance is found out."""
@@ -167,6 +175,24 @@ class ServiceSpec:
     port_step: int = 1
     """By how much the ports of each further instance lie above those of the one before; 0: they share theirs."""
     endpoints: EndpointsSpec = EndpointsSpec()
+    kind: ServiceKind = ServiceKind.PROCESS
+    """Who supervises it. What is not a process has no command: its own manager knows how it is started."""
+    unit: str = ""
+    """Name of the systemd unit it stands for, `nginx.service`."""
+    scope: str = ""
+    """Whose unit: `system`, or `user`: the agent's own."""
+    container: str = ""
+    """Name of the container it stands for."""
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the host's own manager supervises it, and we mirror and ask."""
+        return self.kind is not ServiceKind.PROCESS
+
+    @property
+    def ref(self) -> str:
+        """What the manager calls it: the unit or container; empty for a process."""
+        return self.unit or self.container
 
     @property
     def disk_paths(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .spec import ProbeKind
+from .spec import ProbeKind, ServiceKind
 from .states import Goal, Health, Result, State
 
 
@@ -62,6 +62,10 @@ class InstanceStatus:
     """`host:port` at which others reach it while it is running and well; empty: it has no port."""
     scaling: Scaling | None = None
     """Who set the number of its service's instances at run time; None: it is as declared."""
+    kind: ServiceKind = ServiceKind.PROCESS
+    """Who supervises it: we, systemd, or a container engine."""
+    ref: str = ""
+    """The unit or container it stands for; empty for a process."""
 
 
 @dataclass(frozen=True, slots=True)

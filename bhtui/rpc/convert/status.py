@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bhtui.core.spec import ProbeKind
+from bhtui.core.spec import ProbeKind, ServiceKind
 from bhtui.core.states import Goal, Health, Result, State
 from bhtui.core.status import HostStatus, InstanceStatus, Scaling
 from bhtui.core.units import format_time
@@ -20,6 +20,7 @@ _CONVERT: Mapping[str, Callable[[Any], Any]] = {
     "probe": ProbeKind,
     "result": Result,
     "ports": tuple,
+    "kind": lambda text: ServiceKind(text or "process"),
 }
 
 
@@ -72,6 +73,8 @@ def instance_to_json(status: InstanceStatus, host: str = "") -> dict[str, Any]:
         "limits_override_seconds": _rounded(status.limits_override_seconds, 0),
         "endpoint": status.endpoint,
         "scaling": _scaling_to_json(status.scaling),
+        "kind": str(status.kind),
+        "ref": status.ref,
     }
 
 

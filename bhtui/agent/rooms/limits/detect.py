@@ -66,6 +66,14 @@ def detect(run_dir: Path, mounts: str = "/proc/self/mounts", own: str = "/proc/s
     return Hierarchies(v1, v2, _turn_on(v2) if v2 else frozenset(), reason)
 
 
+def folders_of(cgroup: str, mounts: str = "/proc/self/mounts") -> tuple[Path, ...]:
+    """Where a group that others made is found, version 2 first: only what can be read there, each folder once."""
+    v1, v2 = _mounts(fs.read(Path(mounts)))
+    tops = [*([v2] if v2 else []), *(mount for controller, mount in v1.items() if controller in WANTED_V1)]
+    found = dict.fromkeys(_below(top, cgroup) for top in tops)
+    return tuple(folder for folder in found if (folder / "cgroup.procs").exists())
+
+
 def _reason(is_mounted: bool) -> str:
     if not is_mounted:
         return "no cgroup file system is mounted here"

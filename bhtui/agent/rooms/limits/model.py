@@ -60,6 +60,17 @@ class Running(Protocol):
     def state(self) -> State: ...
 
 
+class Held(Protocol):
+    """How the limits of one instance are held."""
+
+    @property
+    def held_by(self) -> str: ...
+    @property
+    def not_held(self) -> Mapping[str, str]: ...
+    @property
+    def refused(self) -> tuple[str, ...]: ...
+
+
 class Instances(Protocol):
     """What is declared and what runs, as the supervisor knows it."""
 
@@ -73,6 +84,15 @@ class Instances(Protocol):
 
     def limits_held(self, instance: str, held_by: str, not_held: Mapping[str, str]) -> None:
         """The limits of a running instance were set anew."""
+
+    async def hold(self, instance: str) -> Held | None:
+        """Holds a unit or container to the limits in force, by its manager; None: it is a process of ours.
+
+        Raises BlackholeError when the manager cannot be asked.
+        """
+
+    def held(self, instance: str) -> Held | None:
+        """How the limits of a unit or container are held; None: nothing was set by this agent."""
 
 
 class Sample(Protocol):

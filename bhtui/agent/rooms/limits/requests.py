@@ -47,7 +47,8 @@ def plan(
             _check(request, values)
             service = _declared(services, request.service)
             _refuse_less_than_used(service, request.memory, in_use)
-            effects = [f"{name} is not held here: {why}" for name in values if (why := not_held(name))]
+            known = () if service.is_foreign else values  # what its manager cannot hold it says when it is asked
+            effects = [f"{name} is not held here: {why}" for name in known if (why := not_held(name))]
             steps = [_set("limits.set", service, values, overrides(service.name))]
             return _override_plan("set-limit", service.name, steps, effects)
         case SetPriorityRequest():

@@ -23,7 +23,7 @@ from bhtui.core.states import State
 
 from . import cgroup1, priority, requests
 from .device import device_of, scheduler
-from .model import CGROUP1, SCHEDULER, Instances, Running, Sample, Usage
+from .model import CGROUP1, SCHEDULER, Held, Instances, Running, Sample, Usage
 from .overrides import OverrideBook
 from .room import DEVICE_LIMITS, Limits
 
@@ -63,24 +63,29 @@ class Resources:
 
     def without_process(self, service: str) -> str:
         """An instance that is about to have a process, and has none that could be held yet; empty: there is none."""
-        mine = self._of(service)
+        mine = [i for i in self._of(service) if not i.spec.is_foreign]
         return next((i.name for i in mine if i.state is State.STARTING and i.pid is None), "")
 
-    def hold(self, service: str) -> str:
+    async def hold(self, service: str) -> str:
         """Holds the running instances to the limits that are in force; what is not held, in words.
 
-        Raises BlackholeError when the kernel refuses a value.
+        A unit or container is held by its manager, also while it does not run. Raises BlackholeError when the kernel
+        or the manager refuses a value.
         """
         told: dict[str, None] = {}
-        for i in self._running(service):
-            spec = self._limits.effective(i.spec)
-            prepared = self._limits.prepare(i.name, spec.limits, spec.disk_paths)
-            self._instances.limits_held(i.name, prepared.held_by, prepared.not_held)
-            if prepared.refused:
-                name = prepared.refused[0]
-                raise BlackholeError(f"cannot hold {i.name} to its limit of {name}: {prepared.not_held[name]}")
-            told.update(dict.fromkeys(f"{name} is not held: {why}" for name, why in prepared.not_held.items()))
+        for i in [each for each in self._of(service) if each.pid is not None or each.spec.is_foreign]:
+            held = await self._instances.hold(i.name) or self._hold_process(i)
+            if held.refused:
+                name = held.refused[0]
+                raise BlackholeError(f"cannot hold {i.name} to its limit of {name}: {held.not_held[name]}")
+            told.update(dict.fromkeys(f"{name} is not held: {why}" for name, why in held.not_held.items()))
         return "; ".join(told) or "held"
+
+    def _hold_process(self, i: Running) -> Held:
+        spec = self._limits.effective(i.spec)
+        prepared = self._limits.prepare(i.name, spec.limits, spec.disk_paths)
+        self._instances.limits_held(i.name, prepared.held_by, prepared.not_held)
+        return prepared
 
     def prioritise(self, service: str) -> str:
         """Gives the trees of the running instances their priorities. Raises BlackholeError when the kernel refuses."""
@@ -161,6 +166,9 @@ class Resources:
     def _holder(self, instance: str, name: str, spec: ServiceSpec) -> tuple[str, str]:
         if name in PRIORITIES:
             return SCHEDULER, _ignored_ionice(spec.disk_paths) if name == "ionice" else ""
+        if spec.is_foreign:
+            held = self._instances.held(instance)
+            return (held.held_by, held.not_held.get(name, "")) if held else ("", "its manager has not been asked yet")
         held_by, problem = self._on_this_host(name)
         told = self._limits.not_held(instance)
         return held_by, problem if told is None else told.get(name, "")

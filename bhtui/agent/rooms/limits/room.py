@@ -16,7 +16,7 @@ from bhtui.core.spec import LimitsSpec, ServiceSpec
 from bhtui.core.units import format_size
 
 from . import cgroup1, cgroup2, fs
-from .detect import Hierarchies, detect
+from .detect import Hierarchies, detect, folders_of
 from .device import devices_of
 from .model import CGROUP1, CGROUP2, RLIMITS, Counters, Prepared
 
@@ -46,6 +46,8 @@ class Limits:
         self.hierarchies = detect(run_dir) if hierarchies is None else hierarchies
         self._prepared: dict[str, Prepared] = {}
         self._removing: dict[str, asyncio.TimerHandle] = {}
+        self._followed: dict[str, tuple[Path, ...]] = {}
+        """Groups that others made, of units and containers: read, never written or removed."""
 
     @property
     def held_by(self) -> str:
@@ -131,8 +133,16 @@ class Limits:
             return f"the kernel refuses it: {error.strerror}"
         return ""
 
+    def follow(self, instance: str, cgroup: str) -> None:
+        """The instance is in a group that others made (`/system.slice/nginx.service`); empty: in none any more."""
+        self._followed.pop(instance, None)
+        if cgroup:
+            self._followed[instance] = folders_of(cgroup)
+
     def counters(self, instance: str) -> Counters:
         """What the kernel has counted for an instance since its groups were made."""
+        if instance in self._followed:
+            return cgroup2.counters(self._followed[instance][0]) if self._followed[instance] else Counters()
         where = self.hierarchies
         one = cgroup1.counters({name: folder / instance for name, folder in where.v1.items()})
         if where.v2 is None or not where.v2_controllers:
@@ -142,7 +152,7 @@ class Limits:
 
     def groups(self, instance: str) -> tuple[str, ...]:
         """The folders of the groups an instance has now."""
-        found = [folder / instance for folder in self.hierarchies.folders]
+        found = self._followed.get(instance) or [folder / instance for folder in self.hierarchies.folders]
         return tuple(str(group) for group in found if group.is_dir())
 
     def remove(self, instance: str) -> None:
@@ -182,7 +192,7 @@ class Limits:
 
     def members(self, instance: str) -> tuple[int, ...]:
         """The processes of an instance, as its groups know them; none where there are no groups."""
-        return tuple(sorted({pid for folder in self.hierarchies.folders for pid in fs.members(folder / instance)}))
+        return tuple(sorted({pid for group in self.groups(instance) for pid in fs.members(Path(group))}))
 
     def oom_kills(self, instance: str) -> int:
         """How many processes of an instance the kernel has killed for want of memory since its groups were made."""

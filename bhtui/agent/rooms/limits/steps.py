@@ -34,17 +34,17 @@ class _Steps:
 
     async def set_limits(self, call: Call) -> Outcome:
         """Keeps the limits as overrides, or takes the overrides away, and holds what runs to them at once."""
-        return self._set_limits(call, self._wanted(call))
+        return await self._set_limits(call, self._wanted(call))
 
     async def unset_limits(self, call: Call) -> Outcome:
         """Puts the overrides from before in force again."""
-        return self._set_limits(call, _before(call))
+        return await self._set_limits(call, _before(call))
 
-    def _set_limits(self, call: Call, changes: Mapping[str, Override | None]) -> Outcome:
+    async def _set_limits(self, call: Call, changes: Mapping[str, Override | None]) -> Outcome:
         self._room.override(call.target, changes)
         if name := self._room.without_process(call.target):
             return RetryAfter(STARTING_RETRY, f"{name} is just being started")
-        return Done(detail=self._room.hold(call.target))
+        return Done(detail=await self._room.hold(call.target))
 
     async def set_priority(self, call: Call) -> Outcome:
         """Keeps the priorities as overrides, or takes the overrides away, and gives them to what runs at once."""

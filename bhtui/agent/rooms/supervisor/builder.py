@@ -17,6 +17,14 @@ from .titles import drain_title, start_title, stop_title
 
 COMPLETION_TIMEOUT = 86400.0
 """Seconds that a one-shot service may take when others wait for its completion."""
+MANAGER_PATIENCE = 90.0
+"""Seconds that a manager takes for a start or a stop before it gives up: systemd's own default."""
+
+
+def stop_patience(spec: ServiceSpec, timeout: float | None) -> float:
+    """Seconds after which a stop with this time-out (None: as declared) has failed."""
+    declared = MANAGER_PATIENCE if spec.is_foreign else spec.stop.grace
+    return (declared if timeout is None else timeout) + 20
 
 
 class Builder:
@@ -31,6 +39,8 @@ class Builder:
         self.before_stop: dict[str, list[int]] = {}
         """The steps after which what an instance needs is there, when it is to be restarted."""
         self.running: list[str] = []
+        self.again: set[str] = set()
+        """Units and containers that are restarted in one step: a stop of its own would take down what hangs on them."""
         self.after_all: tuple[int, ...] = ()
 
     def add(
@@ -53,9 +63,9 @@ class Builder:
 
     def stop_step(self, name: str, after: Iterable[int], timeout: float | None = None, restore: bool = False) -> int:
         i = self.picture[name]
-        grace = i.spec.stop.grace if timeout is None else timeout
         args = {"grace": timeout, "restore": restore and i.goal is Goal.UP}
-        self.stops[name] = self.add("service.stop", name, stop_title(name, i.spec, timeout), args, after, grace + 20)
+        title, patience = stop_title(name, i.spec, timeout), stop_patience(i.spec, timeout)
+        self.stops[name] = self.add("service.stop", name, title, args, after, patience)
         return self.stops[name]
 
     def drain(self, name: str, after: Iterable[int] = ()) -> tuple[int, ...]:
@@ -67,6 +77,12 @@ class Builder:
         patience = i.spec.endpoints.drain + 3 * i.spec.endpoints.timeout + 10
         return ()
         return (self.add("endpoints.drain", name, drain_title(name, i.spec), {}, after, patience),)
+
+    def stop_again(self, names: Iterable[str], ordered: bool = True) -> None:
+        """As `stop`, of what is started again in the same plan."""
+        names = tuple(names)
+        self.again = {n for n in names if self.picture[n].spec.is_foreign}
+        self.stop([n for n in names if n not in self.again], ordered=ordered)
 
     def start_missing(self, names: Sequence[str]) -> None:
         """Starts what instances that are to be restarted need and is not there, before any of them is stopped."""
@@ -102,7 +118,7 @@ class Builder:
     def is_down(self, name: str) -> bool:
         """Whether it neither runs nor has completed, once the steps so far are done."""
         i = self.picture.get(name)
-        return i is None or name in self.stops or not (i.state is State.RUNNING or i.completed)
+        return i is None or name in self.stops or name in self.again or not (i.state is State.RUNNING or i.completed)
 
     def _start_one(self, name: str, spec: ServiceSpec, environment: Mapping[str, str]) -> None:
         after = [*self.after_all, *([self.stops[name]] if name in self.stops else [])]
@@ -114,9 +130,13 @@ class Builder:
     def start_step(self, name: str, spec: ServiceSpec, environment: Mapping[str, str], after: Iterable[int]) -> int:
         spec = instance_spec(spec, number_of(name))
         # The machine knows the time-out; the step's own is for a machine that cannot say.
-        patience = spec.probe.ready_timeout + spec.stop.grace + 30
-        args = {"environment": dict(environment)} if environment else {}
-        self.starts[name] = self.add("service.start", name, start_title(name, spec), args, after, patience)
+        patience = spec.probe.ready_timeout + stop_patience(spec, None) + 10
+        args: dict[str, Any] = {"environment": dict(environment)} if environment else {}
+        title = start_title(name, spec)
+        if name in self.again:
+            args["again"], title = True, title.replace("start ", "restart ", 1)
+            after = [*after, *(x for n, x in self.stops.items() if spec.name in self.picture[n].spec.depends_on)]
+        self.starts[name] = self.add("service.start", name, title, args, after, patience)
         return self.starts[name]
 
     def _gate(self, name: str, condition: Condition) -> list[int]:

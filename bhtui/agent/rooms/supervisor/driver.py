@@ -9,19 +9,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from bhtui.agent import command
+from bhtui.agent.foreign.model import Manager
 from bhtui.agent.keeper import Exit as KeptExit
 from bhtui.agent.keeper import KeeperError, KeeperLost, SpawnRequest
 from bhtui.core.errors import BlackholeError, NotFound, Refused
 from bhtui.core.event import EventKind
+from bhtui.core.spec import ServiceKind, ServiceSpec
 from bhtui.core.states import State
 
 from . import machine, spawning
 from .effects import (
+    AskManager,
     Effect,
     ForgetHealth,
     Ignored,
@@ -68,6 +71,8 @@ class Tools:
     clock: Callable[[], int]
     chance: Callable[[], float]
     environ: Mapping[str, str]
+    managers: Mapping[ServiceKind, Manager] = field(default_factory=dict)
+    """Of what is not a process of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,37 @@ class Driver:
         """Hands in an event of the agent's own."""
         self._mailbox.put_nowait(Letter(event))
 
+    # ---- what people and the room ask ----------------------------------------------------------------------------
+
+    async def start(self, by: str, environment: Mapping[str, str]) -> Instance:
+        """Wants it up. Raises Refused."""
+        clock, waiting_for = self._tools.clock, self._tools.waiting_for
+        return await self.ask(lambda i: machine.on_start_asked(i, by, environment, waiting_for(i, False), clock()))
+
+    async def stop(self, grace: float | None) -> Instance:
+        """Wants it down; grace 0: killed at once."""
+        return await self.ask(lambda i: machine.on_stop_asked(i, grace, self._tools.clock()))
+
+    def kill(self) -> None:
+        """As `stop` without grace, for a caller that cannot wait."""
+        self.post(lambda i: machine.on_stop_asked(i, 0.0, self._tools.clock()))
+
+    async def signal(self, name: str) -> None:
+        """Sends its main process a signal (`SIGHUP`). Raises BlackholeError when it has none."""
+        await self._tools.keeper.signal(self.instance.key, signal_number(name))
+
+    async def take_spec(self, spec: ServiceSpec, declared: bool) -> None:
+        """Another configuration was applied."""
+        await self.ask(lambda i: machine.on_spec_changed(i, spec, declared))
+
+    async def take_verdict(self, incarnation: int, verdict: Verdict) -> None:
+        """What its probe says that was asked between times."""
+        await self.ask(lambda i: self._on_health(i, verdict) if i.incarnation == incarnation else (i, ()))
+
+    def limits_held(self, held_by: str, not_held: Mapping[str, str]) -> None:
+        """Takes note of what holds its limits, which were set anew."""
+        self.post(lambda i: machine.on_limits_set(i, held_by, not_held))
+
     def dependencies_changed(self) -> None:
         """Something it depends on is in another state."""
         self.post(lambda i: machine.on_dependencies(
@@ -169,6 +205,9 @@ class Driver:
         verdict, self._verdict = self._verdict, None
         if verdict is None or i.incarnation != incarnation:
             return i, (Ignored("the verdict is about an earlier process"),)
+        return self._on_health(i, verdict)
+
+    def _on_health(self, i: Instance, verdict: Verdict) -> Moved:
         return machine.on_health(i, verdict.health, verdict.detail, self._tools.clock())
 
     def _ring(self, timer: Timer, incarnation: int) -> None:
@@ -250,8 +289,8 @@ class Driver:
             case Ignored(reason):
                 self.ignored += 1
                 log.debug("ignored: %s", reason)
-            case Refusal():
-                raise AssertionError("a refusal is an answer, not an effect to perform")
+            case Refusal() | AskManager():
+                raise AssertionError(f"{effect} is not to be performed here")
 
     # ---- effects -----------------------------------------------------------------------------------------------
 

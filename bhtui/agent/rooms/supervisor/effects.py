@@ -99,7 +99,18 @@ class Refusal:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class AskManager:
+    """Ask the manager of a unit or container: `start`, `stop` or `restart`; answer with mirror.on_answered.
+
+    `grace` in seconds, for a stop; None: as the manager has it.
+    """
+
+    verb: str
+    grace: float | None = None
+
+
 Effect = (
     Spawn | Signal | RunStopCommand | KillTree | StartTimer | StopTimer | WatchHealth | ForgetHealth | Record | Ignored
-    | Refusal
+    | Refusal | AskManager
 )  # fmt: skip

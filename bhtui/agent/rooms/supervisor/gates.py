@@ -15,7 +15,9 @@ Picture = Mapping[str, Instance]
 WELL = (Health.HEALTHY, Health.DEGRADED)
 
 _REACHED: dict[Condition, Callable[[Instance], bool]] = {
-    Condition.STARTED: lambda i: i.completed or (i.state in (State.STARTING, State.RUNNING) and i.pid is not None),
+    Condition.STARTED: lambda i: (
+        i.completed or i.state is State.RUNNING or (i.state is State.STARTING and i.pid is not None)
+    ),
     Condition.HEALTHY: lambda i: i.completed or (i.state is State.RUNNING and i.health in WELL),
     Condition.COMPLETED: lambda i: i.completed,
 }

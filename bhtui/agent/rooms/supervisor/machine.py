@@ -86,6 +86,14 @@ class Instance:
     """Which of its limits nothing holds, and why."""
     run_environment: Mapping[str, str] = field(default_factory=dict)
     """Added to the environment of this run alone (start --debug)."""
+    run: str = ""
+    """Of a unit or container: what its manager calls the present or latest run."""
+    asking: str = ""
+    """What its manager is being asked for and has not answered yet: `start`, `stop`, `restart`."""
+    is_probed: bool = False
+    """Whether the probes of a unit or container have been set on its present run."""
+    hold_before: Mapping[str, Any] = field(default_factory=dict)
+    """What its manager had instead of the limits set here; the manager's own words."""
 
     @property
     def service(self) -> str:
@@ -247,7 +255,7 @@ def _health_changed(i: Instance, health: Health, detail: str, now: int) -> Moved
     message = f"{i.name} {health}" + (f": {detail}" if detail else "")
     record = Record(EventKind.HEALTH_CHANGED, message, {"from": str(i.health), "to": str(health), "detail": detail})
     i = replace(i, health=health, health_detail=detail)
-    if health is Health.UNHEALTHY and i.spec.probe.liveness:
+    if health is Health.UNHEALTHY and i.spec.probe.liveness and not i.spec.is_foreign:
         i = replace(i, last_error=f"unhealthy: {detail}")
         i, effects = _end(i, Result.LIVENESS, now, "its liveness probe failed")
         return i, (record, *effects)

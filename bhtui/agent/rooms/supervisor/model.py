@@ -82,6 +82,9 @@ class Limits(Protocol):
     def remove(self, instance: str) -> None:
         """The instance has no process any more."""
 
+    def follow(self, instance: str, cgroup: str) -> None:
+        """The instance is in a group that others made (`/system.slice/nginx.service`); empty: in none any more."""
+
     def oom_kills(self, instance: str) -> int:
         """How many of its processes the kernel has killed for want of memory."""
 

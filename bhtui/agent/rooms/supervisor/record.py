@@ -33,7 +33,12 @@ def to_record(i: Instance, boot_id: str) -> dict[str, Any]:
         "ran_as": i.ran_as,
         "held_by": i.held_by,
         "not_held": i.not_held,
+        **(_of_foreign(i) if i.spec.is_foreign else {}),
     }
+
+
+def _of_foreign(i: Instance) -> dict[str, Any]:
+    return {"kind": str(i.spec.kind), "run": i.run, "asking": i.asking, "hold_before": dict(i.hold_before)}
 
 
 def from_record(i: Instance, record: Mapping[str, Any]) -> Instance:

@@ -9,7 +9,7 @@ from bhtui.core.diff import SpecDiff, diff, fingerprint
 from bhtui.core.operation import Plan
 from bhtui.core.replica import instance_spec, number_of
 from bhtui.core.spec import Spec
-from bhtui.core.states import Goal, State
+from bhtui.core.states import ALIVE, Goal, State
 
 from .aside import stay_up
 from .builder import Builder
@@ -61,6 +61,11 @@ def with_change(spec: Spec, picture: Picture, change: Change, leave: bool = Fals
         outdated = [i for i in running if _is_declared(i, change.spec) and i.service not in found.restarted]
         told = [f"{i.service} runs with an earlier configuration" for i in outdated]
         told += stay_up(change.spec, picture, touched)
+    told += [
+        f"{i.spec.ref} goes on, and is no service any more"
+        for i in picture.values()
+        if i.spec.is_foreign and i.state in ALIVE and not _is_declared(i, change.spec)
+    ]
     return b, [*change_lines(found), *dict.fromkeys(told)]
 
 
@@ -81,6 +86,8 @@ def _is_touched(i: Instance, new: Spec, found: SpecDiff) -> bool:
 
     What a process was started with is what counts; one that an older agent has started does not say.
     """
+    if i.spec.is_foreign:  # nothing that is declared of a unit or container is noticed by its processes
+        return _is_declared(i, new) and not new.services[i.service].is_foreign
     if not _is_declared(i, new):
         return i.service in new.services or i.service in found.removed
     if i.pid is not None and i.ran_as:

@@ -23,12 +23,12 @@ from bhtui.core.spec import Spec
 from bhtui.core.states import Goal, State
 
 from .aside import already, stay_up
-from .builder import Builder
+from .builder import Builder, stop_patience
 from .gates import Picture
 from .machine import Instance
 from .naming import needs_of, resolve, service_of, targets, without_instances
 from .reloading import Change, plan_reload, to_start, with_change
-from .titles import stop_title
+from .titles import kill_title, stop_title
 
 
 def plan(spec: Spec, picture: Picture, request: LifeRequest, change: Change | None = None) -> Plan:
@@ -69,7 +69,7 @@ def _plan_stop(spec: Spec, picture: Picture, request: StopRequest) -> Plan:
     b = Builder(spec.services, picture)
     if request.emergency:
         for name in names:
-            b.add("service.kill", name, f"kill every process of {name} at once", {}, (), 20.0)
+            b.add("service.kill", name, kill_title(name, picture[name].spec), {}, (), 20.0)
     else:
         b.stop(names, request.timeout, ordered=not request.force)
     effects = [*stay_up(spec, picture, names), *already("stopped", [n for n in chosen if n not in names])]
@@ -88,7 +88,7 @@ def _plan_restart(spec: Spec, picture: Picture, request: RestartRequest) -> Plan
     if request.rolling:
         _roll(b, names, down)
     else:
-        b.stop([n for n in names if n not in down], ordered=not request.force)
+        b.stop_again([n for n in names if n not in down], ordered=not request.force)
         b.start(names, {})
     effects = stay_up(spec, picture, names)
     done = [n for n in chosen if n not in names and _has_completed(picture, n)]
@@ -102,12 +102,14 @@ def _plan_restart(spec: Spec, picture: Picture, request: RestartRequest) -> Plan
 def _roll(b: Builder, names: Sequence[str], down: Sequence[str]) -> None:
     """One instance at a time, dependencies first; each step after the one before, the first after what is missing."""
     chain = tuple(range(len(b.steps)))
+    b.again = {n for n in names if n not in down and b.picture[n].spec.is_foreign}
     for level in graph.levels(needs_of(b.services)):
         for name in [n for n in names if service_of(n, b.services) in level]:
             spec = b.services[service_of(name, b.services)]
-            if name not in down:
+            if name not in down and name not in b.again:
                 stop = b.picture[name].spec
-                chain = (b.add("service.stop", name, stop_title(name, stop, None), {}, chain, stop.stop.grace + 20),)
+                title, patience = stop_title(name, stop, None), stop_patience(stop, None)
+                chain = (b.add("service.stop", name, title, {}, chain, patience),)
             chain = (b.start_step(name, spec, {}, chain),)
 
 

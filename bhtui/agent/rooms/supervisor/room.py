@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bhtui.agent.foreign.model import Hold, Manager
 from bhtui.agent.keeper import Exit as KeptExit
 from bhtui.agent.keeper import KeptProcess as Kept
 from bhtui.core.errors import BlackholeError, NotFound
@@ -20,16 +21,17 @@ from bhtui.core.operation import Plan
 from bhtui.core.override import Override, same
 from bhtui.core.replica import all_instances, instance_spec, number_of
 from bhtui.core.request import LifeRequest, ReloadConfigRequest, ScaleRequest, StartRequest
-from bhtui.core.spec import ProbeKind, Restart, RestartSpec, ServiceSpec, Spec
+from bhtui.core.spec import ProbeKind, Restart, RestartSpec, ServiceKind, ServiceSpec, Spec
 from bhtui.core.states import ALIVE, Goal, Result, State
 from bhtui.core.status import InstanceStatus, Scaling
 
 from . import adoption, gates, machine, naming, requests
 from .adoption import Fate
 from .driver import Driver, Tools
-from .exits import Exit, signal_number
+from .exits import Exit
 from .logtail import tail
 from .machine import Instance
+from .mirroring import Mirroring
 from .model import Config, Events, HealthProbes, Keeper, Limits, Records, Usage
 from .record import from_record, to_record, was_ready
 from .reloading import Change
@@ -58,6 +60,7 @@ class Supervisor:
         chance: Callable[[], float] = random.random,
         environ: Mapping[str, str] = os.environ,
         replicas: ReplicaBook | None = None,
+        managers: Mapping[ServiceKind, Manager] | None = None,
     ) -> None:
         self.config = config
         self.replicas = replicas or ReplicaBook(records)
@@ -72,7 +75,7 @@ class Supervisor:
         """Ends that were told before everything was adopted."""
         self._tools = Tools(
             keeper, health, limits, usage, tail, self._record, self._changed, self._waiting_for, self._pids,
-            self._siblings_live, clock, chance, environ,
+            self._siblings_live, clock, chance, environ, managers or {},
         )  # fmt: skip
 
     # ---- questions -----------------------------------------------------------------------------------------------
@@ -134,14 +137,7 @@ class Supervisor:
             verdict = await self._health.check(i.name)
         except NotFound:
             return  # it ended meanwhile
-        incarnation = i.incarnation
-        await driver.ask(
-            lambda now: (
-                machine.on_health(now, verdict.health, verdict.detail, self._clock())
-                if now.incarnation == incarnation
-                else (now, ())
-            )
-        )
+        await driver.take_verdict(i.incarnation, verdict)
 
     def plan(self, request: LifeRequest | ScaleRequest) -> Plan:
         """Exactly what the request would do. Raises NotFound, UsageError, ConfigError, Refused."""
@@ -177,14 +173,19 @@ class Supervisor:
         """Takes over what an earlier agent left, and starts what should run and does not. Called once."""
         records = dict(self._records.load_instances())
         table = adoption.by_instance(await self._keeper.list())
+        mirrored: list[Awaitable[None]] = []
         for name, service in self._everyone(records, table).items():
             declared = service.name in self.spec.services and name in service.instance_names()
             i = Instance(name, service, declared=declared, since_ns=self._clock())
-            self._add(from_record(i, records[name]) if name in records else i)
+            if service.is_foreign:
+                mirrored.append(self._mirror(i, records.get(name)))
+            else:
+                self._add(from_record(i, records[name]) if name in records else i)
         fates = {
             name: adoption.judge(d.instance.spec, records.get(name), table.get(name, []), self._keeper.boot_id)
             for name, d in self._drivers.items()
         }
+        await asyncio.gather(*mirrored)
         await asyncio.gather(*(self._take(name, fate, records.get(name)) for name, fate in fates.items()))
         early, self._early = self._early or [], None
         for ended in early:
@@ -199,11 +200,20 @@ class Supervisor:
         """Declared instances, and those that only the keeper or a record knows: shown until stopped."""
         found = all_instances(self.spec.services)
         for name in (*records, *table):
-            if name not in found:
+            if name not in found and records.get(name, {}).get("kind", "process") != "process" and name not in table:
+                self._records.delete_instance(name)  # a unit or container that is declared no more
+            elif name not in found:
                 service = table[name][-1].tag["service"] if name in table else records[name]["service"]
                 known = self.spec.services.get(service)
                 found[name] = instance_spec(known, number_of(name)) if known else _undeclared(service)
         return found
+
+    async def _mirror(self, i: Instance, record: Mapping[str, Any] | None) -> None:
+        """Asks its manager how a unit or container is; whoever does not answer in time is waited for no longer."""
+        driver = self._add(i)
+        assert isinstance(driver, Mirroring)
+        driver.begin(record if record and record.get("kind") == i.spec.kind else None)
+        await driver.first_seen()
 
     async def _take(self, name: str, verdict: adoption.Verdict, record: Mapping[str, Any] | None) -> None:
         await asyncio.gather(*(self._clear(kept) for kept in verdict.surplus))
@@ -257,21 +267,38 @@ class Supervisor:
         """Wants the instance up. Raises Refused."""
         if by and self._keeper.held:  # an emergency stop lasts until a person starts something
             await self._keeper.resume()
-        return await self.driver(name).ask(
-            lambda i: machine.on_start_asked(i, by, environment or {}, self._waiting_for(i, False), self._clock())
-        )
+        return await self.driver(name).start(by, environment or {})
+
+    async def restart(self, name: str, by: str) -> Instance:
+        """Wants a unit or container to run anew, in one go. Raises Refused."""
+        driver = self.driver(name)
+        assert isinstance(driver, Mirroring), f"{name} is stopped and started"
+        return await driver.restart(by)
 
     async def stop(self, name: str, grace: float | None = None) -> Instance:
         """Wants the instance down; grace 0: killed at once."""
-        return await self.driver(name).ask(lambda i: machine.on_stop_asked(i, grace, self._clock()))
+        return await self.driver(name).stop(grace)
 
     async def signal(self, name: str, signal: str) -> None:
-        """Sends the instance's main process a signal (`SIGHUP`). Raises KeeperError when it has none."""
-        await self._keeper.signal(self.driver(name).instance.key, signal_number(signal))
+        """Sends the instance's main process a signal (`SIGHUP`). Raises BlackholeError when it has none."""
+        await self.driver(name).signal(signal)
 
     def limits_held(self, instance: str, held_by: str, not_held: Mapping[str, str]) -> None:
         """Takes note of what holds the limits of a running instance, which were set anew."""
-        self.driver(instance).post(lambda i: machine.on_limits_set(i, held_by, not_held))
+        self.driver(instance).limits_held(held_by, not_held)
+
+    async def hold(self, instance: str) -> Hold | None:
+        """Holds a unit or container to the limits in force, by its manager; None: it is a process of ours.
+
+        Raises BlackholeError when the manager cannot be asked.
+        """
+        driver = self.driver(instance)
+        return await driver.hold() if isinstance(driver, Mirroring) else None
+
+    def held(self, instance: str) -> Hold | None:
+        """How the limits of a unit or container are held; None: nothing was set by this agent."""
+        driver = self.driver(instance)
+        return driver.hold_now if isinstance(driver, Mirroring) else None
 
     async def apply(self, spec: Spec) -> None:
         """Another configuration: holds for each instance from its next start on; what runs is not touched."""
@@ -281,11 +308,16 @@ class Supervisor:
         for name, driver in self._drivers.items():
             known = self.spec.services.get(driver.instance.service)
             own = instance_spec(known, number_of(name)) if known else driver.instance.spec
-            asks.append(driver.ask(_spec_event(own, name in declared)))
+            if is_same_thing(driver.instance.spec, own):
+                asks.append(driver.take_spec(own, name in declared))
         await asyncio.gather(*asks)
         for name, service in declared.items():
+            self._renew(name, service)
+        for name, service in declared.items():
             if name not in self._drivers:
-                self._add(Instance(name, service, since_ns=self._clock()))
+                added = self._add(Instance(name, service, since_ns=self._clock()))
+                if isinstance(added, Mirroring):
+                    added.begin(None)
         self._drop_undeclared()
         for driver in self._drivers.values():
             driver.dependencies_changed()
@@ -302,7 +334,7 @@ class Supervisor:
     def on_emergency(self) -> None:
         """Everything was killed past the agent (the keeper's emergency stop): nothing is to be started again."""
         for driver in self._drivers.values():
-            driver.post(lambda i: machine.on_stop_asked(i, 0.0, self._clock()))
+            driver.kill()
 
     def remember_up(self, before: Mapping[str, Instance]) -> None:
         """What was up in that picture is started by the next agent, as after a reboot. For the end of the agent."""
@@ -313,14 +345,29 @@ class Supervisor:
                 again = replace(self._drivers[name].instance, goal=Goal.UP, result=Result.NONE)
                 self._records.save_instance(name, to_record(again, boot_id=""))
 
-    def _add(self, instance: Instance) -> None:
+    def _add(self, instance: Instance) -> Driver:
         path = self.log_path(instance.service, instance.name)
-        self._drivers[instance.name] = Driver(instance, path, self._tools)
+        made = Mirroring if instance.spec.is_foreign else Driver
+        self._drivers[instance.name] = driver = made(instance, path, self._tools)
+        return driver
+
+    def _renew(self, name: str, service: ServiceSpec) -> None:
+        """What was a process is a unit now, another unit, or the other way round. A process goes on until it ends."""
+        driver = self._drivers.get(name)
+        if driver is None or is_same_thing(driver.instance.spec, service):
+            return
+        if driver.instance.spec.is_foreign or driver.instance.state not in ALIVE:
+            driver.retire()
+            self._records.delete_instance(name)
+            renewed = self._add(Instance(name, service, since_ns=self._clock()))
+            if isinstance(renewed, Mirroring):
+                renewed.begin(None)
 
     def _drop_undeclared(self) -> None:
         """Forgets instances that are neither declared nor alive."""
         for name, driver in list(self._drivers.items()):
-            if not driver.instance.declared and driver.instance.state in (State.STOPPED, State.FAILED):
+            rests = driver.instance.state in (State.STOPPED, State.FAILED)
+            if not driver.instance.declared and (rests or driver.instance.spec.is_foreign):
                 del self._drivers[name]
                 self._records.delete_instance(name)
                 driver.retire()
@@ -381,5 +428,6 @@ def _undeclared(service: str) -> ServiceSpec:
     return ServiceSpec(service, ("?",), restart=RestartSpec(policy=Restart.NO))
 
 
-def _spec_event(service: ServiceSpec, declared: bool) -> Callable[[Instance], machine.Moved]:
-    return lambda i: machine.on_spec_changed(i, service, declared)
+def is_same_thing(one: ServiceSpec, other: ServiceSpec) -> bool:
+    """Whether both mean the same unit or container, or each a process of ours."""
+    return (one.kind, one.ref, one.scope) == (other.kind, other.ref, other.scope)

@@ -69,6 +69,8 @@ def _chosen(spec: Spec, picture: Picture, request: ScaleRequest) -> tuple[str, .
             raise NotFound(f"cannot scale {name}: it is an instance of {picture[name].service}; name the service")
         if name not in spec.services:
             raise NotFound(unknown_service(name, spec.services))
+        if spec.services[name].is_foreign:
+            raise Refused(f"cannot scale {name}: there is one {spec.services[name].ref}; declare a service for another")
     return tuple(dict.fromkeys(request.services))
 
 

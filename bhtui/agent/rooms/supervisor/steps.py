@@ -43,7 +43,10 @@ class _Steps:
         i = self._room.driver(call.target).instance
         # The instance itself remembers who asked, so a crash between asking and committing asks only once.
         if "asked" not in call.learned and i.asked_by != call.operation_id:
-            i = await self._room.start(call.target, call.operation_id, call.args.get("environment"))
+            if call.args.get("again"):
+                i = await self._room.restart(call.target, call.operation_id)
+            else:
+                i = await self._room.start(call.target, call.operation_id, call.args.get("environment"))
         return self._progress(i)
 
     def _progress(self, i: Instance) -> Outcome:
@@ -85,6 +88,8 @@ class _Steps:
     async def _stop(self, call: Call, grace: float | None) -> Outcome:
         try:
             i = self._room.driver(call.target).instance
+            if "stopping" in call.learned and i.spec.is_foreign and i.stop_trouble and i.goal is Goal.UP:
+                raise BlackholeError(i.stop_trouble)  # its manager has refused
             if "stopping" not in call.learned or i.goal is Goal.UP:
                 i = await self._room.stop(call.target, grace)
         except NotFound:
@@ -168,6 +173,7 @@ def failure(i: Instance) -> str:
         return f"cannot start {i.name}: it was stopped meanwhile"
     ended_so = i.state is State.BACKOFF and i.result in (Result.SPAWN_ERROR, Result.START_TIMEOUT)
     rests = i.state in (State.FAILED, State.STOPPED) and not i.completed
+    rests = rests or (i.spec.is_foreign and i.state is State.STARTING and i.result is Result.START_TIMEOUT)
     if not (rests or ended_so or (i.early_exits >= EARLY_EXITS and i.state is not State.STOPPING)):
         return ""
     if i.early_exits > 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from bhtui.core.diff import SpecDiff
-from bhtui.core.spec import ProbeKind, ProbeSpec, ServiceSpec
+from bhtui.core.spec import ProbeKind, ProbeSpec, ServiceKind, ServiceSpec
 
 from .restart import seconds_text
 
@@ -15,9 +15,23 @@ _WIDTH = 40
 
 def start_title(name: str, spec: ServiceSpec) -> str:
     """`start api-1: wait healthy by http :8080/health, at most 30 s`. `spec` is the instance's own."""
+    by = f"{manager_text(spec)}, " if spec.is_foreign else ""
     if spec.probe.kind is ProbeKind.NONE:
-        return f"start {name}: it has no probe, running is enough"
-    return f"start {name}: wait healthy by {probe_text(spec.probe)}, at most {seconds_text(spec.probe.ready_timeout)}"
+        return f"start {name}: {by}it has no probe, running is enough"
+    wait = f"wait healthy by {probe_text(spec.probe)}, at most {seconds_text(spec.probe.ready_timeout)}"
+    return f"start {name}: {by}{wait}"
+
+
+def manager_text(spec: ServiceSpec) -> str:
+    """Who starts and stops it: `by systemd, nginx.service`."""
+    if spec.kind is ServiceKind.SYSTEMD:
+        return f"by {'systemd --user' if spec.scope == 'user' else 'systemd'}, {spec.unit}"
+    return f"by its engine, container {spec.container}"
+
+
+def kill_title(name: str, spec: ServiceSpec) -> str:
+    """`kill every process of api-1 at once`."""
+    return f"kill every process of {name} at once" + (f", {manager_text(spec)}" if spec.is_foreign else "")
 
 
 def probe_text(probe: ProbeSpec) -> str:
@@ -31,7 +45,12 @@ def probe_text(probe: ProbeSpec) -> str:
 
 def stop_title(name: str, spec: ServiceSpec, timeout: float | None) -> str:
     """`stop api-1: SIGTERM, 10 s grace, then the whole process tree`. `timeout` None: as declared."""
+    if spec.is_foreign and timeout is None:
+        return f"stop {name}: {manager_text(spec)}, as it is declared there"
     grace = spec.stop.grace if timeout is None else timeout
+    if spec.is_foreign:
+        end = f"killed after {seconds_text(grace)}" if grace > 0 else "killed at once"
+        return f"stop {name}: {manager_text(spec)}, {end}"
     if grace <= 0:
         return f"stop {name}: kill the whole process tree at once"
     how = f"`{_short(' '.join(spec.stop.command))}`" if spec.stop.command else spec.stop.signal

@@ -16,7 +16,7 @@ def to_status(
     i: Instance, sample: Sample | None, now: int, override: Override | None = None, scaling: Scaling | None = None
 ) -> InstanceStatus:
     """The instance at the moment `now`, with what it uses, if that is known, and what was set at run time last."""
-    alive = i.pid is not None
+    alive = i.pid is not None or (i.spec.is_foreign and i.state is State.RUNNING)
     uptime = max(0.0, (now - i.started_ns) / SECOND) if alive else None
     limits = i.spec.limits
     is_limited = any((limits.memory, limits.cpu, limits.pids, limits.iops, limits.bandwidth))
@@ -48,6 +48,8 @@ def to_status(
         ports=i.spec.ports,
         endpoint=address_of(i.spec),
         scaling=scaling,
+        kind=i.spec.kind,
+        ref=i.spec.ref,
     )
 
 

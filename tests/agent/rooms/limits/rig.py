@@ -46,6 +46,12 @@ class Instances:
     def names(self, wanted: tuple[str, ...] = ()) -> list[str]:
         return [name for name, i in self.picture.items() if not wanted or name in wanted or i.service in wanted]
 
+    async def hold(self, instance: str) -> None:
+        return None
+
+    def held(self, instance: str) -> None:
+        return None
+
     def limits_held(self, instance: str, held_by: str, not_held: Mapping[str, str]) -> None:
         self.told.append((instance, held_by, not_held))
 

@@ -139,6 +139,9 @@ class NoLimits:
     def remove(self, instance: str) -> None:
         pass
 
+    def follow(self, instance: str, cgroup: str) -> None:
+        pass
+
     def oom_kills(self, instance: str) -> int:
         return 0
 
@@ -164,7 +167,13 @@ class Rig:
     """A supervisor, its journal and its events."""
 
     def __init__(
-        self, root: Path, spec: Spec, keeper: Any, clock: Callable[[], int] = time.time_ns, limits: Any = None
+        self,
+        root: Path,
+        spec: Spec,
+        keeper: Any,
+        clock: Callable[[], int] = time.time_ns,
+        limits: Any = None,
+        managers: Any = None,
     ) -> None:
         self.root, self.keeper = root, keeper
         self.store = Store(root / "agent.db")
@@ -173,8 +182,9 @@ class Rig:
         self.health = HealthRoom()
         self.usage = Tracked()
         self.room = Supervisor(
-            self.config, keeper, self.health, limits or NoLimits(), self.usage, self.events, self.store, root / "logs"
-        )
+            self.config, keeper, self.health, limits or NoLimits(), self.usage, self.events, self.store, root / "logs",
+            managers=managers,
+        )  # fmt: skip
         kinds = {kind.name: kind for kind in steps.kinds(self.room)}
         self.runner = Runner(self.store, kinds, self.events, clock)
         self._numbers = itertools.count(1)
@@ -208,11 +218,11 @@ class Rig:
 
 @asynccontextmanager
 async def fake_rig(
-    root: Path, spec: Spec, keeper: FakeKeeper | None = None, limits: NoLimits | None = None
+    root: Path, spec: Spec, keeper: FakeKeeper | None = None, limits: NoLimits | None = None, managers: Any = None
 ) -> AsyncIterator[Rig]:
     """With a keeper that spawns nothing."""
     keeper = keeper or FakeKeeper()
-    rig = Rig(root, spec, keeper, limits=limits)
+    rig = Rig(root, spec, keeper, limits=limits, managers=managers)
     keeper.exited = rig.room.on_exit
     try:
         await rig.room.adopt()
