@@ -134,7 +134,7 @@ async def test_what_the_kernel_refuses_fails(rig, monkeypatch):
 
     monkeypatch.setitem(__import__("bhtui.agent.rooms.limits.cgroup1", fromlist=["x"]).SETTERS, "memory", refuse)
     with pytest.raises(BlackholeError, match="cannot hold api-1 to its limit of memory: the kernel refuses it"):
-        rig.room.hold("api")
+        await rig.room.hold("api")
 
 
 async def test_what_instances_use_of_what_they_may(rig, tree):
