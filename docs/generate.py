@@ -33,7 +33,7 @@ from bhtui.agent.rooms.supervisor import diagram  # noqa: E402
 from bhtui.agent.servicers.access import ACCESS  # noqa: E402
 from bhtui.cli.app import EXIT_CODES, VERBS, MainVerb, app  # noqa: E402
 from bhtui.config import fields as kinds  # noqa: E402
-from bhtui.config import model, restart  # noqa: E402
+from bhtui.config import model, outputs, restart  # noqa: E402
 from bhtui.config.composition import Composition  # noqa: E402
 from bhtui.config.schema import attribute_docs, meaning, schema  # noqa: E402
 from bhtui.config.services import Service  # noqa: E402
@@ -170,6 +170,8 @@ WORDS = {
         (kinds.SocketAddress, "`host:port` or `unix:PATH`"),
         (kinds.Url, "URL"),
         (kinds.OwnUrl, "URL"),
+        (outputs.ServerUrl, "URL"),
+        (outputs.SdId, "`NAME@NUMBER`"),
         (kinds.ProbeUrl, "URL"),
         (kinds.Regex, "regular expression (Python's)"),
         (kinds.Cron, "cron expression"),
@@ -207,7 +209,7 @@ def typed(hint: Any, found: list[type[kinds.Section]]) -> str:
         word = WORDS.get(id(validator)) or (VALIDATED[validator.func.__name__] if validator else base)
         return " ".join([word, *_bounds(hint)])
     if origin in (UnionType, Union):
-        return " or ".join(typed(each, found) for each in inner)
+        return " or ".join(dict.fromkeys([typed(each, found) for each in inner]))
     if origin is Literal:
         return ", ".join(f"`{each}`" for each in inner)
     if origin in (list, tuple):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import bhtui
 from bhtui.agent.events.log import EventLog
-from bhtui.agent.rooms.metrics.prometheus import Endpoint
+from bhtui.agent.rooms.metrics.prometheus import Endpoint, Row
 from bhtui.agent.rooms.metrics.room import Metrics
 from bhtui.core.errors import BlackholeError
 from bhtui.core.event import EventKind
@@ -20,8 +20,14 @@ log = logging.getLogger(__name__)
 class Endpoints:
     """At most one endpoint at a time."""
 
-    def __init__(self, metrics: Metrics, status: Callable[[], Sequence[InstanceStatus]], events: EventLog) -> None:
-        self._metrics, self._status, self._events = metrics, status, events
+    def __init__(
+        self,
+        metrics: Metrics,
+        status: Callable[[], Sequence[InstanceStatus]],
+        more: Callable[[], Mapping[str, Sequence[Row]]],
+        events: EventLog,
+    ) -> None:
+        self._metrics, self._status, self._more, self._events = metrics, status, more, events
         self._listen = ""
         self._open: Endpoint | None = None
 
@@ -34,7 +40,7 @@ class Endpoints:
         if not self._listen:
             return
         try:
-            endpoint = Endpoint(self._listen, self._metrics, self._status, bhtui.__version__)
+            endpoint = Endpoint(self._listen, self._metrics, self._status, bhtui.__version__, self._more)
             endpoint.start()
             self._open = endpoint
         except BlackholeError as error:

@@ -41,6 +41,7 @@ from bhtui.agent.rooms.limits.resources import Resources
 from bhtui.agent.rooms.limits.room import Limits
 from bhtui.agent.rooms.limits.watch import PressureWatch
 from bhtui.agent.rooms.logs.cleanup import Cleanup
+from bhtui.agent.rooms.logs.outputs.room import Outputs
 from bhtui.agent.rooms.logs.room import Logs
 from bhtui.agent.rooms.metrics.room import Metrics
 from bhtui.agent.rooms.overview.model import Ours
@@ -231,6 +232,10 @@ async def _assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: 
     replicas = ReplicaBook(store)
     logs = Logs(paths.logs, lambda: _names(replicas.effective(config.spec)))
     stack.callback(logs.close)
+    outputs = Outputs(paths.logs, paths.state, socket.gethostname(), bhtui.__version__, events.append)
+    outputs.follow(config.spec)
+    config.adopted.append(outputs.follow)
+    await stack.enter_async_context(_task(outputs.watch(), "the log outputs"))
     metrics = Metrics(
         paths.state, limits.groups, lambda instance, metric: _limit_of(config.spec, limits, instance, metric)
     )
@@ -277,7 +282,7 @@ async def _assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: 
     _settle_start(paths)
     overview = OverviewRoom(agent.ours)
     stack.callback(overview.close)
-    await _serve(agent, logs, metrics, backup, overview, stack)
+    await _serve(agent, logs, outputs, metrics, backup, overview, stack)
     return agent
 
 
@@ -291,9 +296,15 @@ def _settle_start(paths: Paths) -> None:
 
 
 async def _serve(
-    agent: Assembled, logs: Logs, metrics: Metrics, backup: Backup, overview: OverviewRoom, stack: AsyncExitStack
+    agent: Assembled,
+    logs: Logs,
+    outputs: Outputs,
+    metrics: Metrics,
+    backup: Backup,
+    overview: OverviewRoom,
+    stack: AsyncExitStack,
 ) -> None:
-    endpoint = Endpoints(metrics, agent.supervisor.status, agent.events)
+    endpoint = Endpoints(metrics, agent.supervisor.status, outputs.figures, agent.events)
     endpoint.follow(agent.config.spec)
     agent.config.adopted.append(endpoint.follow)
     stack.callback(endpoint.close)
@@ -308,7 +319,7 @@ async def _serve(
     backup_pb2_grpc.add_BackupServicer_to_server(servicers.Backup(backup), server)
     config_pb2_grpc.add_ConfigServicer_to_server(servicers.Config(agent.config), server)
     events_pb2_grpc.add_EventsServicer_to_server(servicers.Events(agent.events), server)
-    logs_pb2_grpc.add_LogsServicer_to_server(servicers.Logs(logs), server)
+    logs_pb2_grpc.add_LogsServicer_to_server(servicers.Logs(logs, outputs), server)
     metrics_pb2_grpc.add_MetricsServicer_to_server(servicers.Metrics(metrics), server)
     operations = servicers.Operations(agent.runner, agent.plan)
     operations_pb2_grpc.add_OperationsServicer_to_server(operations, server)

@@ -27,6 +27,7 @@ from .alerts import ACTIONS
 from .faults import Fault, dotted, suggest
 from .foreign import kinds_are_told_apart, units_are_declared_once, units_have_their_own_ways
 from .model import Config
+from .outputs import Http, SyslogOutput
 from .restart import BESIDE
 
 Check = Callable[[Config], Iterator[Fault]]
@@ -209,6 +210,60 @@ def task_names_are_unique(config: Config) -> Iterator[Fault]:
     yield from _repeated([task.name for task in config.automation.tasks], ("automation", "tasks"), "a task")
 
 
+def output_names_are_unique(config: Config) -> Iterator[Fault]:
+    """An output keeps its place under its name."""
+    names: list[str] = []
+    for index, output in enumerate(config.logging.outputs):
+        name = output.name or output.type
+        if name in names:
+            yield Fault(
+                ("logging", "outputs", index), f"there is already an output named {name!r}", "give it a name: NAME"
+            )
+        names.append(name)
+
+
+def outputs_are_of_services(config: Config) -> Iterator[Fault]:
+    """An output takes services that are declared, or the agent's own log."""
+    known = (*config.declared, *config.switched_off, "agent")
+    for index, output in enumerate(config.logging.outputs):
+        for key in ("services", "exclude"):
+            for number, name in enumerate(getattr(output, key)):
+                if name not in known:
+                    path = ("logging", "outputs", index, key, number)
+                    yield Fault(path, f"{dotted(path)}: there is no service {name!r}", suggest(name, known))
+
+
+def outputs_say_who_they_are_once(config: Config) -> Iterator[Fault]:
+    """A secret comes from one place, and there is one kind of it."""
+    for index, output in enumerate(config.logging.outputs):
+        if not isinstance(output, Http):
+            continue
+        path = ("logging", "outputs", index)
+        kinds = ("password", "api_key", "bearer_token")
+        given = {kind: [key for key in (f"{kind}_file", f"{kind}_env") if getattr(output, key, "")] for kind in kinds}
+        keys = [key for found in given.values() for key in found]
+        if len(keys) > 1:
+            yield Fault((*path, keys[1]), f"{dotted(path)} has {' and '.join(keys)}", "keep one of them")
+        if bool(output.username) != bool(given["password"]):
+            yield Fault(path, f"{dotted(path)}: username and password_file (or password_env) belong together")
+
+
+def outputs_connect_as_they_say(config: Config) -> Iterator[Fault]:
+    """What is said of a connection fits its kind."""
+    for index, output in enumerate(config.logging.outputs):
+        path = ("logging", "outputs", index)
+        if isinstance(output, SyslogOutput):
+            given = output.model_fields_set
+            if output.address.startswith("unix:") and "protocol" in given:
+                yield Fault((*path, "protocol"), f"{dotted(path)}: a Unix socket has no protocol", "leave it out")
+            elif "tls" in given and output.protocol != "tls":
+                yield Fault(
+                    (*path, "tls"), f"{dotted(path)} has tls, and is sent by {output.protocol}", "protocol: tls"
+                )
+        if isinstance(output, (SyslogOutput, Http)) and output.tls.key_file and not output.tls.cert_file:
+            yield Fault((*path, "tls"), f"{dotted(path)}.tls has a key_file without its cert_file")
+
+
 def _repeated(names: list[str], path: tuple[str, ...], what: str) -> Iterator[Fault]:
     for index, name in enumerate(names):
         if name in names[:index]:
@@ -236,4 +291,8 @@ CHECKS: tuple[Check, ...] = (
     alert_names_are_unique,
     alert_actions_exist,
     task_names_are_unique,
+    output_names_are_unique,
+    outputs_are_of_services,
+    outputs_say_who_they_are_once,
+    outputs_connect_as_they_say,
 )

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bhtui.core.errors import BlackholeError, ConfigError, NotFound, Problem
+from bhtui.core.outputs import OutputSpec
 from bhtui.core.spec import MetricsSpec, ServiceSpec, Spec
 
 from . import envfile, sources
@@ -49,7 +50,12 @@ class Reading:
             sections={key: self._plain(key) for key in config.given if key not in ("metrics", "performance")},
             digest=hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest(),
             source=self.source,
+            outputs=self._outputs(),
         )
+
+    def _outputs(self) -> tuple[OutputSpec, ...]:
+        logging = self.config.logging
+        return tuple(each.spec(lambda path: absolute(path, self.base), logging.format) for each in logging.outputs)
 
     def _service(self, name: str) -> ServiceSpec:
         from_files = {key: value for key, (value, _) in self.from_files[name].items()}

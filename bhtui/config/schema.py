@@ -245,9 +245,12 @@ def _describe(definition: Schema, model: type[BaseModel]) -> None:
 
 
 def attribute_docs(cls: type) -> dict[str, str]:
-    """The string below each field of a class."""
-    (body,) = (node for node in ast.parse(inspect.getsource(cls)).body if isinstance(node, ast.ClassDef))
+    """The string below each field of a class, and of the sections that it is made from."""
     found: dict[str, str] = {}
+    for base in cls.__bases__:
+        if base.__module__.startswith("bhtui.config."):
+            found |= attribute_docs(base)
+    (body,) = (node for node in ast.parse(inspect.getsource(cls)).body if isinstance(node, ast.ClassDef))
     for field, after in zip(body.body, body.body[1:], strict=False):
         if isinstance(field, ast.AnnAssign) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
             found[ast.unparse(field.target)] = " ".join(str(after.value.value).split())

@@ -36,7 +36,7 @@ from .fields import (
     text,
 )
 from .healthcheck import Healthcheck
-from .logging import Rotate
+from .outputs import Rotate
 from .restart import BESIDE, RestartSection, from_word
 
 RLIMITS = frozenset(key.removeprefix("RLIMIT_").lower() for key in vars(resource) if key.startswith("RLIMIT_"))

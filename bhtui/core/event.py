@@ -30,6 +30,11 @@ class EventKind(StrEnum):
     OPERATION_CHANGED = "operation.state"
     STEP_CHANGED = "operation.step"
     LOGS_LOST = "logs.lost"
+    OUTPUT_FAILING = "output.failing"
+    OUTPUT_LAGGING = "output.lagging"
+    OUTPUT_RECOVERED = "output.recovered"
+    OUTPUT_LOST = "output.lost"
+    OUTPUT_REJECTED = "output.rejected"
     DISK_FULL = "disk.full"  # once, until there is room again
     EVENTS_LOST = "events.lost"  # what the disk had no room for, counted
     STORE_DAMAGED = "store.damaged"  # the agent's database was put aside and a new one begun
@@ -53,6 +58,11 @@ MEANING: dict[EventKind, str] = {
     EventKind.OPERATION_CHANGED: "An operation was begun, went on or ended; with who asked for it and why.",
     EventKind.STEP_CHANGED: "A step of an operation was begun, waits or ended.",
     EventKind.LOGS_LOST: "Captured lines of an instance could not be kept, with their number and the reason.",
+    EventKind.OUTPUT_FAILING: "A log output has failed for longer than its `warn_after`, with the last error.",
+    EventKind.OUTPUT_LAGGING: "What waits to be sent by a log output has waited for longer than its `warn_after`.",
+    EventKind.OUTPUT_RECOVERED: "A log output that was failing or lagging is well again.",
+    EventKind.OUTPUT_LOST: "Rotation removed lines of an instance before an output had sent them; how many.",
+    EventKind.OUTPUT_REJECTED: "An output's other side refused lines for good; they are in its dead-letter file.",
     EventKind.DISK_FULL: "The disk of the state or log folder is full; told once, until there is room again.",
     EventKind.EVENTS_LOST: "Events could not be kept, with their number: the disk had no room for a long time.",
     EventKind.STORE_DAMAGED: "The agent's database could not be read; it was put aside and a new one begun.",

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from .outputs import OutputSpec
+
 
 class Condition(StrEnum):
     """What a dependency must have reached, in Compose's words."""
@@ -228,3 +230,5 @@ class Spec:
     """SHA-256 of the source, hex."""
     source: str = ""
     """Path of the file it was read from, or empty."""
+    outputs: tuple[OutputSpec, ...] = ()
+    """Where captured lines are sent besides the files of each service."""

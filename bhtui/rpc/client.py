@@ -193,6 +193,10 @@ class AgentClient:
         """How far the count has come; the last has the result."""
         return self._stream(self._logs.Count, request)
 
+    async def log_outputs(self) -> list[logs_pb2.LogOutput]:
+        """Where lines are sent besides the files, in the order of the configuration."""
+        return list((await self._ask(self._logs.Outputs, logs_pb2.LogOutputsRequest())).outputs)
+
     # Configuration
 
     async def config(self) -> config_pb2.ConfigText:

@@ -16,7 +16,7 @@ from bhtui.agent.servicers.access import ACCESS
 from bhtui.cli.app import VERBS, app
 from bhtui.cli.settings import Settings
 from bhtui.config.healthcheck import Healthcheck
-from bhtui.config.logging import Rotate
+from bhtui.config.outputs import Rotate
 from bhtui.config.restart import RestartSection
 from bhtui.config.services import Service
 from bhtui.console.actions import ACTIONS

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from bhtui.core import logfields
 from bhtui.core.logs import LogBatch, LogCount, LogCounts, LogLine, LogsQuery
+from bhtui.core.outputs import OutputStatus
 from bhtui.core.units import format_time
 from bhtui.rpc.blackhole.v1 import logs_pb2 as pb
 
@@ -78,3 +80,22 @@ def line_to_json(message: pb.LogLine, host: str = "") -> dict[str, Any]:
         "context": message.context,
         "fields": dict(found.values) if (found := logfields.parse(message.message)) else {},
     }
+
+
+def output_to_message(status: OutputStatus) -> pb.LogOutput:
+    return flat.encode(status, pb.LogOutput)
+
+
+def output_from_message(message: pb.LogOutput) -> OutputStatus:
+    return flat.decode(message, OutputStatus)
+
+
+def output_to_json(status: OutputStatus, host: str = "") -> dict[str, Any]:
+    """The object of `logs outputs --output json`; its keys and their order are fixed. Times are null for never."""
+    said: dict[str, Any] = {"host": host}
+    for name, value in asdict(status).items():
+        if name in ("last_sent_ns", "last_error_ns", "failing_since_ns"):
+            said[name.removesuffix("_ns")] = format_time(value) if value else None
+        else:
+            said[name] = value
+    return said

@@ -44,6 +44,13 @@ EXPORTED: Mapping[str, Described] = {
         "histogram", "Duration of calls to the agent, by the name of the status.", ("service", "method", "status")
     ),
     "blackhole_instance_restarts": Described("gauge", "Restarts since it was last started.", ("service", "instance")),
+    "blackhole_log_output_up": Described("gauge", "1 unless the last try to send failed, 0 then.", ("output",)),
+    "blackhole_log_output_lines_total": Described(
+        "counter", "Lines of a log output: sent, retried, dropped, dead_lettered.", ("output", "result")
+    ),
+    "blackhole_log_output_sent_bytes_total": Described("counter", "Bytes of the lines that were sent.", ("output",)),
+    "blackhole_log_output_behind_bytes": Described("gauge", "Captured and not yet sent.", ("output",)),
+    "blackhole_log_output_behind_seconds": Described("gauge", "Age of the oldest line that waits.", ("output",)),
     "blackhole_agent_info": Described("gauge", "Always 1.", ("version",)),
     "blackhole_agent_sample_lag_seconds": Described("gauge", "How late the last sampling began."),
     "blackhole_agent_sample_duration_seconds": Described("gauge", "How long the last sampling took."),
@@ -64,7 +71,12 @@ class Endpoint:
     """Serves `http://HOST:PORT/metrics` from `start` to `close`."""
 
     def __init__(
-        self, listen: str, metrics: Metrics, status: Callable[[], Sequence[InstanceStatus]], version: str
+        self,
+        listen: str,
+        metrics: Metrics,
+        status: Callable[[], Sequence[InstanceStatus]],
+        version: str,
+        more: Callable[[], Mapping[str, Sequence[Row]]] = dict,
     ) -> None:
         from prometheus_client import CollectorRegistry, Histogram, disable_created_metrics
 
@@ -72,6 +84,7 @@ class Endpoint:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self._address = parse_listen(listen)
         self._metrics, self._status, self._version = metrics, status, version
+        self._more = more
         self._registry = CollectorRegistry()
         self._registry.register(self)
         name = "grpc_request_duration_seconds"
@@ -117,7 +130,7 @@ class Endpoint:
                 family.add_metric(labels, value)
             yield family
 
-    def _rows(self) -> dict[str, list[Row]]:
+    def _rows(self) -> dict[str, Sequence[Row]]:
         instances = self._status()
         agent: dict[str, list[Row]] = {name: [((), value)] for name, value in self._agent().items()}
         return {
@@ -126,6 +139,7 @@ class Endpoint:
             "blackhole_instance_restarts": [((one.service, one.instance), one.restarts) for one in instances],
             "blackhole_agent_info": [((self._version,), 1.0)],
             **agent,
+            **self._more(),
         }
 
     def _usage(self, instances: Sequence[InstanceStatus]) -> Iterator[Row]:

@@ -246,3 +246,116 @@ class LogCount(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LogCount: _TypeAlias = LogCount  # noqa: Y015
+
+@_typing.final
+class LogOutputsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LogOutputsRequest: _TypeAlias = LogOutputsRequest  # noqa: Y015
+
+@_typing.final
+class LogOutputsResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OUTPUTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def outputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___LogOutput]:
+        """In the order of the configuration."""
+
+    def __init__(
+        self,
+        *,
+        outputs: _abc.Iterable[Global___LogOutput] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["outputs", b"outputs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LogOutputsResponse: _TypeAlias = LogOutputsResponse  # noqa: Y015
+
+@_typing.final
+class LogOutput(_message.Message):
+    """Counts are of lines, since the agent, or another set of outputs, was begun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    SENT_FIELD_NUMBER: _builtins.int
+    SENT_BYTES_FIELD_NUMBER: _builtins.int
+    RETRIED_FIELD_NUMBER: _builtins.int
+    DROPPED_FIELD_NUMBER: _builtins.int
+    DEAD_LETTERED_FIELD_NUMBER: _builtins.int
+    BEHIND_BYTES_FIELD_NUMBER: _builtins.int
+    BEHIND_LINES_FIELD_NUMBER: _builtins.int
+    BEHIND_SECONDS_FIELD_NUMBER: _builtins.int
+    LAST_SENT_NS_FIELD_NUMBER: _builtins.int
+    LAST_ERROR_FIELD_NUMBER: _builtins.int
+    LAST_ERROR_NS_FIELD_NUMBER: _builtins.int
+    FAILING_SINCE_NS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    type: _builtins.str
+    """file syslog elasticsearch loki journald"""
+    target: _builtins.str
+    """Where it sends to, for people; empty before it has begun."""
+    state: _builtins.str
+    """idle (nothing was sent yet) ok lagging failing"""
+    sent: _builtins.int
+    sent_bytes: _builtins.int
+    retried: _builtins.int
+    """Sent more than once: after an error, or because nothing said that they had arrived."""
+    dropped: _builtins.int
+    """Removed by rotation before they were sent, or refused with no room for them in the dead-letter file."""
+    dead_lettered: _builtins.int
+    """Refused for good, and kept in the dead-letter file."""
+    behind_bytes: _builtins.int
+    """Captured and not yet received; lines are an estimate."""
+    behind_lines: _builtins.int
+    behind_seconds: _builtins.float
+    """Age of the oldest line that waits; 0: none does."""
+    last_sent_ns: _builtins.int
+    """Unix nanoseconds; 0: never."""
+    last_error: _builtins.str
+    last_error_ns: _builtins.int
+    failing_since_ns: _builtins.int
+    """Since when every try has failed; 0: the last one did not."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        type: _builtins.str = ...,
+        target: _builtins.str = ...,
+        state: _builtins.str = ...,
+        sent: _builtins.int = ...,
+        sent_bytes: _builtins.int = ...,
+        retried: _builtins.int = ...,
+        dropped: _builtins.int = ...,
+        dead_lettered: _builtins.int = ...,
+        behind_bytes: _builtins.int = ...,
+        behind_lines: _builtins.int = ...,
+        behind_seconds: _builtins.float = ...,
+        last_sent_ns: _builtins.int = ...,
+        last_error: _builtins.str = ...,
+        last_error_ns: _builtins.int = ...,
+        failing_since_ns: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["behind_bytes", b"behind_bytes", "behind_lines", b"behind_lines", "behind_seconds", b"behind_seconds", "dead_lettered", b"dead_lettered", "dropped", b"dropped", "failing_since_ns", b"failing_since_ns", "last_error", b"last_error", "last_error_ns", b"last_error_ns", "last_sent_ns", b"last_sent_ns", "name", b"name", "retried", b"retried", "sent", b"sent", "sent_bytes", b"sent_bytes", "state", b"state", "target", b"target", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LogOutput: _TypeAlias = LogOutput  # noqa: Y015

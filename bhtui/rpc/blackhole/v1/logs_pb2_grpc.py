@@ -44,6 +44,11 @@ class LogsStub:
                 request_serializer=blackhole_dot_v1_dot_logs__pb2.CountLogsRequest.SerializeToString,
                 response_deserializer=blackhole_dot_v1_dot_logs__pb2.LogCounts.FromString,
                 _registered_method=True)
+        self.Outputs = channel.unary_unary(
+                '/blackhole.v1.Logs/Outputs',
+                request_serializer=blackhole_dot_v1_dot_logs__pb2.LogOutputsRequest.SerializeToString,
+                response_deserializer=blackhole_dot_v1_dot_logs__pb2.LogOutputsResponse.FromString,
+                _registered_method=True)
 
 
 class LogsServicer:
@@ -63,6 +68,13 @@ class LogsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Outputs(self, request, context):
+        """Where lines are sent besides the files, and how far that has come.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_LogsServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -75,6 +87,11 @@ def add_LogsServicer_to_server(servicer, server):
                     servicer.Count,
                     request_deserializer=blackhole_dot_v1_dot_logs__pb2.CountLogsRequest.FromString,
                     response_serializer=blackhole_dot_v1_dot_logs__pb2.LogCounts.SerializeToString,
+            ),
+            'Outputs': grpc.unary_unary_rpc_method_handler(
+                    servicer.Outputs,
+                    request_deserializer=blackhole_dot_v1_dot_logs__pb2.LogOutputsRequest.FromString,
+                    response_serializer=blackhole_dot_v1_dot_logs__pb2.LogOutputsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -131,6 +148,33 @@ class Logs:
             '/blackhole.v1.Logs/Count',
             blackhole_dot_v1_dot_logs__pb2.CountLogsRequest.SerializeToString,
             blackhole_dot_v1_dot_logs__pb2.LogCounts.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Outputs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/blackhole.v1.Logs/Outputs',
+            blackhole_dot_v1_dot_logs__pb2.LogOutputsRequest.SerializeToString,
+            blackhole_dot_v1_dot_logs__pb2.LogOutputsResponse.FromString,
             options,
             channel_credentials,
             insecure,

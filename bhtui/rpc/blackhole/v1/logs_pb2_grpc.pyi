@@ -35,6 +35,8 @@ class LogsStub:
     """Lines in time order; `follow` goes on with those to come."""
     Count: _grpc.UnaryStreamMultiCallable[_logs_pb2.CountLogsRequest, _logs_pb2.LogCounts]
     """How many lines there are, by instance, level and time; `tail`, `follow` and `context` mean nothing here."""
+    Outputs: _grpc.UnaryUnaryMultiCallable[_logs_pb2.LogOutputsRequest, _logs_pb2.LogOutputsResponse]
+    """Where lines are sent besides the files, and how far that has come."""
 
 @_typing.type_check_only
 class LogsAsyncStub(LogsStub):
@@ -43,6 +45,8 @@ class LogsAsyncStub(LogsStub):
     """Lines in time order; `follow` goes on with those to come."""
     Count: _aio.UnaryStreamMultiCallable[_logs_pb2.CountLogsRequest, _logs_pb2.LogCounts]  # type: ignore[assignment]
     """How many lines there are, by instance, level and time; `tail`, `follow` and `context` mean nothing here."""
+    Outputs: _aio.UnaryUnaryMultiCallable[_logs_pb2.LogOutputsRequest, _logs_pb2.LogOutputsResponse]  # type: ignore[assignment]
+    """Where lines are sent besides the files, and how far that has come."""
 
 class LogsServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -60,5 +64,13 @@ class LogsServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_logs_pb2.LogCounts], _abc.AsyncIterator[_logs_pb2.LogCounts]]:
         """How many lines there are, by instance, level and time; `tail`, `follow` and `context` mean nothing here."""
+
+    @_abc_1.abstractmethod
+    def Outputs(
+        self,
+        request: _logs_pb2.LogOutputsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_logs_pb2.LogOutputsResponse, _abc.Awaitable[_logs_pb2.LogOutputsResponse]]:
+        """Where lines are sent besides the files, and how far that has come."""
 
 def add_LogsServicer_to_server(servicer: LogsServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

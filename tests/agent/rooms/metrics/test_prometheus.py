@@ -25,9 +25,15 @@ def metrics(tmp_path):
     return room
 
 
+def outputs():
+    """Those of the log outputs, which come from another room."""
+    names = [name for name in EXPORTED if name.startswith("blackhole_log_output_")]
+    return {name: [(("loki", "sent")[: len(EXPORTED[name].labels)], 7)] for name in names}
+
+
 @pytest.fixture
 def endpoint(metrics):
-    made = Endpoint("127.0.0.1:0", metrics, lambda: [status("api-1"), status("api-2", State.BACKOFF)], "1.2.3")
+    made = Endpoint("127.0.0.1:0", metrics, lambda: [status("api-1"), status("api-2", State.BACKOFF)], "1.2.3", outputs)
     yield made
     made.close()
 

@@ -1,0 +1,123 @@
+"""The bulk API of Elasticsearch 7, 8 and later and of OpenSearch: no types, `create`, and an id made from the place.
+
+The same line has the same id whenever it is sent, so what is sent twice is there once: the second gets 409, which is
+success. Each item has its own status: 429 and 5xx are sent again, other refusals are final.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from bhtui.core.units import format_time
+
+from ..model import TAKEN, Outcome, Record, Rejected, SinkDown
+from . import Around
+from .http import Client, reason
+from .text import text_of
+
+CONFLICT = 409
+_AGAIN = frozenset({401, 403, 408, 429})
+"""Of an item, besides 5xx: the state of the cluster (its disk, its rights, its queue), not the line."""
+_FILTER = "filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason"
+
+
+class ElasticsearchSink:
+    """A batch is one request."""
+
+    settle_seconds = 0.0
+
+    def __init__(self, options: Mapping[str, Any], around: Around) -> None:
+        self._client = Client(options, options["addresses"], around.version)
+        self.target = " ".join(options["addresses"])
+        self._index, self._host = str(options["index"]), around.host
+        pipeline = options.get("pipeline")
+        self._path = f"/_bulk?{_FILTER}" + (f"&pipeline={quote(pipeline)}" if pipeline else "")
+        self._labels = dict(options.get("labels") or {})
+        self._indices: dict[tuple[int, str], str] = {}
+
+    def send(self, records: Sequence[Record]) -> Outcome:
+        """Raises Rejected for a body that is refused as a whole: too large, as a rule."""
+        body = "".join([self._item(record) for record in records]).encode()
+        answer = self._client.post(self._path, body, "application/x-ndjson")
+        if answer.status >= 300:
+            raise Rejected(f"{answer.status}: {reason(answer.body)}")
+        return self._outcome(answer.body, len(records))
+
+    def check(self) -> None:
+        """Every line was answered for."""
+
+    def flush(self) -> None:
+        """The cluster has it."""
+
+    def close(self) -> bool:
+        """Every line was answered for."""
+        self._client.close()
+        return True
+
+    def _item(self, record: Record) -> str:
+        action = {"create": {"_index": self._index_of(record), "_id": self._id(record)}}
+        offset = record.place.rpartition(":")[2]
+        document: dict[str, Any] = {
+            "@timestamp": format_time(record.time_ns),
+            "message": text_of(record.text),
+            "service": {"name": record.service, "node": {"name": record.instance}},
+            "host": {"name": self._host},
+            "stream": record.stream,
+            "log": {"level": record.level, "offset": int(offset)} if record.level else {"offset": int(offset)},
+        }
+        if self._labels:
+            document["labels"] = self._labels
+        return f"{json.dumps(action)}\n{json.dumps(document, ensure_ascii=False)}\n"
+
+    def _id(self, record: Record) -> str:
+        place = f"{self._host}\0{record.instance}\0{record.place}".encode()
+        return base64.urlsafe_b64encode(hashlib.blake2b(place, digest_size=15).digest()).decode()
+
+    def _index_of(self, record: Record) -> str:
+        key = (record.time_ns // 3_600_000_000_000, record.service)
+        found = self._indices.get(key)
+        if found is None:
+            if len(self._indices) > 1000:
+                self._indices.clear()
+            found = index_name(self._index, record)
+            self._indices[key] = found
+        return found
+
+    def _outcome(self, body: bytes, count: int) -> Outcome:
+        try:
+            said = json.loads(body)
+            if not said.get("errors"):
+                return TAKEN
+            items = [next(iter(item.values())) for item in said["items"]]
+            statuses = [(int(item["status"]), _why(item)) for item in items]
+        except (ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
+            raise SinkDown(f"{self._client.address} does not answer as Elasticsearch does: {reason(body)}") from error
+        if len(statuses) != count:
+            raise SinkDown(f"{self._client.address} answered for {len(statuses)} lines of {count}")
+        again = [at for at, (status, _) in enumerate(statuses) if status >= 500 or status in _AGAIN]
+        rejected = [
+            (at, why)
+            for at, (status, why) in enumerate(statuses)
+            if 400 <= status < 500 and status != CONFLICT and status not in _AGAIN
+        ]
+        return Outcome(rejected, again, statuses[again[0]][1] if again else "")
+
+
+def _why(item: Mapping[str, Any]) -> str:
+    error = item.get("error") or {}
+    if not isinstance(error, Mapping):  # some versions give the text alone
+        error = {"reason": str(error)}
+    said = ": ".join(str(error[key]) for key in ("type", "reason") if error.get(key))
+    return f"{item.get('status')} {said}".strip()
+
+
+def index_name(pattern: str, record: Record) -> str:
+    """The pattern with `{service}` and strftime codes filled in, by the UTC time of the line."""
+    name = time.strftime(pattern, time.gmtime(record.time_ns // 1_000_000_000)) if "%" in pattern else pattern
+    return name.replace("{service}", record.service).lower()
