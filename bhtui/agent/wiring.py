@@ -44,19 +44,21 @@ from bhtui.agent.rooms.logs.cleanup import Cleanup
 from bhtui.agent.rooms.logs.outputs.room import Outputs
 from bhtui.agent.rooms.logs.room import Logs
 from bhtui.agent.rooms.metrics.room import Metrics
-from bhtui.agent.rooms.overview.model import Ours
+from bhtui.agent.rooms.overview import steps as overview_steps
+from bhtui.agent.rooms.overview.adoption import Adoption
 from bhtui.agent.rooms.overview.room import OverviewRoom
 from bhtui.agent.rooms.supervisor import steps
 from bhtui.agent.rooms.supervisor.replicas import ReplicaBook
 from bhtui.agent.rooms.supervisor.room import Supervisor
 from bhtui.agent.servicers.guard import Guard
 from bhtui.agent.store import Store
+from bhtui.agent.surroundings import Surroundings
 from bhtui.agent.upkeep import upkeep
 from bhtui.core.errors import BlackholeError
 from bhtui.core.event import EventKind
 from bhtui.core.operation import AGENT, Operation, Plan
 from bhtui.core.paths import Paths
-from bhtui.core.request import CleanupLogsRequest, Request, ResourceRequest, StopRequest
+from bhtui.core.request import AdoptRequest, CleanupLogsRequest, Request, ResourceRequest, StopRequest
 from bhtui.core.spec import Spec
 from bhtui.rpc import options, stopped
 from bhtui.rpc.blackhole.v1 import (
@@ -117,6 +119,7 @@ class Assembled:
     cleanup: Cleanup
     supervisor: Supervisor
     runner: Runner
+    adoption: Adoption
     begun: float
 
     def info(self) -> agent_pb2.AgentInfo:
@@ -139,22 +142,18 @@ class Assembled:
             boot=boot.noted(self.paths),
         )
 
-    def ours(self) -> Ours:
-        """What of this host is ours."""
-        picture = self.supervisor.picture
-        return Ours(
-            instances={name: i.pid for name, i in picture.items() if i.pid is not None},
-            agent=frozenset((os.getpid(), self.keeper.pid)),
-            services=len(self.config.spec.services),
-        )
-
     def plan(self, request: Request) -> Plan:
         """Exactly what a request would do, by the room it is for. Raises NotFound, UsageError, Refused."""
         if isinstance(request, ResourceRequest):
             return self.resources.plan(request)
         if isinstance(request, CleanupLogsRequest):
             return self.cleanup.plan(request)
+        assert not isinstance(request, AdoptRequest), "what is adopted is looked for first"
         return self.supervisor.plan(request)
+
+    async def look_and_plan(self, request: Request) -> Plan:
+        """As `plan`, also of requests for which the host must be looked at first."""
+        return await self.adoption.plan(request) if isinstance(request, AdoptRequest) else self.plan(request)
 
     async def begin(self, request: Request, reason: str) -> Operation:
         """Begins what the agent itself wants. Raises BlackholeError."""
@@ -265,14 +264,22 @@ async def _assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: 
     await supervisor.adopt()
     limits.sweep(set(supervisor.picture))
     cleanup = Cleanup(logs, lambda: supervisor.picture)
-    every_kind = (*steps.kinds(supervisor), *limits_steps.kinds(resources), *cleanup.kinds())
+    around = Surroundings(config, supervisor, keeper)
+    overview = OverviewRoom(around.ours, around)
+    stack.callback(overview.close)
+    adoption = Adoption(config, around.ours, around)
+    every_kind = (
+        *steps.kinds(supervisor), *limits_steps.kinds(resources), *cleanup.kinds(), *overview_steps.kinds()
+    )  # fmt: skip
     kinds = {kind.name: kind for kind in every_kind}
     runner = Runner(store, kinds, events, time.time_ns)
     stack.push_async_callback(runner.close)
     await runner.recover()
     metrics.start()
     await stack.enter_async_context(_task(backup.watch(), "the watch on backups"))
-    agent = Assembled(paths, ending, events, config, keeper, limits, resources, cleanup, supervisor, runner, begun)
+    agent = Assembled(
+        paths, ending, events, config, keeper, limits, resources, cleanup, supervisor, runner, adoption, begun
+    )
     pressure = PressureWatch(limits, supervisor, metrics, events, agent.begin, time.time_ns)
     await stack.enter_async_context(_task(pressure.watch(), "the watch on memory"))
     losses = Losses(keeper.stats, events, (paths.state, paths.logs))
@@ -280,8 +287,6 @@ async def _assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: 
 
     # Last, so that whoever comes in finds everything settled.
     _settle_start(paths)
-    overview = OverviewRoom(agent.ours)
-    stack.callback(overview.close)
     await _serve(agent, logs, outputs, metrics, backup, overview, stack)
     return agent
 
@@ -321,7 +326,7 @@ async def _serve(
     events_pb2_grpc.add_EventsServicer_to_server(servicers.Events(agent.events), server)
     logs_pb2_grpc.add_LogsServicer_to_server(servicers.Logs(logs, outputs), server)
     metrics_pb2_grpc.add_MetricsServicer_to_server(servicers.Metrics(metrics), server)
-    operations = servicers.Operations(agent.runner, agent.plan)
+    operations = servicers.Operations(agent.runner, agent.look_and_plan)
     operations_pb2_grpc.add_OperationsServicer_to_server(operations, server)
     overview_pb2_grpc.add_OverviewServicer_to_server(servicers.Overview(overview), server)
     resources = servicers.Resources(agent.resources.read, lambda: metrics.host_status(time.time_ns()))

@@ -35,6 +35,7 @@ VERBS = {
         "start": "Start services in the order of their needs.",
         "stop": "Stop services in the reverse order.",
         "restart": "Restart services, all at once or rolling.",
+        "adopt": "Make a service of a unit, container or process that runs.",
         "scale": "Run another number of instances of a service.",
     },
     "Set up": {

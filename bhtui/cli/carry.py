@@ -31,6 +31,7 @@ BACK = {
     "limits.set": "the limits from before are in force again",
     "priority.set": "the priorities from before are in force again",
     "service.scale": "the number of replicas from before holds again",
+    "config.write": "the file is as it was before",
     "spec.apply": "the configuration from before is in force again",
 }
 """Kind of a step that was undone: what that means."""
@@ -81,6 +82,7 @@ def plan_text(plan: OperationPlan, host: str = "") -> str:
     for number, step in enumerate(plan.steps, 1):
         after = f"  after {', '.join(str(index + 1) for index in step.after)}" if step.after else ""
         lines.append(f"  {number}. {printable(step.title)}{after}")
+    lines += [f"    | {printable(each)}" for each in plan.document.splitlines()]
     lines += [f"  effect: {printable(each)}" for each in plan.effects]
     lines += [f"  in the way: {printable(each)}" for each in plan.conflicts]
     if plan.undo_on_failure:

@@ -88,6 +88,8 @@ class Plan:
     """Whether the finished steps are undone, last first, when one fails or the operation is cancelled."""
     preempts: bool = False
     """Whether it cancels open operations that hold its claims, instead of being refused (stop --force, --emergency)."""
+    document: str = ""
+    """What would be written, as it would stand there; empty: nothing is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,6 +126,18 @@ class CleanupLogsRequest:
     """Services or instances; none: all that there is output of."""
 
 
+@dataclass(frozen=True, slots=True)
+class AdoptRequest:
+    """Write the service that a unit, a container or a process would be into the host's configuration."""
+
+    target: str
+    """A unit, a container or the number of a process; `unit:`, `container:`, `pid:` before it say which."""
+    name: str = ""
+    """What the service is called; empty: after what it is made of."""
+    document_only: bool = False
+    """Only shows the text: the plan has no steps."""
+
+
 LifeRequest = StartRequest | StopRequest | RestartRequest | ReloadConfigRequest
 ResourceRequest = SetLimitsRequest | ResetLimitsRequest | SetPriorityRequest | ClearCacheRequest | CollectGarbageRequest
-Request = LifeRequest | ScaleRequest | ResourceRequest | CleanupLogsRequest
+Request = LifeRequest | ScaleRequest | ResourceRequest | CleanupLogsRequest | AdoptRequest

@@ -187,6 +187,10 @@ class FakeAgent(
     def make_plan(self, request: operations_pb2.OperationRequest) -> Plan:
         what = request.WhichOneof("request") or ""
         asked = getattr(request, what)
+        if what == "adopt":
+            step = PlannedStep("config.write", "nginx", "write nginx into blackhole.yaml")
+            document = "services: {nginx: {kind: systemd}}\n"
+            return Plan("adopt", ("nginx",), () if asked.document_only else (step,), document=document)
         named = [*getattr(asked, "services", ()), *filter(None, [getattr(asked, "service", "")])]
         names = named or sorted({each.service for each in self.instances})
         self.selected(names)

@@ -79,3 +79,17 @@ async def test_the_status_of_a_host_without_services_leads_here(home: Home, host
     ran = await home.blackhole("status")
     assert ran.code == 0
     assert ran.out.splitlines()[-1] == "what runs here nevertheless: `blackhole overview`"
+
+
+async def test_an_adoption_is_shown_with_its_text_before_it_is_done(home: Home, host: FakeAgent) -> None:
+    ran = await home.blackhole("adopt", "nginx.service", "--dry-run")
+    assert "    | services: {nginx: {kind: systemd}}" in ran.out.splitlines()
+    assert host.begun == []
+    ran = await home.blackhole("adopt", "nginx.service", "--print")
+    assert ran.out == "services: {nginx: {kind: systemd}}\n"
+    ran = await home.blackhole("adopt", "nginx.service", "--print", "--output", "json")
+    assert json.loads(ran.out)["document"] == "services: {nginx: {kind: systemd}}\n"
+    ran = await home.blackhole("adopt", "nginx.service", "--name", "web")
+    assert ran.code == 0
+    [begun] = host.begun
+    assert (begun.adopt.target, begun.adopt.name) == ("nginx.service", "web")

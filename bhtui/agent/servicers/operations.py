@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from bhtui.agent.journal.runner import Runner
 from bhtui.core.errors import NotFound, UsageError
@@ -28,12 +28,12 @@ DEFAULT_LIMIT = 50
 class Operations(OperationsServicer):
     """`plan` asks the room that a request is for."""
 
-    def __init__(self, runner: Runner, plan: Callable[[Request], Plan]) -> None:
+    def __init__(self, runner: Runner, plan: Callable[[Request], Awaitable[Plan]]) -> None:
         self._runner = runner
         self._plan = plan
 
     async def Plan(self, request: pb.OperationRequest, context: Context) -> pb.OperationPlan:
-        plan = self._plan(request_from_message(request))
+        plan = await self._plan(request_from_message(request))
         conflicts = [] if plan.preempts else self._runner.conflicts(plan.claims)
         return plan_to_message(plan, conflicts, self._runner.recent_seconds(plan.kind, plan.targets))
 
@@ -43,7 +43,7 @@ class Operations(OperationsServicer):
         # Before planning: what was begun under this id may have made the same request impossible by now.
         with contextlib.suppress(NotFound):
             return operation_to_message(self._runner.get(request.id))
-        plan = self._plan(request_from_message(request))
+        plan = await self._plan(request_from_message(request))
         actor = actor_from_message(request.actor) if request.actor.name else Actor("unknown")
         return operation_to_message(await self._runner.begin(request.id, plan, actor, request.reason))
 

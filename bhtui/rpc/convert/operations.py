@@ -8,6 +8,7 @@ from typing import Any
 from bhtui.core.errors import UsageError
 from bhtui.core.operation import Actor, Operation, OperationState, Plan, Step, StepState
 from bhtui.core.request import (
+    AdoptRequest,
     CleanupLogsRequest,
     ClearCacheRequest,
     CollectGarbageRequest,
@@ -38,6 +39,7 @@ REQUESTS: Mapping[str, type[Request]] = {
     "clear_cache": ClearCacheRequest,
     "collect_garbage": CollectGarbageRequest,
     "cleanup_logs": CleanupLogsRequest,
+    "adopt": AdoptRequest,
 }
 """Field of OperationRequest: what it asks for. Messages and core types have the same names."""
 
@@ -95,6 +97,7 @@ def plan_to_message(
         conflicts=[conflict_text(operation) for operation in conflicts],
         undo_on_failure=plan.undo_on_failure,
         recent_seconds=recent_seconds,
+        document=plan.document,
     )
 
 
@@ -174,6 +177,7 @@ def plan_to_json(message: pb.OperationPlan, host: str = "") -> dict[str, Any]:
         "conflicts": list(message.conflicts),
         "undo_on_failure": message.undo_on_failure,
         "recent_seconds": list(message.recent_seconds),
+        "document": message.document,
     }
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from bhtui.agent.servicers import Operations
 from bhtui.core.errors import NotFound, Refused, UsageError
-from bhtui.core.operation import Actor
+from bhtui.core.operation import Actor, Plan
 from bhtui.core.request import Request, StartRequest, StopRequest
 from bhtui.core.spec import ProbeKind, ProbeSpec, ServiceSpec
 from bhtui.rpc.blackhole.v1 import operations_pb2 as pb
@@ -31,7 +31,10 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
 
 
 def servicer(rig: Rig) -> Operations:
-    return Operations(rig.runner, rig.room.plan)
+    async def plan(request: Request) -> Plan:
+        return rig.room.plan(request)
+
+    return Operations(rig.runner, plan)
 
 
 def asked(request: Request, number: int = 1, actor: Actor | None = ADA) -> pb.OperationRequest:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from bhtui.core.overview import Container
@@ -25,36 +26,41 @@ class Ours:
     services: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class FoundContainer:
+    """A container and its ports."""
+
+    shown: Container
+    ports: tuple[int, ...] = ()
+    """TCP ports of the host that lead into it."""
+
+
 class Containers(Protocol):
     """What asks Docker and Podman."""
 
-    async def list(self) -> tuple[Sequence[Container], Sequence[str]]:
+    async def list(self) -> tuple[Sequence[FoundContainer], Sequence[str]]:
         """The containers of every engine that answers, and why the others do not. Ends within seconds."""
 
 
 class NoContainers:
     """Where no engine can be asked."""
 
-    async def list(self) -> tuple[Sequence[Container], Sequence[str]]:
+    async def list(self) -> tuple[Sequence[FoundContainer], Sequence[str]]:
         return (), ()
 
 
-class ConfigText(Protocol):
-    """A configuration as it is written."""
-
-    @property
-    def yaml(self) -> str: ...
-    @property
-    def path(self) -> str: ...
-
-
 class Configuration(Protocol):
-    """The configuration in force."""
+    """The configuration in force (agent.config.ConfigInForce)."""
 
     spec: Spec
+    text: Any
+    """`yaml` and `path`."""
 
     @property
-    def text(self) -> Any: ...
+    def file(self) -> Path: ...
 
     def candidate(self, yaml: str, path: str) -> tuple[Spec, Any]:
         """Another one, checked and not in force. Raises ConfigError, NotFound."""
+
+    def changed_on_disk(self) -> tuple[Spec, Any] | None:
+        """The file as it is now, when that is another. Raises ConfigError, NotFound."""

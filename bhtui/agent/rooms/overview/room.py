@@ -57,7 +57,8 @@ class OverviewRoom:
             )
             self._keep(after)
             ours = self._ours()
-            return await asyncio.to_thread(self._made, before, after, ours, blocks, found, (*silent, *told))
+            shown = [each.shown for each in found]
+            return await asyncio.to_thread(self._made, before, after, ours, blocks, shown, (*silent, *told))
 
     async def _two_moments(self) -> tuple[_Moment, _Moment]:
         before = self._last

@@ -61,13 +61,15 @@ def is_systemd_here() -> bool:
     return os.path.isdir("/run/systemd/system")  # noqa: PTH112
 
 
-async def ask(patterns: Sequence[str] = TYPES, user: bool = False, timeout: float = TIMEOUT) -> Asked:
-    """The properties of the loaded units of these names."""
+async def ask(
+    patterns: Sequence[str] = TYPES, user: bool = False, more: Sequence[str] = (), timeout: float = TIMEOUT
+) -> Asked:
+    """The properties, and `more`, of the loaded units of these names."""
     program = shutil.which("systemctl")
     if program is None or (not user and not is_systemd_here()):
         return Asked(problem="systemd does not run this host")
     words = ["--user"] if user else []
-    words += ["show", "--no-pager", *(f"--property={name}" for name in PROPERTIES), "--", *patterns]
+    words += ["show", "--no-pager", *(f"--property={name}" for name in (*PROPERTIES, *more)), "--", *patterns]
     try:
         return await _run(program, words, timeout)
     except TimeoutError:

@@ -59,6 +59,7 @@ class OperationRequest(_message.Message):
     CLEAR_CACHE_FIELD_NUMBER: _builtins.int
     COLLECT_GARBAGE_FIELD_NUMBER: _builtins.int
     SCALE_FIELD_NUMBER: _builtins.int
+    ADOPT_FIELD_NUMBER: _builtins.int
     CLEANUP_LOGS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Chosen by the client: 32 hexadecimal digits of a random UUID. Ignored by Plan."""
@@ -86,6 +87,8 @@ class OperationRequest(_message.Message):
     @_builtins.property
     def scale(self) -> Global___ScaleRequest: ...
     @_builtins.property
+    def adopt(self) -> Global___AdoptRequest: ...
+    @_builtins.property
     def cleanup_logs(self) -> Global___CleanupLogsRequest: ...
     def __init__(
         self,
@@ -103,13 +106,14 @@ class OperationRequest(_message.Message):
         clear_cache: Global___ClearCacheRequest | None = ...,
         collect_garbage: Global___CollectGarbageRequest | None = ...,
         scale: Global___ScaleRequest | None = ...,
+        adopt: Global___AdoptRequest | None = ...,
         cleanup_logs: Global___CleanupLogsRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "cleanup_logs", b"cleanup_logs", "clear_cache", b"clear_cache", "collect_garbage", b"collect_garbage", "reload_config", b"reload_config", "request", b"request", "reset_limits", b"reset_limits", "restart", b"restart", "scale", b"scale", "set_limits", b"set_limits", "set_priority", b"set_priority", "start", b"start", "stop", b"stop"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "adopt", b"adopt", "cleanup_logs", b"cleanup_logs", "clear_cache", b"clear_cache", "collect_garbage", b"collect_garbage", "reload_config", b"reload_config", "request", b"request", "reset_limits", b"reset_limits", "restart", b"restart", "scale", b"scale", "set_limits", b"set_limits", "set_priority", b"set_priority", "start", b"start", "stop", b"stop"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "cleanup_logs", b"cleanup_logs", "clear_cache", b"clear_cache", "collect_garbage", b"collect_garbage", "id", b"id", "reason", b"reason", "reload_config", b"reload_config", "request", b"request", "reset_limits", b"reset_limits", "restart", b"restart", "scale", b"scale", "set_limits", b"set_limits", "set_priority", b"set_priority", "start", b"start", "stop", b"stop"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "adopt", b"adopt", "cleanup_logs", b"cleanup_logs", "clear_cache", b"clear_cache", "collect_garbage", b"collect_garbage", "id", b"id", "reason", b"reason", "reload_config", b"reload_config", "request", b"request", "reset_limits", b"reset_limits", "restart", b"restart", "scale", b"scale", "set_limits", b"set_limits", "set_priority", b"set_priority", "start", b"start", "stop", b"stop"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_request: _TypeAlias = _typing.Literal["start", "stop", "restart", "reload_config", "set_limits", "reset_limits", "set_priority", "clear_cache", "collect_garbage", "scale", "cleanup_logs"]  # noqa: Y015
+    _WhichOneofReturnType_request: _TypeAlias = _typing.Literal["start", "stop", "restart", "reload_config", "set_limits", "reset_limits", "set_priority", "clear_cache", "collect_garbage", "scale", "adopt", "cleanup_logs"]  # noqa: Y015
     _WhichOneofArgType_request: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_request) -> _WhichOneofReturnType_request | None: ...
 
@@ -493,6 +497,38 @@ class PlanStep(_message.Message):
 Global___PlanStep: _TypeAlias = PlanStep  # noqa: Y015
 
 @_typing.final
+class AdoptRequest(_message.Message):
+    """Writes the service that a unit, a container or a process would be into the host's configuration, and puts that in force.
+    Nothing that runs is touched.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    DOCUMENT_ONLY_FIELD_NUMBER: _builtins.int
+    target: _builtins.str
+    """A unit, a container or the number of a process; `unit:`, `container:`, `pid:` before it say which."""
+    name: _builtins.str
+    """What the service is called; empty: after what it is made of."""
+    document_only: _builtins.bool
+    """Only shows the text: the plan has no steps."""
+    def __init__(
+        self,
+        *,
+        target: _builtins.str = ...,
+        name: _builtins.str = ...,
+        document_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_only", b"document_only", "name", b"name", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AdoptRequest: _TypeAlias = AdoptRequest  # noqa: Y015
+
+@_typing.final
 class OperationPlan(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -503,8 +539,11 @@ class OperationPlan(_message.Message):
     CONFLICTS_FIELD_NUMBER: _builtins.int
     UNDO_ON_FAILURE_FIELD_NUMBER: _builtins.int
     RECENT_SECONDS_FIELD_NUMBER: _builtins.int
+    DOCUMENT_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
     undo_on_failure: _builtins.bool
+    document: _builtins.str
+    """What would be written, as it would stand there; empty: nothing is."""
     @_builtins.property
     def targets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -529,10 +568,11 @@ class OperationPlan(_message.Message):
         conflicts: _abc.Iterable[_builtins.str] | None = ...,
         undo_on_failure: _builtins.bool = ...,
         recent_seconds: _abc.Iterable[_builtins.float] | None = ...,
+        document: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["conflicts", b"conflicts", "effects", b"effects", "kind", b"kind", "recent_seconds", b"recent_seconds", "steps", b"steps", "targets", b"targets", "undo_on_failure", b"undo_on_failure"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["conflicts", b"conflicts", "document", b"document", "effects", b"effects", "kind", b"kind", "recent_seconds", b"recent_seconds", "steps", b"steps", "targets", b"targets", "undo_on_failure", b"undo_on_failure"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
