@@ -23,6 +23,7 @@ from bhtui.core.spec import ServiceKind, ServiceSpec
 from bhtui.core.states import State
 
 from . import machine, spawning
+from .clearing import Clearing
 from .effects import (
     AskManager,
     Effect,
@@ -47,6 +48,8 @@ log = logging.getLogger(__name__)
 
 MAILBOX = 64  # questions of people that may wait; the machine's own events are bounded by their nature and always fit
 TAIL_LINES = 5
+KILL_AGAIN = 1.0
+"""Seconds to the next try when the keeper did not kill a process that still runs."""
 
 StateEvent = Callable[[Instance], Moved]
 
@@ -56,6 +59,7 @@ class Tools:
     """What every driver works with; the room makes it."""
 
     keeper: Keeper
+    clearing: Clearing
     health: HealthProbes
     limits: Limits
     usage: Usage
@@ -98,7 +102,6 @@ class Driver:
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
         self._errands: set[asyncio.Task[None]] = set()
         self._oom_before = 0
-        self._uncertain: set[str] = set()
         self._task = asyncio.create_task(self._run(), name=f"supervise {instance.name}")
 
     async def close(self) -> None:
@@ -297,7 +300,7 @@ class Driver:
     async def _spawn(self) -> None:
         instance = self.instance
         try:
-            await self._clear_uncertain()
+            await self._tools.clearing.settle(instance.name)
             # What is declared stays in the instance: an override is not another configuration.
             instance = replace(instance, spec=self._tools.limits.effective(instance.spec))
             prepared = self._tools.limits.prepare(instance.name, instance.spec.limits, instance.spec.disk_paths)
@@ -307,7 +310,7 @@ class Driver:
             kept = await self._tools.keeper.spawn(request)
         except (BlackholeError, OSError) as error:
             if isinstance(error, KeeperLost):
-                self._uncertain.add(instance.key)
+                self._tools.clearing.doubt(instance.key)
             await self._spawn_failed(str(error))
             return
         except Exception as error:
@@ -321,25 +324,6 @@ class Driver:
     async def _spawn_failed(self, reason: str) -> None:
         await self._apply(lambda i: machine.on_spawn_failed(i, reason, self._tools.clock(), self._tools.chance()))
         self._release_limits()
-
-    async def _clear_uncertain(self) -> None:
-        """A start whose answer was lost may have worked; nothing is started beside it."""
-        for key in sorted(self._uncertain):
-            await self._clear(key)
-            self._uncertain.discard(key)
-
-    async def _clear(self, key: str) -> int:
-        """Kills the tree and takes it out of the keeper's table; answers how many there were. Raises KeeperError."""
-        try:
-            killed = await self._tools.keeper.kill(key)
-        except KeeperError as error:
-            if error.stage == "key":  # there is no such process
-                return 0
-            raise
-        if killed.remaining:
-            log.error("%s: processes %s are left, although they were killed", key, killed.remaining)
-        await self._tools.keeper.forget(key)
-        return killed.killed
 
     def _build(self, instance: Instance, prepared: Prepared, ours: set[int] | None) -> SpawnRequest:
         """In a thread: it reads files, and a user may be looked up by the network. `ours` None: shared ports."""
@@ -381,11 +365,15 @@ class Driver:
         left = 0
         try:
             if instance.pid is None:
-                left = await self._clear(key)
+                left = await self._tools.clearing.clear(key)
             else:
                 await self._tools.keeper.kill(key)
         except KeeperError as error:
             log.warning("%s: %s", instance.name, error)
+            if instance.pid is None:
+                self._tools.clearing.doubt(key)
+            else:
+                self._start_timer(Timer.GRACE, KILL_AGAIN, incarnation)
         await self._apply(lambda i: machine.on_killed(i, left, self._tools.clock(), self._tools.chance()))
         self._release_limits()
 

@@ -14,8 +14,9 @@ from typing import Any
 
 from bhtui.agent.foreign.model import Hold, Manager
 from bhtui.agent.keeper import Exit as KeptExit
+from bhtui.agent.keeper import KeeperError
 from bhtui.agent.keeper import KeptProcess as Kept
-from bhtui.core.errors import BlackholeError, NotFound
+from bhtui.core.errors import NotFound
 from bhtui.core.event import EventKind
 from bhtui.core.operation import Plan
 from bhtui.core.override import Override, same
@@ -27,6 +28,7 @@ from bhtui.core.status import InstanceStatus, Scaling
 
 from . import adoption, gates, machine, naming, requests
 from .adoption import Fate
+from .clearing import Clearing
 from .driver import Driver, Tools
 from .exits import Exit
 from .logtail import tail
@@ -73,9 +75,10 @@ class Supervisor:
         """What was last set at run time of a service's limits; the wiring gives it."""
         self._early: list[KeptExit] | None = []
         """Ends that were told before everything was adopted."""
+        self._clearing = Clearing(keeper)
         self._tools = Tools(
-            keeper, health, limits, usage, tail, self._record, self._changed, self._waiting_for, self._pids,
-            self._siblings_live, clock, chance, environ, managers or {},
+            keeper, self._clearing, health, limits, usage, tail, self._record, self._changed, self._waiting_for,
+            self._pids, self._siblings_live, clock, chance, environ, managers or {},
         )  # fmt: skip
 
     # ---- questions -----------------------------------------------------------------------------------------------
@@ -252,14 +255,15 @@ class Supervisor:
     async def _clear(self, kept: Kept) -> None:
         """Ends the tree of an entry and takes it out of the keeper's table."""
         try:
-            await self._keeper.kill(kept.key)
-            await self._keeper.forget(kept.key)
-        except BlackholeError as error:
-            log.warning("cannot clear %s: %s", kept.key, error)
+            await self._clearing.clear(kept.key)
+        except KeeperError as error:
+            log.warning("cannot clear %s, trying again: %s", kept.key, error)
+            self._clearing.doubt(kept.key)
 
     async def close(self) -> None:
         """Lets go of everything; the services run on."""
         await asyncio.gather(*(driver.close() for driver in self._drivers.values()))
+        await self._clearing.close()
 
     # ---- requests ------------------------------------------------------------------------------------------------
 
