@@ -47,14 +47,14 @@ from bhtui.agent.rooms.metrics.room import Metrics
 from bhtui.agent.rooms.overview import steps as overview_steps
 from bhtui.agent.rooms.overview.adoption import Adoption
 from bhtui.agent.rooms.overview.room import OverviewRoom
-from bhtui.agent.rooms.supervisor import steps
+from bhtui.agent.rooms.supervisor import held, steps
 from bhtui.agent.rooms.supervisor.replicas import ReplicaBook
 from bhtui.agent.rooms.supervisor.room import Supervisor
 from bhtui.agent.servicers.guard import Guard
 from bhtui.agent.store import Store
 from bhtui.agent.surroundings import Surroundings
 from bhtui.agent.upkeep import upkeep
-from bhtui.core.errors import BlackholeError
+from bhtui.core.errors import BlackholeError, Refused
 from bhtui.core.event import EventKind
 from bhtui.core.operation import AGENT, Operation, Plan
 from bhtui.core.paths import Paths
@@ -149,7 +149,8 @@ class Assembled:
         if isinstance(request, CleanupLogsRequest):
             return self.cleanup.plan(request)
         assert not isinstance(request, AdoptRequest), "what is adopted is looked for first"
-        return self.supervisor.plan(request)
+        plan = self.supervisor.plan(request)
+        return held.with_lift(plan) if self.keeper.held else plan
 
     async def look_and_plan(self, request: Request) -> Plan:
         """As `plan`, also of requests for which the host must be looked at first."""
@@ -157,7 +158,10 @@ class Assembled:
 
     async def begin(self, request: Request, reason: str) -> Operation:
         """Begins what the agent itself wants. Raises BlackholeError."""
-        return await self.runner.begin(uuid.uuid4().hex, self.plan(request), AGENT, reason)
+        plan = self.plan(request)
+        if held.lifts(plan):
+            raise Refused(f"cannot {plan.kind}: {held.STAYS}")
+        return await self.runner.begin(uuid.uuid4().hex, plan, AGENT, reason)
 
     async def stop_services(self, reason: str) -> None:
         """Stops what is ours in reverse order, and remembers what was up for the next agent. Waits STOP_SECONDS.

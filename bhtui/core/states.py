@@ -55,7 +55,7 @@ EDGES: dict[State, frozenset[State]] = {
     State.WAITING: frozenset({State.STARTING, State.STOPPED, State.FAILED}),
     State.STARTING: frozenset({State.RUNNING, State.STOPPING, State.BACKOFF, State.FAILED, State.STOPPED}),
     State.RUNNING: frozenset({State.STOPPING, State.BACKOFF, State.FAILED, State.STOPPED}),
-    State.STOPPING: frozenset({State.STOPPED, State.FAILED, State.BACKOFF, State.STARTING}),
+    State.STOPPING: frozenset({State.STOPPED, State.FAILED, State.BACKOFF, State.STARTING, State.WAITING}),
     State.BACKOFF: frozenset({State.STARTING, State.STOPPED, State.FAILED}),
     State.FAILED: frozenset({State.WAITING, State.STARTING, State.STOPPED, State.RUNNING}),
 }

@@ -62,6 +62,7 @@ class Keeper:
         self.stopping = False
         self.upgrading = False
         self.hold_path = os.path.join(run_dir, "hold")
+        self.is_held = os.path.exists(self.hold_path)
         self.loop.on_signals(HANDLED, self._on_signal)
 
     def note(self, text: str) -> None:
@@ -136,18 +137,15 @@ class Keeper:
 
     # ---- hold ----------------------------------------------------------------------------------------------------
 
-    @property
-    def is_held(self) -> bool:
-        """Whether spawn is refused since an emergency stop. It is a file, so that it outlives any keeper."""
-        return os.path.exists(self.hold_path)
-
     def hold(self) -> None:
-        """Refuses every spawn until `resume`."""
+        """Refuses every spawn until `resume`. It is a file too, so that it outlives any keeper."""
+        self.is_held = True
         os.close(os.open(self.hold_path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
     def resume(self) -> None:
         """Allows spawn again."""
-        if self.is_held:
+        self.is_held = False
+        with suppress(FileNotFoundError):
             os.unlink(self.hold_path)
 
     # ---- the end of the keeper -----------------------------------------------------------------------------------

@@ -164,6 +164,9 @@ class Places:
         if not os.path.lexists(sock):
             keeper.server.listen_at(server.listen(sock))
             keeper.note("somebody removed the socket, it was made again")
+        if keeper.is_held and not os.path.exists(keeper.hold_path):
+            keeper.hold()
+            keeper.note("somebody removed the mark of an emergency stop, which holds on")
 
     def _lock_again(self, number: int, fd: int) -> None:
         if number < len(self.folders):

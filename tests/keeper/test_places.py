@@ -69,3 +69,14 @@ def test_the_locks_survive_an_upgrade(keeper: Running) -> None:
 def _texts(keeper: Running, key: str) -> list[str]:
     keeper.ended(key)
     return keeper.texts(key)
+
+
+def test_an_emptied_run_directory_lifts_no_hold(keeper: Running) -> None:
+    keeper.ask("emergency")
+    _empty(keeper)
+    _healed(keeper)
+    until(lambda: (keeper.run / "hold").exists(), 30, "the mark to come back, for another keeper")
+    with pytest.raises(client.KeeperError, match="held since an emergency stop"):
+        keeper.spawn("a-1#1", IDLE)
+    keeper.ask("resume")
+    assert keeper.spawn("a-1#1", IDLE)["pid"]

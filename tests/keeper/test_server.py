@@ -113,7 +113,7 @@ def test_descriptors_nobody_wanted_are_closed(keeper: Running) -> None:
         for _ in range(50):
             wire.send(sock, {"op": "hello", "id": 1}, [0, 1, 2])
             wire.receive(sock)
-    until(lambda: keeper.ask("stats")["fds"] == before, what="the descriptors to be closed")
+    until(lambda: keeper.ask("stats")["fds"] <= before, what="the descriptors to be closed")
 
 
 def test_a_client_that_does_not_read_is_dropped_and_blocks_nobody(keeper: Running) -> None:
@@ -130,7 +130,7 @@ def test_a_client_that_does_not_read_is_dropped_and_blocks_nobody(keeper: Runnin
         except (BrokenPipeError, ConnectionResetError):
             pass
         assert sent < 100_000
-    until(lambda: keeper.ask("stats")["fds"] == before, what="the connection to be dropped")
+    until(lambda: keeper.ask("stats")["fds"] <= before, what="the connection to be dropped")
 
 
 def test_the_second_keeper_says_that_there_is_one(keeper: Running) -> None:

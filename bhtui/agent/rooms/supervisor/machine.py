@@ -159,6 +159,8 @@ def on_dependencies(i: Instance, waiting_for: str, now: int) -> Moved:
             return _spawn(i, now, "what it depends on is there again")
         case State.WAITING | State.BACKOFF if i.waiting_for:
             return replace(i, waiting_for=waiting_for), ()
+        case State.STOPPING if i.again:
+            return replace(i, waiting_for=waiting_for), ()
         case _:
             return _ignore(i, "it does not wait for others")
 
@@ -402,7 +404,9 @@ def _settle(i: Instance, now: int, chance: float) -> Moved:
     """Stopping is over."""
     told = i.exit_text + (f"; {leftover_text(i)}" if i.leftover else "")
     if i.goal is Goal.DOWN:
-        return enter(i, State.STOPPED, now, told, stop_cause=Result.NONE)
+        return enter(i, State.STOPPED, now, told, stop_cause=Result.NONE, waiting_for="")
+    if i.again and i.waiting_for:
+        return enter(i, State.WAITING, now, i.waiting_for, stop_cause=Result.NONE, again=False)
     if i.again or i.stop_cause is Result.NONE:
         return _spawn(i, now, "asked to start again")
     reason, *tail = i.last_error.split("\n")
@@ -431,7 +435,8 @@ def on_adopted(i: Instance, pid: int, ready: bool, now: int) -> Moved:
     if ready:
         i, effects = _probe_anew(i)
     else:
-        left = max(0.0, i.spec.probe.ready_timeout - (now - i.started_ns) / SECOND)
+        passed = max(0.0, (now - i.started_ns) / SECOND)  # the clock may have been set meanwhile
+        left = max(0.0, i.spec.probe.ready_timeout - passed)
         i, effects = _await_ready(i, left, now)
     if i.goal is Goal.UP:
         return i, (adopted, *record, *effects)

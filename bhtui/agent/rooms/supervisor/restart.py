@@ -52,7 +52,8 @@ def decide(
     if spec.policy is Restart.NO or (spec.policy is Restart.ON_FAILURE and success):
         return Decision(Action.REST if success else Action.FAIL, 0.0, ended, history)
     streak = 0 if ran >= spec.reset_after else history.streak
-    recent = tuple(t for t in history.recent if now_ns - t < spec.start_window * SECOND)
+    # A time that is still to come was noted before the clock was set back: when it was nobody knows.
+    recent = tuple(t for t in history.recent if 0 <= now_ns - t < spec.start_window * SECOND)
     if spec.start_limit and len(recent) >= spec.start_limit:
         limit = f"restarted {len(recent)} times in {seconds_text(spec.start_window)}"
         return Decision(Action.FAIL, 0.0, f"{ended}; {limit}", History(history.restarts, recent, streak))

@@ -16,7 +16,7 @@ from bhtui.agent.foreign.model import Hold, Manager
 from bhtui.agent.keeper import Exit as KeptExit
 from bhtui.agent.keeper import KeeperError
 from bhtui.agent.keeper import KeptProcess as Kept
-from bhtui.core.errors import NotFound
+from bhtui.core.errors import NotFound, Refused
 from bhtui.core.event import EventKind
 from bhtui.core.operation import Plan
 from bhtui.core.override import Override, same
@@ -26,7 +26,7 @@ from bhtui.core.spec import ProbeKind, Restart, RestartSpec, ServiceKind, Servic
 from bhtui.core.states import ALIVE, Goal, Result, State
 from bhtui.core.status import InstanceStatus, Scaling
 
-from . import adoption, gates, machine, naming, requests
+from . import adoption, gates, held, machine, naming, requests
 from .adoption import Fate
 from .clearing import Clearing
 from .driver import Driver, Tools
@@ -174,7 +174,7 @@ class Supervisor:
 
     async def adopt(self) -> None:
         """Takes over what an earlier agent left, and starts what should run and does not. Called once."""
-        records = dict(self._records.load_instances())
+        records = self._recorded()
         table = adoption.by_instance(await self._keeper.list())
         mirrored: list[Awaitable[None]] = []
         for name, service in self._everyone(records, table).items():
@@ -190,12 +190,24 @@ class Supervisor:
         }
         await asyncio.gather(*mirrored)
         await asyncio.gather(*(self._take(name, fate, records.get(name)) for name, fate in fates.items()))
+        for driver in self._own_drivers() if self._keeper.held else ():
+            driver.kill()
         early, self._early = self._early or [], None
         for ended in early:
             self.on_exit(ended)
         # Only now, so that nobody waits for an instance that has not been adopted yet.
         await asyncio.gather(*(self._bring_up(name, verdict) for name, verdict in fates.items()))
         self._drop_undeclared()
+
+    def _recorded(self) -> dict[str, Mapping[str, Any]]:
+        """What an earlier agent wrote down; all is to be down after an emergency stop that it did not hear of."""
+        records = dict(self._records.load_instances())
+        for name, record in records.items() if self._keeper.held else ():
+            if record.get("kind", "process") != "process":
+                continue  # what another manager runs may have been started since
+            records[name] = {**record, "goal": str(Goal.DOWN)}
+            self._records.save_instance(name, records[name])
+        return records
 
     def _everyone(
         self, records: Mapping[str, Mapping[str, Any]], table: Mapping[str, Sequence[Kept]]
@@ -210,6 +222,9 @@ class Supervisor:
                 known = self.spec.services.get(service)
                 found[name] = instance_spec(known, number_of(name)) if known else _undeclared(service)
         return found
+
+    def _own_drivers(self) -> list[Driver]:
+        return [driver for driver in self._drivers.values() if not driver.instance.spec.is_foreign]
 
     async def _mirror(self, i: Instance, record: Mapping[str, Any] | None) -> None:
         """Asks its manager how a unit or container is; whoever does not answer in time is waited for no longer."""
@@ -268,16 +283,25 @@ class Supervisor:
     # ---- requests ------------------------------------------------------------------------------------------------
 
     async def start(self, name: str, by: str = "", environment: Mapping[str, str] | None = None) -> Instance:
-        """Wants the instance up. Raises Refused."""
-        if by and self._keeper.held:  # an emergency stop lasts until a person starts something
-            await self._keeper.resume()
+        """Wants the instance up. Raises Refused, also while an emergency stop holds everything down."""
+        self._must_not_be_held(name)
         return await self.driver(name).start(by, environment or {})
 
     async def restart(self, name: str, by: str) -> Instance:
         """Wants a unit or container to run anew, in one go. Raises Refused."""
+        self._must_not_be_held(name)
         driver = self.driver(name)
         assert isinstance(driver, Mirroring), f"{name} is stopped and started"
         return await driver.restart(by)
+
+    def _must_not_be_held(self, name: str) -> None:
+        """Asked at each start, so that no operation of before an emergency stop goes on as if nothing had happened."""
+        if self._keeper.held:
+            raise Refused(f"cannot start {name}: {held.STAYS}")
+
+    async def lift_hold(self) -> None:
+        """Lets things start again after an emergency stop. Raises KeeperError."""
+        await self._keeper.resume()
 
     async def stop(self, name: str, grace: float | None = None) -> Instance:
         """Wants the instance down; grace 0: killed at once."""
@@ -402,7 +426,7 @@ class Supervisor:
     def _wake_dependents(self, service: str) -> None:
         for driver in self._drivers.values():
             i = driver.instance
-            if service in i.spec.depends_on and (i.state is State.WAITING or i.waiting_for):
+            if service in i.spec.depends_on and (i.state is State.WAITING or i.waiting_for or i.again):
                 driver.dependencies_changed()
 
     def _waiting_for(self, i: Instance, restart: bool) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from bhtui.agent.journal.model import Call, Done, NoUndo, Outcome, RetryAfter, StepKind, WaitFor
 from bhtui.core.errors import BlackholeError, NotFound
 from bhtui.core.operation import NONE_BEFORE
@@ -27,6 +29,7 @@ def kinds(room: Supervisor) -> list[StepKind]:
         StepKind("service.kill", s.kill, NoUndo("what was killed stays down"), timeout_reason="it does not end"),
         StepKind("service.reload", s.reload, NoUndo("what was read cannot be unread; its own files are as they are")),
         StepKind("service.wait", s.wait, NoUndo("waiting changes nothing"), timeout_reason="it has not come so far"),
+        StepKind("hold.lift", s.lift, NoUndo("holding everything down again would end nothing that is wrong")),
         StepKind("spec.apply", s.apply, s.unapply),
         StepKind("service.scale", s.scale, s.unscale),
     ]
@@ -47,12 +50,14 @@ class _Steps:
                 i = await self._room.restart(call.target, call.operation_id)
             else:
                 i = await self._room.start(call.target, call.operation_id, call.args.get("environment"))
-        return self._progress(i)
+        return self._progress(i, call)
 
-    def _progress(self, i: Instance) -> Outcome:
-        learned = {"asked": True}
+    def _progress(self, i: Instance, call: Call) -> Outcome:
+        learned: dict[str, Any] = {"asked": True}
         is_bare = i.state is State.RUNNING and i.spec.probe.kind is ProbeKind.NONE
-        left = SETTLE - self._room.uptime(i) if is_bare else 0.0
+        # Once waited for is enough: the clock may have been set back since its start.
+        waited = call.learned.get("settling") == i.incarnation
+        left = 0.0 if waited else min(SETTLE, SETTLE - self._room.uptime(i))
         if is_bare and left <= 0:
             return Done(learned, f"pid {i.pid}")
         if reason := failure(i):
@@ -60,7 +65,7 @@ class _Steps:
         if i.completed:
             return Done(learned, f"completed: {i.exit_text}")
         if is_bare:
-            return RetryAfter(left, "it has just started", learned)
+            return RetryAfter(left, "it has just started", {**learned, "settling": i.incarnation})
         if i.state is State.RUNNING and i.health in WELL:
             return Done(learned, f"{i.health} after {seconds_text(self._room.uptime(i))}, pid {i.pid}")
         return WaitFor(waits_for(i), learned, about=i.name)
@@ -74,6 +79,13 @@ class _Steps:
         if i.asked_by != call.operation_id and i.goal is Goal.UP:
             return Done(detail="it ran before, and is left running")
         return await self._stop(call, None)
+
+    # ---- hold.lift -----------------------------------------------------------------------------------------------
+
+    async def lift(self, _: Call) -> Outcome:
+        """Lets services start again after an emergency stop."""
+        await self._room.lift_hold()
+        return Done()
 
     # ---- service.stop, service.kill ------------------------------------------------------------------------------
 
@@ -105,7 +117,7 @@ class _Steps:
         i = self._room.driver(call.target).instance
         if "asked" not in call.learned and i.asked_by != call.operation_id:
             i = await self._room.start(call.target, call.operation_id)
-        return self._progress(i)
+        return self._progress(i, call)
 
     # ---- service.reload ------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from bhtui.agent.events.log import EventLog
 from bhtui.agent.journal.runner import Runner
 from bhtui.agent.keeper import Exit, Keeper, KeeperError, KeptProcess, Killed, Listener, SpawnRequest
 from bhtui.agent.rooms.health.room import HealthRoom
-from bhtui.agent.rooms.supervisor import steps
+from bhtui.agent.rooms.supervisor import held, steps
 from bhtui.agent.rooms.supervisor.room import Supervisor
 from bhtui.agent.store import Store
 from bhtui.core.errors import NotFound
@@ -191,6 +191,8 @@ class Rig:
 
     async def begin(self, request: Request | Plan) -> Operation:
         plan = request if isinstance(request, Plan) else self.room.plan(request)
+        if self.keeper.held:
+            plan = held.with_lift(plan)
         return await self.runner.begin(f"op{next(self._numbers)}{time.time_ns()}", plan, Actor("test"))
 
     async def run(self, request: Request | Plan, deadline: float = 30.0) -> Operation:

@@ -442,3 +442,30 @@ def test_a_changed_probe_holds_at_once() -> None:
     assert effects == (WatchHealth(1, starting=False),)
     i, effects = machine.on_spec_changed(i, replace(SPEC, probe=ProbeSpec()), True)
     assert (i.health, effects) == (Health.HEALTHY, (ForgetHealth(),))
+
+
+def test_a_start_asked_while_it_stops_waits_for_what_it_depends_on() -> None:
+    i, _ = machine.on_stop_asked(running(), None, NOW)
+    i, _ = machine.on_start_asked(i, "op", {}, "db-1 healthy", NOW)
+    i, _ = machine.on_exited(i, exit_of(i), NOW, 0.5)
+    i, _ = machine.on_killed(i, 0, NOW, 0.5)
+    assert (i.state, i.waiting_for, i.again) == (State.WAITING, "db-1 healthy", False)
+    i, _ = machine.on_dependencies(i, "", NOW)
+    assert i.state is State.STARTING
+
+
+def test_what_it_waits_for_may_come_while_it_still_stops() -> None:
+    i, _ = machine.on_stop_asked(running(), None, NOW)
+    i, _ = machine.on_start_asked(i, "op", {}, "db-1 healthy", NOW)
+    i, _ = machine.on_dependencies(i, "", NOW)
+    i, _ = machine.on_exited(i, exit_of(i), NOW, 0.5)
+    i, effects = machine.on_killed(i, 0, NOW, 0.5)
+    assert i.state is State.STARTING
+    assert Spawn in kinds(effects)
+
+
+def test_a_clock_that_was_set_back_gives_no_longer_time_to_become_ready() -> None:
+    i = instance(goal=Goal.UP, started_ns=NOW + 3600 * SECOND)
+    _, effects = machine.on_adopted(i, 43, False, NOW)
+    [timer] = [each for each in effects if isinstance(each, StartTimer)]
+    assert timer.delay == PROBE.ready_timeout

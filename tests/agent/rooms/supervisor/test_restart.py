@@ -83,3 +83,11 @@ def test_durations_in_words() -> None:
     assert [seconds_text(x) for x in (0.02, 0.2, 1, 8, 9.96, 90, 180)] == [
         "20 ms", "0.2 s", "1 s", "8 s", "10 s", "90 s", "3 min",
     ]  # fmt: skip
+
+
+def test_restarts_noted_before_the_clock_was_set_back_do_not_count() -> None:
+    later = 10**18 + 3600 * SECOND
+    spec = RestartSpec(start_limit=2)
+    said = decide(spec, History(2, (later, later), 2), "exit 1", False, 0.0, 10**18, 0.5)
+    assert said.action is Action.RESTART
+    assert said.history.recent == (10**18,)

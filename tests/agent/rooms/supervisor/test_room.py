@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bhtui.agent.keeper import KeeperError, KeeperLost
+from bhtui.agent.keeper import KeeperError, KeeperLost, KeptProcess, Killed, SpawnRequest
+from bhtui.agent.rooms.supervisor.restart import SECOND
 from bhtui.core.errors import NotFound, Refused
 from bhtui.core.event import EventKind
 from bhtui.core.request import ReloadConfigRequest, RestartRequest, StartRequest, StopRequest
@@ -319,7 +320,7 @@ async def test_a_restart_touches_nothing_as_long_as_what_it_needs_cannot_be_star
         for rolling in (True, False):
             operation = await rig.run(RestartRequest(("web",), rolling=rolling))
             assert "cannot start api-1" in operation.error
-            assert [key for key in rig.keeper.table if key.startswith("web")] == ["web-1#1", "web-2#1"]
+            assert sorted(key for key in rig.keeper.table if key.startswith("web")) == ["web-1#1", "web-2#1"]
         rig.keeper.fail = []
         for rolling in (True, False):
             await rig.run(StopRequest(("api",)))
@@ -351,3 +352,74 @@ async def test_leftovers_are_told(tmp_path: Path) -> None:
         rig.keeper.leftover = 2
         operation = await rig.run(StopRequest())
         assert "2 processes outlived api-1 and were killed" in operation.steps[0].detail
+
+
+async def test_a_start_is_done_in_time_although_the_clock_is_set_back(tmp_path: Path) -> None:
+    class Setback(FakeKeeper):
+        async def spawn(self, request: SpawnRequest) -> KeptProcess:
+            kept = await super().spawn(request)
+            return replace(kept, spawned_ns=kept.spawned_ns + 3600 * SECOND)  # the clock was set right after
+
+    async with fake_rig(tmp_path, spec_of(API), Setback()) as rig:
+        assert (await rig.run(StartRequest(), 5.0)).error == ""
+
+
+async def test_a_process_that_was_started_unheard_is_ended(tmp_path: Path) -> None:
+    class Deaf(FakeKeeper):
+        async def spawn(self, request: SpawnRequest) -> KeptProcess:
+            await super().spawn(request)
+            raise KeeperLost("cannot spawn: no answer")
+
+    once = replace(API, restart=RestartSpec(policy=Restart.NO))
+    async with fake_rig(tmp_path, spec_of(once), Deaf()) as rig:
+        assert "no answer" in (await rig.run(StartRequest())).error
+        assert rig.state("api-1") is State.STOPPED  # taken back
+        await eventually(lambda: rig.keeper.table == {}, what="nothing of it is left")
+
+
+async def test_a_kill_that_the_keeper_did_not_hear_is_repeated(tmp_path: Path) -> None:
+    class HardOfHearing(FakeKeeper):
+        deaf = 2
+
+        async def kill(self, key: str) -> Killed:
+            if self.deaf:
+                self.deaf -= 1
+                raise KeeperLost("cannot kill: no answer")
+            return await super().kill(key)
+
+    async with fake_rig(tmp_path, spec_of(API), HardOfHearing()) as rig:
+        await rig.run(StartRequest())
+        assert (await rig.run(StopRequest(timeout=0.0))).error == ""
+        assert rig.state("api-1") is State.STOPPED
+        await eventually(lambda: rig.keeper.table == {}, what="nothing of it is left")
+
+
+async def test_what_was_under_way_in_an_emergency_stop_starts_nothing(tmp_path: Path) -> None:
+    keeper = FakeKeeper()
+    async with fake_rig(tmp_path, spec_of(API, DB), keeper) as rig:
+        await rig.run(StartRequest())
+        keeper.stubborn |= {"api-1", "db-1"}
+        operation = await rig.begin(RestartRequest())
+        await eventually(lambda: {rig.state(name) for name in rig.room.picture} == {State.STOPPING})
+        keeper.held = True
+        rig.room.on_emergency()
+        await eventually(lambda: rig.runner.get(operation.id).ended)
+        assert "held down since an emergency stop" in rig.runner.get(operation.id).error
+        assert {rig.state(name) for name in rig.room.picture} == {State.STOPPED}
+        assert (await rig.run(StartRequest())).error == ""
+        assert not keeper.held
+        assert {rig.state(name) for name in rig.room.picture} == {State.RUNNING}
+
+
+async def test_an_agent_that_was_away_in_an_emergency_stop_starts_nothing(tmp_path: Path) -> None:
+    keeper = FakeKeeper()
+    async with fake_rig(tmp_path, spec_of(API), keeper) as rig:
+        await rig.run(StartRequest())
+    keeper.exited = lambda ended: None
+    keeper.held = True
+    keeper.end("api-1#1", signal=9)
+    for _ in range(2):
+        async with fake_rig(tmp_path, spec_of(API), keeper) as rig:
+            i = rig.room.picture["api-1"]
+            assert (i.state, i.goal) == (State.STOPPED, Goal.DOWN)
+        keeper.held = False  # lifted for another service: this one stays down

@@ -1,4 +1,4 @@
-"""An event loop whose clock goes only when there is nothing to do: hours pass in a moment, and always in the same order."""
+"""An event loop whose clock goes only when there is nothing to do: hours pass in a moment, and in the same order."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import selectors
 import time
 from collections.abc import Callable
 from typing import Any
-
-HOUR_NS = 3600 * 1_000_000_000
 
 
 class Idle(Exception):
@@ -51,6 +49,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future: asyncio.Future[Any] = self.create_future()
         try:
             future.set_result(func(*args))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whoever awaits it gets it
             future.set_exception(error)
         return future

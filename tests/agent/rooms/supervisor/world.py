@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from bhtui.agent.events.log import EventLog
 from bhtui.agent.journal.runner import Runner
 from bhtui.agent.keeper import Exit, KeeperError, KeeperLost, KeptProcess, Killed, SpawnRequest
-from bhtui.agent.rooms.supervisor import steps
+from bhtui.agent.rooms.supervisor import held, steps
 from bhtui.agent.rooms.supervisor.room import Supervisor
 from bhtui.agent.store import Store
 from bhtui.core.event import EventKind
@@ -124,12 +124,6 @@ class ModelKeeper(FakeKeeper):
     async def resume(self) -> None:
         await self._reach(super().resume)
 
-    async def emergency(self) -> None:
-        """Kills everything past the agent."""
-        self.held = True
-        for kept in list(self.table.values()):
-            self.end(kept.key, signal=9)
-
 
 @dataclass(frozen=True)
 class Said:
@@ -214,6 +208,18 @@ class World:
 
         self.do(now())
 
+    def emergency(self, heard: bool) -> None:
+        """Everything is killed past the agent, which hears of it or not."""
+
+        async def now() -> None:
+            self.keeper.held = True
+            for kept in list(self.keeper.table.values()):
+                self.keeper.end(kept.key, signal=9)
+            if heard:
+                self.room.on_emergency()
+
+        self.do(now())
+
     def say(self, name: str, well: bool) -> None:
         """The probes of an instance say so from now on."""
 
@@ -239,7 +245,9 @@ class World:
             self.loop.clock, lambda: 0.5,
         )  # fmt: skip
         self.keeper.exited = self.room.on_exit
-        self.runner = Runner(self.store, {kind.name: kind for kind in steps.kinds(self.room)}, self.events, self.loop.clock)
+        self.runner = Runner(
+            self.store, {kind.name: kind for kind in steps.kinds(self.room)}, self.events, self.loop.clock
+        )
         self.seen = self.events.last_seq
         self.states = {}
         await self.room.adopt()
@@ -259,6 +267,8 @@ class World:
 
     async def begin(self, request: Request) -> Operation:
         plan = self.room.plan(request)
+        if self.keeper.held:
+            plan = held.with_lift(plan)
         operation = await self.runner.begin(f"op{self.loop.clock()}", plan, Actor("test"))
         self.operations.append(operation.id)
         return operation
