@@ -49,6 +49,7 @@ from bhtui.agent.rooms.overview.adoption import Adoption
 from bhtui.agent.rooms.overview.room import OverviewRoom
 from bhtui.agent.rooms.supervisor import held, steps
 from bhtui.agent.rooms.supervisor.replicas import ReplicaBook
+from bhtui.agent.rooms.supervisor.resuming import advice
 from bhtui.agent.rooms.supervisor.room import Supervisor
 from bhtui.agent.servicers.guard import Guard
 from bhtui.agent.store import Store
@@ -58,7 +59,7 @@ from bhtui.core.errors import BlackholeError, Refused
 from bhtui.core.event import EventKind
 from bhtui.core.operation import AGENT, Operation, Plan
 from bhtui.core.paths import Paths
-from bhtui.core.request import AdoptRequest, CleanupLogsRequest, Request, ResourceRequest, StopRequest
+from bhtui.core.request import AdoptRequest, CleanupLogsRequest, PastRequest, Request, ResourceRequest, StopRequest
 from bhtui.core.spec import Spec
 from bhtui.rpc import options, stopped
 from bhtui.rpc.blackhole.v1 import (
@@ -146,6 +147,8 @@ class Assembled:
         """Exactly what a request would do, by the room it is for. Raises NotFound, UsageError, Refused."""
         if isinstance(request, ResourceRequest):
             return self.resources.plan(request)
+        if isinstance(request, PastRequest):
+            return self.supervisor.plan_past(request, *self.runner.recall(request.operation))
         if isinstance(request, CleanupLogsRequest):
             return self.cleanup.plan(request)
         assert not isinstance(request, AdoptRequest), "what is adopted is looked for first"
@@ -276,7 +279,7 @@ async def _assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: 
         *steps.kinds(supervisor), *limits_steps.kinds(resources), *cleanup.kinds(), *overview_steps.kinds()
     )  # fmt: skip
     kinds = {kind.name: kind for kind in every_kind}
-    runner = Runner(store, kinds, events, time.time_ns)
+    runner = Runner(store, kinds, events, time.time_ns, advice)
     stack.push_async_callback(runner.close)
     await runner.recover()
     metrics.start()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Awaitable, Callable
 
 import click
 
@@ -33,6 +34,7 @@ BACK = {
     "service.scale": "the number of replicas from before holds again",
     "config.write": "the file is as it was before",
     "spec.apply": "the configuration from before is in force again",
+    "spec.switch": "the configuration from before is in force again",
 }
 """Kind of a step that was undone: what that means."""
 
@@ -40,15 +42,26 @@ EMERGENCY_PATIENCE = 3.0
 """Seconds for an agent to begin an emergency stop, before the keeper is asked instead."""
 
 
-def carry_out(settings: Settings, request: Request, *, dry_run: bool = False, dangerous: bool = False) -> int:
+Where = Callable[[list[Target]], Awaitable[list[Target]]]
+"""Which of the targets are meant."""
+
+
+async def _all(targets: list[Target]) -> list[Target]:
+    return targets
+
+
+def carry_out(
+    settings: Settings, request: Request, *, dry_run: bool = False, dangerous: bool = False, where: Where = _all
+) -> int:
     """Carries the request out on every target at once, or prints what it would do. The worst exit code."""
-    return asyncio.run(_carry_out(settings, request, dry_run, dangerous))
+    return asyncio.run(_carry_out(settings, request, dry_run, dangerous, where))
 
 
-async def _carry_out(settings: Settings, request: Request, dry_run: bool, dangerous: bool) -> int:
+async def _carry_out(settings: Settings, request: Request, dry_run: bool, dangerous: bool, where: Where) -> int:
     # What was asked to run is started with its agent; looking at a plan and stopping revive nothing.
     wake = Wake.UNLESS_STOPPED if dry_run or isinstance(request, StopRequest) else Wake.ALWAYS
-    async with opened(settings, wake) as targets:
+    async with opened(settings, wake) as reached:
+        targets = await where(reached)
         message = request_to_message(request, reason=settings.reason)
         message.actor.CopyFrom(this_actor())
         if dry_run:
@@ -183,6 +196,13 @@ async def _watch(target: Target, operation: Operation, progress: Progress) -> Op
     return operation
 
 
+def note_text(operation: Operation, host: str = "") -> str:
+    """The note for people; commands in it name the host where they are to be given."""
+    short = operation.id[:8]
+    note = printable(operation.note)
+    return note.replace(f" {short}`", f" {short} --host {host}`") if host else note
+
+
 def conclude(settings: Settings, target: Target, operation: Operation) -> int:
     """Tells how it ended; its exit code."""
     if not settings.plain:
@@ -201,4 +221,6 @@ def conclude(settings: Settings, target: Target, operation: Operation) -> int:
         if undone:
             told = NONE_BEFORE if undone[0].detail == NONE_BEFORE else back
             click.echo(f"{host}{told}: {' '.join(step.target for step in undone)}", err=True)
+    if operation.note:
+        click.echo(f"{host}{note_text(operation, target.name if settings.remote else '')}", err=True)
     return 1

@@ -99,6 +99,14 @@ class Action:
         return f"screen.{name}" if self.id in _BY_SCREEN else name
 
 
+def _resume(ids: Sequence[str]) -> pb.OperationRequest:
+    return pb.OperationRequest(resume=pb.ResumeRequest(operation=ids[0]))
+
+
+def _roll_back(ids: Sequence[str]) -> pb.OperationRequest:
+    return pb.OperationRequest(roll_back=pb.RollBackRequest(operation=ids[0]))
+
+
 def _start(services: Sequence[str]) -> pb.OperationRequest:
     return pb.OperationRequest(start=pb.StartRequest(services=services))
 
@@ -193,6 +201,10 @@ ACTIONS: tuple[Action, ...] = (
 
     Action("cancel-operation", "c", "cancel..", ("operations",), "Cancel the selected operation, after asking",
            "operate", True, 20),
+    Action("resume", "r", "resume..", ("operations",), "Go on with what the selected restart or reload left half done",
+           "operate", True, 21, request=_resume),
+    Action("roll-back", "b", "roll back..", ("operations",), "Put back what the selected reload has changed",
+           "operate", True, 22, request=_roll_back),
 
     Action("go-fleet", "f1", "fleet", ("app",), "The fleet"),
     Action("go-operations", "o", "operations", ("fleet", "host", "instance", "events"),

@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
+
+
+class OnFailure(StrEnum):
+    """What becomes of a change of which a step has failed."""
+
+    STOP = "stop"  # it stays as far as it came, to be resumed or rolled back
+    ROLLBACK = "rollback"  # what was done is undone
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,26 @@ class ReloadConfigRequest:
 
     config_yaml: str = ""
     config_path: str = ""
+    rolling: bool = False
+    """One instance at a time, the next only when the last is healthy."""
+    on_failure: str = ""
+    """One of OnFailure; empty: stop when rolling, rollback otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeRequest:
+    """Go on with what a failed or cancelled restart or reload did not get to, what failed first."""
+
+    operation: str
+    """Its id, or the beginning of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RollBackRequest:
+    """Put back what an operation has changed."""
+
+    operation: str
+    """Its id, or the beginning of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,4 +168,6 @@ class AdoptRequest:
 
 LifeRequest = StartRequest | StopRequest | RestartRequest | ReloadConfigRequest
 ResourceRequest = SetLimitsRequest | ResetLimitsRequest | SetPriorityRequest | ClearCacheRequest | CollectGarbageRequest
-Request = LifeRequest | ScaleRequest | ResourceRequest | CleanupLogsRequest | AdoptRequest
+PastRequest = ResumeRequest | RollBackRequest
+"""What is about an operation that has ended."""
+Request = LifeRequest | ScaleRequest | ResourceRequest | CleanupLogsRequest | AdoptRequest | PastRequest

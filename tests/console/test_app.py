@@ -462,6 +462,33 @@ async def test_an_operation_is_cancelled_after_asking(session, monkeypatch):
     assert asked == [("db-01", "b1d2c3e4f5a6978812345678deadbeef")]
 
 
+@pytest.mark.parametrize(("key", "kind"), [("r", "resume"), ("b", "roll_back")])
+async def test_what_a_reload_left_half_done_is_taken_up_after_its_plan_was_shown(session, monkeypatch, key, kind):
+    asked = []
+
+    async def plan(host, request):
+        asked.append((host, getattr(request, kind).operation))
+        steps = [operations_pb2.PlanStep(kind="service.stop", target="api-2", title="stop api-2: SIGTERM")]
+        return operations_pb2.OperationPlan(kind="reload-config", steps=steps)
+
+    monkeypatch.setattr(session.world, "plan", plan)
+    failed = {"state": "failed", "created_ns": ns(0), "ended_ns": ns(0), "note": "`blackhole operations resume"}
+    one = operations_pb2.Operation(id="fade" * 8, kind="reload-config", targets=["api"], **failed)
+    session.app.take(Seen(session.app.now(), "stage-1", one))
+    await session.press("o")
+    await session.on(OperationsScreen)
+    await session.press("home", "down")
+    await session.shows("`blackhole operations resume")
+    await session.press(key)
+    await session.on(PlanScreen)
+    await session.shows("stop api-2: SIGTERM")
+    assert asked == [("stage-1", "fadefade")]
+    session.app.screen.query_one("#go", Button).focus()
+    await session.press("enter")
+    await session.until(lambda: session.world.begun)
+    assert session.world.begun[0][1].WhichOneof("request") == kind
+
+
 async def test_events_are_filtered_and_lead_to_what_they_are_about(session):
     await session.press("n", "slash", *"degraded", "enter", "enter")
     await session.on(InstanceScreen)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,6 +68,52 @@ def test_agent_killed_fifty_times_under_load(running: Home) -> None:
         assert pids(running) == before
     end_of(running)
     assert_lines_whole(running)
+
+
+ROLL = """
+services:
+  api:
+    command: [sh, -c, "{words}exec sleep 1000"]
+    replicas: 4
+    environment: {{VERSION: "{version}"}}
+    healthcheck: {{test: [CMD, sleep, "0.3"], interval: 5s}} # long enough to see an end before it
+"""
+
+
+@pytest.mark.parametrize("way", ["stop", "rollback"])
+def test_a_rolling_reload_goes_on_after_the_agent_was_killed_in_it(way: str) -> None:
+    """At several of its steps; with one that fails at the end, forward and back."""
+    with home(ROLL.format(version="1", words="")) as made:
+        made.cli("start")
+        first = pids(made)
+        gate = made.path / "gate"
+        broken = f"case $BLACKHOLE_INSTANCE_NAME in api-4) [ -e {gate} ] || exit 3;; esac; "
+        made.write_config(ROLL.format(version="2", words=broken))
+        words = [sys.executable, "-m", "bhtui.cli.main", "restart", "--reload-config", "--rolling", "--on-failure", way]
+        with subprocess.Popen(words, env=made.environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as asked:
+            for name in ("api-1", "api-3"):
+                until(lambda name=name: pids(made).get(name, first[name]) != first[name], 30, f"{name} has its turn")
+                kill_agent(made)
+            _, said = asked.communicate(timeout=90)
+        assert asked.returncode == 1
+        operation = json.loads(made.cli("operations", "--limit", "1", "--output", "json").stdout)
+        assert "resumed after the agent was restarted" in operation["note"]
+        in_force = made.cli("config", "show").stdout
+        if way == "rollback":
+            assert {step["state"] for step in operation["steps"]} == {"undone"}
+            assert "VERSION: '1'" in in_force.replace('"', "'")
+            assert all(status["state"] == "running" for status in made.status().values())
+            return
+        short = operation["id"][:8]
+        assert f"`blackhole operations resume {short}` goes on" in said.decode()
+        assert "VERSION: '2'" in in_force.replace('"', "'")
+        gate.touch()
+        made.cli("operations", "resume", short)
+        assert all(status["state"] == "running" for status in made.status().values())
+        made.cli("operations", "rollback", short)
+        assert "VERSION: '1'" in made.cli("config", "show").stdout.replace('"', "'")
+        refused = made.cli("operations", "rollback", short, code=5).stderr
+        assert "another configuration was put in force since" in refused
 
 
 def test_keeper_replaced_in_place_under_load(running: Home) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ...core.operation import STEP_ENDED, StepState
+from ...core.operation import STEP_ENDED, Operation, StepState
 from ..events.log import EventLog
 from ..store import Store, StoreUnavailable
 from . import table
@@ -29,6 +29,8 @@ class Tools:
     kinds: Mapping[str, StepKind]
     events: EventLog
     clock: Callable[[], int]
+    advise: Callable[[Operation], str] = lambda _: ""
+    """What to say to people of an operation that ends so: how to go on, or back. It becomes part of the note."""
     calls: Calls = field(default_factory=Calls)
     closing: bool = False
     """The agent is ending: what fails now is left running, for the next start to repeat."""
@@ -129,6 +131,8 @@ class Book:
         if not self.record.plan.undo_on_failure:
             return {}
         settled = (StepState.UNDONE, StepState.UNDO_FAILED)
+        if any(self.kind(index).undo_first for index in self.record.in_state(StepState.UNDO_FAILED)):
+            return {}
         begun = [i for i, record in enumerate(self.record.steps) if record.begun and record.step.state not in settled]
         undos = {index: self.kind(index).undo for index in begun}
         return {index: undo for index, undo in undos.items() if not isinstance(undo, NoUndo)}

@@ -148,7 +148,9 @@ class Lane:
         undo = book.to_undo()
         changes = {"state": OperationState.ROLLING_BACK} if undo else {}
         await book.commit(book.cut_short(index for index in book.unended() if index not in undo), **changes)
-        self._order = Order(reverse([step.after for step in self.record.plan.steps]))
+        steps = self.record.plan.steps
+        first = {index for index in undo if book.kind(index).undo_first}
+        self._order = Order(reverse([step.after for step in steps], first))
         async with asyncio.TaskGroup() as group:
             self._group = group
             self._launch_undo(self._order.ready(), undo)
@@ -165,6 +167,8 @@ class Lane:
             if book.tools.closing:
                 return
             await book.commit(book.moved([index], StepState.UNDO_FAILED, str(failure)))
+            if book.kind(index).undo_first:
+                return
         else:
             await book.commit(book.moved([index], StepState.UNDONE, done.detail or why))
         self._launch_undo(self._order.finish(index), undo)
@@ -186,15 +190,19 @@ class Lane:
 
     def _end(self, error: str) -> dict[str, Any]:
         """The last change: the result, and the steps that will not be run."""
-        by = self.record.cancelled_by
+        book, by = self._book, self.record.cancelled_by
         if by and not error:
-            error = "; ".join((f"{self._book.name} was cancelled by {by}", *self._book.half_done()))
-        state = OperationState.FAILED if error else OperationState.DONE
+            error = "; ".join((f"{book.name} was cancelled by {by}", *book.half_done()))
+        state = OperationState.CANCELLED if by else OperationState.FAILED if error else OperationState.DONE
+        steps = book.cut_short(book.unended())
+        ended = replace(self.record.snapshot(), state=state)
+        ended = replace(ended, steps=tuple(steps.get(n, step).step for n, step in enumerate(self.record.steps)))
         return {
-            "steps": self._book.cut_short(self._book.unended()),
-            "state": OperationState.CANCELLED if by else state,
-            "error": self._book.with_undo_errors(error),
-            "ended_ns": self._book.now(),
+            "steps": steps,
+            "state": state,
+            "error": book.with_undo_errors(error),
+            "note": book.noted(book.tools.advise(ended)),
+            "ended_ns": book.now(),
         }
 
     def _give_up(self, error: Exception) -> None:

@@ -82,3 +82,6 @@ class StepKind:
     returns is not looked at."""
     timeout_reason: str = ""
     """Text of the failure when the planned timeout has passed; the last reason waited for is added."""
+    undo_first: bool = False
+    """Whether it is undone before all others, because they are undone in what was before it (a configuration). When
+    that fails, nothing else is undone."""

@@ -29,13 +29,13 @@ class Order:
         return freed
 
 
-def reverse(after: Sequence[Iterable[int]]) -> dict[int, list[int]]:
-    """The order of undoing: each step comes after all that came after it."""
-    followers: dict[int, list[int]] = {step: [] for step in range(len(after))}
+def reverse(after: Sequence[Iterable[int]], first: Set[int] = frozenset()) -> dict[int, list[int]]:
+    """The order of undoing: each step comes after all that came after it; `first` come before all others."""
+    followers: dict[int, list[int]] = {step: [] if step in first else sorted(first) for step in range(len(after))}
     for step, before in enumerate(after):
-        for other in before:
+        for other in set(before) - first:
             followers[other].append(step)
-    return followers
+    return {step: list(dict.fromkeys(others)) for step, others in followers.items()}
 
 
 def fault(after: Sequence[Iterable[int]]) -> str:

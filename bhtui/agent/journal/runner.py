@@ -26,12 +26,20 @@ RECENT = 10
 
 
 class Runner:
-    """Runs operations. `clock` gives Unix nanoseconds, more than 0."""
+    """Runs operations. `clock` gives Unix nanoseconds, more than 0; `advise` says what people can do about one that
+    ends so."""
 
-    def __init__(self, store: Store, kinds: Mapping[str, StepKind], events: EventLog, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        kinds: Mapping[str, StepKind],
+        events: EventLog,
+        clock: Callable[[], int],
+        advise: Callable[[Operation], str] = lambda _: "",
+    ) -> None:
         self._store = store
         self._clock = clock
-        self._tools = Tools(store, kinds, events, clock)
+        self._tools = Tools(store, kinds, events, clock, advise)
         self._lanes: dict[str, Lane] = {}
 
     # Changing
@@ -96,6 +104,14 @@ class Runner:
         if found is None:
             raise NotFound(f"cannot find operation {operation_id or '(no id given)'}; see the list of operations")
         return found
+
+    def recall(self, operation_id: str) -> tuple[Operation, Plan]:
+        """An operation that has ended, with what it was to do. As get, and raises Refused for one that has not."""
+        operation = self.get(operation_id)
+        plan = table.load_plan(self._store, operation.id)
+        if not operation.ended or plan is None:
+            raise Refused(f"cannot go back to operation {operation.id[:8]}: it is {operation.state}; cancel it first")
+        return operation, plan
 
     def list(self, limit: int = 100, open_only: bool = False) -> list[Operation]:
         """Operations, newest first."""

@@ -120,6 +120,12 @@ def load(store: Store, operation_id: str) -> Operation | None:
     return _record(store, rows[0]).snapshot() if rows else None
 
 
+def load_plan(store: Store, operation_id: str) -> Plan | None:
+    """What the operation with exactly this id was to do."""
+    rows = store.rows(f"SELECT {_OPERATION} FROM operations WHERE id = ?", (operation_id,))  # noqa: S608
+    return _record(store, rows[0]).plan if rows else None
+
+
 def ids_with_prefix(store: Store, prefix: str) -> list[str]:
     """At most two ids that begin so: enough to see whether it is one."""
     rows = store.rows(

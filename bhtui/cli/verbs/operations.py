@@ -1,4 +1,4 @@
-"""`blackhole operations`: what was done, by whom, how far; one in full, watched or cancelled."""
+"""`blackhole operations`: what was done, by whom, how far; one in full, watched, cancelled, resumed or rolled back."""
 
 from __future__ import annotations
 
@@ -8,46 +8,95 @@ import time
 
 import click
 
-from bhtui.cli.app import Verb
-from bhtui.cli.carry import conclude, follow
+from bhtui.cli.app import MainVerb, Verb
+from bhtui.cli.carry import carry_out, conclude, follow
 from bhtui.cli.output import write_record
 from bhtui.cli.present import age, printable, state_cell, table
 from bhtui.cli.progress import Progress
 from bhtui.cli.settings import Settings
 from bhtui.cli.targets import Target, ask_all, everywhere, one, opened
-from bhtui.core.errors import NotFound, UsageError
+from bhtui.core.errors import NotFound
+from bhtui.core.request import PastRequest, ResumeRequest, RollBackRequest
 from bhtui.rpc.blackhole.v1.operations_pb2 import Operation
 from bhtui.rpc.convert.operations import operation_to_json
 
 
 @click.command(
     cls=Verb,
-    help="Lists the operations, newest first; shows one of them in full, watches it to its end, or cancels it. "
-    "The beginning of an id is enough.",
+    help="Lists the operations, newest first; shows one of them in full, or watches it to its end. The beginning of an "
+    "id is enough. Further words: `cancel ID`, `resume ID`, `rollback ID`.",
     epilog="""
     blackhole operations
     blackhole operations 1f0c22ab --watch
     blackhole operations cancel 1f0c22ab
     """,
 )
-@click.argument("words", nargs=-1, metavar="[ID | cancel ID]")
+@click.argument("operation_id", required=False, metavar="[ID]")
 @click.option("--watch", "-w", is_flag=True, help="Follow it to its end; its exit code is 1 if it failed.")
 @click.option("--open", "open_only", is_flag=True, help="Only those that have not ended.")
 @click.option("--limit", "-n", type=click.IntRange(1), default=50, show_default=True, help="So many of each host.")
 @click.pass_obj
-def command(settings: Settings, words: tuple[str, ...], watch: bool, open_only: bool, limit: int) -> int:
-    match words:
-        case ():
-            return _list(settings, limit, open_only)
-        case ("cancel", operation_id):
-            settings.must_not_be_read_only("cancel an operation")
-            return asyncio.run(_cancel(settings, operation_id))
-        case ("cancel",):
-            raise UsageError("cannot tell what to cancel: give the id, `blackhole operations --open` lists them")
-        case (operation_id,):
-            return asyncio.run(_one(settings, operation_id, watch))
-        case _:
-            raise UsageError("cannot show several operations: give one id, or `cancel` and one id")
+def show(settings: Settings, operation_id: str | None, watch: bool, open_only: bool, limit: int) -> int:
+    if operation_id is None:
+        return _list(settings, limit, open_only)
+    return asyncio.run(_one(settings, operation_id, watch))
+
+
+command = MainVerb(name="operations", by_itself=show)
+_dry_run = click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
+
+
+@command.command(
+    "cancel",
+    help="Cancels an operation that is under way: what runs is let finish or undone, as its plan says.",
+    epilog="blackhole operations cancel 1f0c22ab",
+)
+@click.argument("operation_id", metavar="ID")
+@click.pass_obj
+def cancel(settings: Settings, operation_id: str) -> int:
+    settings.must_not_be_read_only("cancel an operation")
+    return asyncio.run(_cancel(settings, operation_id))
+
+
+@command.command(
+    "resume",
+    help="Goes on with what a failed or cancelled restart or reload did not get to: one instance at a time, what "
+    "failed first. What got there by itself meanwhile is left alone.",
+    epilog="""
+    blackhole operations resume 1f0c22ab --dry-run
+    blackhole operations resume 1f0c22ab
+    """,
+)
+@click.argument("operation_id", metavar="ID")
+@_dry_run
+@click.pass_obj
+def resume(settings: Settings, operation_id: str, dry_run: bool) -> int:
+    return _again(settings, ResumeRequest(operation_id), dry_run)
+
+
+@command.command(
+    "rollback",
+    help="Puts the configuration from before a reload back, one instance at a time; also long after it is done. What "
+    "changed nothing that could be put back is refused.",
+    epilog="""
+    blackhole operations rollback 1f0c22ab --dry-run
+    blackhole operations rollback 1f0c22ab
+    """,
+)
+@click.argument("operation_id", metavar="ID")
+@_dry_run
+@click.pass_obj
+def rollback(settings: Settings, operation_id: str, dry_run: bool) -> int:
+    return _again(settings, RollBackRequest(operation_id), dry_run)
+
+
+def _again(settings: Settings, request: PastRequest, dry_run: bool) -> int:
+    """Carries it out where that operation was."""
+
+    async def where(targets: list[Target]) -> list[Target]:
+        return [(await _find(settings, targets, request.operation))[0]] if len(targets) > 1 else targets
+
+    return carry_out(settings, request, dry_run=dry_run, dangerous=True, where=where)
 
 
 def _list(settings: Settings, limit: int, open_only: bool) -> int:

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from bhtui.rpc.blackhole.v1 import operations_pb2
 
-from ..actions import Action, bindings
+from ..actions import Action, Target, bindings
 from ..columns.cells import clock
 from ..columns.operations import OPERATIONS, STEP_SIGN, OperationRow, without_host
 from ..models.match import parse
@@ -56,9 +56,11 @@ class StepsPane(Canvas):
         facts = [
             ("by", f"{one.actor.name} from {one.actor.origin or 'this machine'}"),
             ("reason", one.reason),
-            ("note", one.note),
         ]
         lines += [Line(((f"   {name.rjust(7)}  ", "dim"), (plain(text), ""))) for name, text in facts if text]
+        notes = wrap(plain(one.note), width - 12) if one.note else []
+        lines += [Line((("   " + "note".rjust(7) * (not n) + " " * 7 * bool(n) + "  ", "dim"), (piece, "")))
+                  for n, piece in enumerate(notes)]  # fmt: skip
         lines += [Line((("   effect  ", "dim"), (plain(effect), "notice"))) for effect in one.effects]
         for piece in wrap(plain(one.error.replace("\n", " · ")), width - 12) if one.error else []:
             lines.append(Line((("    error  ", "dim"), (piece, "bad"))))
@@ -129,7 +131,21 @@ class OperationsScreen(BaseScreen):
 
     def offers(self, action: Action) -> bool:
         row = self.table.selected
-        return action.id != "cancel-operation" or (row is not None and row.operation.state not in ENDED)
+        state, kind = (row.operation.state, row.operation.kind) if row else ("", "")
+        match action.id:
+            case "cancel-operation":
+                return row is not None and state not in ENDED
+            case "resume":
+                return state in ("failed", "cancelled") and kind in ("restart", "reload-config")
+            case "roll-back":
+                return state in ENDED and kind == "reload-config"
+            case _:
+                return True
+
+    def targets(self) -> list[Target]:
+        """The selected operation, by its id."""
+        row = self.table.selected
+        return [Target(row.host, (row.operation.id[:8],), ())] if row else []
 
     def path(self) -> tuple[str, ...]:
         return ("fleet", *(self.only or ()), "operations")

@@ -49,3 +49,13 @@ def test_faults() -> None:
     assert fault([(0,)]) == "some steps wait for each other in a circle"
     assert fault([(), (2,)]) == "step 1 comes after step 2, which does not exist"
     assert fault([(-1,)]) == "step 0 comes after step -1, which does not exist"
+
+
+@given(orders, st.data())
+def test_some_are_undone_before_all_others(after, data) -> None:
+    first = data.draw(st.sets(st.sampled_from(range(len(after))))) if after else set()
+    back = run(reverse(after, first))
+    assert sorted(back) == list(range(len(after)))
+    assert set(back[: len(first)]) == first
+    rest = [(step, before) for step, many in enumerate(after) for before in many if not {step, before} & first]
+    assert all(back.index(before) > back.index(step) for step, before in rest)

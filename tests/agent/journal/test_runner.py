@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -173,6 +174,40 @@ async def test_an_undo_that_fails_is_named_and_the_others_go_on(world: World) ->
     operation = await world.run("a1", what)
     assert states(operation) == ["undone", "undo-failed", "undone"]
     assert operation.error == "cannot play web: the port is in use; cannot undo play api: the port is in use"
+
+
+async def test_what_the_others_are_undone_in_is_undone_first(world: World) -> None:
+    world.kinds["first"] = replace(world.kinds["play"], name="first", undo_first=True)
+    steps = step("config", kind="first"), step("db", 0), step("web", 1, do=["fail"])
+    assert states(await world.run("a1", plan(*steps, undo_on_failure=True))) == ["undone", "undone", "undone"]
+    assert world.done("undo") == ["config", "web", "db"]
+
+
+async def test_when_that_fails_nothing_else_is_undone(world: World) -> None:
+    world.kinds["first"] = replace(world.kinds["play"], name="first", undo_first=True)
+    steps = step("config", kind="first", undo=["fail"]), step("db", 0), step("web", 1, do=["fail"])
+    operation = await world.run("a1", plan(*steps, undo_on_failure=True))
+    assert states(operation) == ["undo-failed", "done", "failed"]
+    assert world.done("undo") == ["config"]
+    assert "cannot undo play config: the port is in use" in operation.error
+
+
+async def test_what_people_can_do_is_part_of_the_note(world: World) -> None:
+    world.runner._tools.advise = lambda one: f"ask for {one.id}: {one.state}, {' '.join(s.state for s in one.steps)}"
+    operation = await world.run("a1", plan(step("db"), step("web", 0, do=["fail"])))
+    assert operation.note == "ask for a1: failed, done failed"
+
+
+async def test_what_has_ended_is_recalled_with_its_plan(world: World) -> None:
+    what = plan(step("db", do=["hang"]))
+    await world.runner.begin("a1", what, ADA)
+    with pytest.raises(Refused, match=r"it is .*; cancel it first"):
+        world.runner.recall("a1")
+    world.runner.cancel("a1", ADA)
+    await world.ended("a1")
+    assert world.runner.recall("a1")[1] == what
+    with pytest.raises(NotFound):
+        world.runner.recall("b")
 
 
 async def test_undo_may_wait_and_its_time_is_bounded(world: World) -> None:

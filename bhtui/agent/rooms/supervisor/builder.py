@@ -13,8 +13,10 @@ from bhtui.core.states import Goal, State
 
 from .gates import WORDS, Picture, reached
 from .naming import needs_of, service_of
-from .titles import drain_title, start_title, stop_title
+from .titles import drain_title, reload_title, start_title, stop_title
 
+APPLY, SWITCH = CONFIG_STEPS = ("spec.apply", "spec.switch")
+"""Put a configuration in force: for all at once; for those that are to be restarted when their turn comes."""
 COMPLETION_TIMEOUT = 86400.0
 """Seconds that a one-shot service may take when others wait for its completion."""
 MANAGER_PATIENCE = 90.0
@@ -62,9 +64,12 @@ class Builder:
                 self.stop_step(name, after, timeout, restore)
 
     def stop_step(self, name: str, after: Iterable[int], timeout: float | None = None, restore: bool = False) -> int:
+        """`restore`: undone, it is started again if it is to be up now; that takes its time to become ready too."""
         i = self.picture[name]
-        args = {"grace": timeout, "restore": restore and i.goal is Goal.UP}
+        back = restore and i.goal is Goal.UP
+        args = {"grace": timeout, "restore": back}
         title, patience = stop_title(name, i.spec, timeout), stop_patience(i.spec, timeout)
+        patience += i.spec.probe.ready_timeout if back else 0.0
         self.stops[name] = self.add("service.stop", name, title, args, after, patience)
         return self.stops[name]
 
@@ -89,14 +94,7 @@ class Builder:
         services = {service_of(n, self.services) for n in names}
         self._start_closed(set(), services, {})
         for name in names:
-            needs = self.services[service_of(name, self.services)].depends_on
-            self.before_stop[name] = [
-                step
-                for service, condition in needs.items()
-                if service in self.services and service not in services
-                for need in self.services[service].instance_names()
-                for step in self._gate(need, condition)
-            ]
+            self.before_stop[name] = self.gates(name, besides=services)
 
     def start(self, names: Iterable[str], environment: Mapping[str, str]) -> None:
         """Starts instances and whatever they need that is not there, by levels."""
@@ -122,10 +120,7 @@ class Builder:
 
     def _start_one(self, name: str, spec: ServiceSpec, environment: Mapping[str, str]) -> None:
         after = [*self.after_all, *([self.stops[name]] if name in self.stops else [])]
-        for service, condition in spec.depends_on.items():
-            for need in self.services[service].instance_names() if service in self.services else ():
-                after += self._gate(need, condition)
-        self.start_step(name, spec, environment, after)
+        self.start_step(name, spec, environment, [*after, *self.gates(name)])
 
     def start_step(self, name: str, spec: ServiceSpec, environment: Mapping[str, str], after: Iterable[int]) -> int:
         spec = instance_spec(spec, number_of(name))
@@ -138,6 +133,24 @@ class Builder:
             after = [*after, *(x for n, x in self.stops.items() if spec.name in self.picture[n].spec.depends_on)]
         self.starts[name] = self.add("service.start", name, title, args, after, patience)
         return self.starts[name]
+
+    def reload_step(self, name: str, spec: ServiceSpec, after: Iterable[int]) -> int:
+        args = {"signal": spec.reload_signal}
+        return self.add("service.reload", name, reload_title(name, spec), args, after, 20.0)
+
+    def spec_of(self, name: str) -> ServiceSpec:
+        """The declared service of an instance's name. Raises NotFound."""
+        return self.services[service_of(name, self.services)]
+
+    def gates(self, name: str, besides: Set[str] = frozenset()) -> list[int]:
+        """The steps after which all that `name` needs is there, but for what it needs of the services `besides`."""
+        return [
+            step
+            for service, condition in self.spec_of(name).depends_on.items()
+            if service in self.services and service not in besides
+            for need in self.services[service].instance_names()
+            for step in self._gate(need, condition)
+        ]
 
     def _gate(self, name: str, condition: Condition) -> list[int]:
         """The steps after which `name` is as a dependent needs it. A start step ends when its instance is healthy."""
@@ -158,8 +171,8 @@ class Builder:
         return self.waits[key]
 
     def build(self, kind: str, targets: Sequence[str], effects: Iterable[str], **options: Any) -> Plan:
-        claims = {f"service:{self._service(step.target)}" for step in self.steps if step.kind != "spec.apply"}
-        claims |= {"config" for step in self.steps if step.kind == "spec.apply"}
+        claims = {f"service:{self._service(step.target)}" for step in self.steps if step.kind not in CONFIG_STEPS}
+        claims |= {"config" for step in self.steps if step.kind in CONFIG_STEPS}
         return Plan(kind, tuple(targets), tuple(self.steps), tuple(effects), frozenset(claims), **options)
 
     def _service(self, name: str) -> str:

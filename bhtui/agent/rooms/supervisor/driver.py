@@ -164,9 +164,9 @@ class Driver:
         """Sends its main process a signal (`SIGHUP`). Raises BlackholeError when it has none."""
         await self._tools.keeper.signal(self.instance.key, signal_number(name))
 
-    async def take_spec(self, spec: ServiceSpec, declared: bool) -> None:
-        """Another configuration was applied."""
-        await self.ask(lambda i: machine.on_spec_changed(i, spec, declared))
+    async def take_spec(self, spec: ServiceSpec, declared: bool, later: bool) -> None:
+        """Another configuration was applied; `later`: it is to be restarted, and goes on as it is until then."""
+        await self.ask(lambda i: machine.on_spec_changed(i, spec, declared, later))
 
     async def take_verdict(self, incarnation: int, verdict: Verdict) -> None:
         """What its probe says that was asked between times."""

@@ -46,6 +46,8 @@ class Instance:
     spec: ServiceSpec
     declared: bool = True
     """Whether the configuration still names it."""
+    coming: ServiceSpec | None = None
+    """Another spec that holds from its next start on; None: the present one does."""
     state: State = State.STOPPED
     goal: Goal = Goal.DOWN
     result: Result = Result.NONE
@@ -98,6 +100,11 @@ class Instance:
     @property
     def service(self) -> str:
         return self.spec.name
+
+    @property
+    def next_spec(self) -> ServiceSpec:
+        """What holds from its next start on."""
+        return self.coming or self.spec
 
     @property
     def key(self) -> str:
@@ -169,7 +176,7 @@ def _spawn(i: Instance, now: int, why: str) -> Moved:
     i, record = enter(
         i, State.STARTING, now, why, incarnation=i.incarnation + 1, pid=None, waiting_for="", again=False,
         stop_cause=Result.NONE, next_start_ns=0, health=Health.UNKNOWN, health_detail="", started_ns=now,
-        ran_as=fingerprint(i.spec),
+        spec=i.next_spec, coming=None, ran_as=fingerprint(i.next_spec),
     )  # fmt: skip
     return i, (*record, StopTimer(Timer.BACKOFF), Spawn(i.incarnation))
 
@@ -464,10 +471,15 @@ def on_ended_unseen(i: Instance, exit_: Exit, waiting_for: str, now: int, chance
             return _ignore(i, "it has done what it had to do")
 
 
-def on_spec_changed(i: Instance, spec: ServiceSpec, declared: bool) -> Moved:
-    """Another configuration was applied. It holds from the next start on, and for probes at once, in every state."""
+def on_spec_changed(i: Instance, spec: ServiceSpec, declared: bool, later: bool = False) -> Moved:
+    """Another configuration was applied. It holds from the next start on, and for probes at once, in every state.
+
+    `later`: its turn is still to come, and until then all goes on as it is, probes too.
+    """
+    if later:
+        return replace(i, coming=None if spec == i.spec else spec, declared=declared), ()
     probe = i.spec.probe
-    i = replace(i, spec=spec, declared=declared)
+    i = replace(i, spec=spec, declared=declared, coming=None)
     if i.state is State.RUNNING and i.spec.probe != probe:
         return _probe_anew(i)
     return i, ()

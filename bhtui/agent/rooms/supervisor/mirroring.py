@@ -99,7 +99,7 @@ class Mirroring(Driver):
     async def signal(self, name: str) -> None:
         await self._subject.signal(signal_number(name))
 
-    async def take_spec(self, spec: ServiceSpec, declared: bool) -> None:
+    async def take_spec(self, spec: ServiceSpec, declared: bool, later: bool) -> None:  # noqa: ARG002
         before = self.instance.spec
         await self.ask(lambda i: mirror.on_spec_changed(i, spec, declared))
         if before.rotate != spec.rotate:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from bhtui.core import codec
+from bhtui.core.spec import ServiceSpec
 from bhtui.core.states import ALIVE, Goal, Result, State
 
 from .machine import Instance
@@ -34,6 +36,7 @@ def to_record(i: Instance, boot_id: str) -> dict[str, Any]:
         "held_by": i.held_by,
         "not_held": i.not_held,
         **(_of_foreign(i) if i.spec.is_foreign else {}),
+        **({"spec": codec.encode(i.spec)} if i.coming else {}),
     }
 
 
@@ -42,7 +45,12 @@ def _of_foreign(i: Instance) -> dict[str, Any]:
 
 
 def from_record(i: Instance, record: Mapping[str, Any]) -> Instance:
-    """The instance with what was recorded. Without its process: a state in which it had one becomes `stopped`."""
+    """The instance with what was recorded. Without its process: a state in which it had one becomes `stopped`.
+
+    A spec with which it is to go on until its next start is kept too; one that cannot be read any more is left out.
+    """
+    if before := _spec_before(record):
+        i = replace(i, spec=before, coming=i.spec)
     state = State(record["state"])
     resting = state in (State.STOPPED, State.FAILED)
     return replace(
@@ -61,6 +69,16 @@ def from_record(i: Instance, record: Mapping[str, Any]) -> Instance:
         held_by=record.get("held_by", ""),
         not_held=record.get("not_held", ""),
     )
+
+
+def _spec_before(record: Mapping[str, Any]) -> ServiceSpec | None:
+    if "spec" not in record:
+        return None
+    try:
+        spec: ServiceSpec = codec.decode(ServiceSpec, record["spec"])
+    except codec.CodecError:
+        return None
+    return spec
 
 
 def had_process(record: Mapping[str, Any]) -> bool:

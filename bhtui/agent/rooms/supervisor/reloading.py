@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Sequence, Set
 from dataclasses import dataclass
+from typing import Any
 
 from bhtui.core.diff import SpecDiff, diff, fingerprint
+from bhtui.core.errors import UsageError
 from bhtui.core.operation import Plan
 from bhtui.core.replica import instance_spec, number_of
+from bhtui.core.request import OnFailure, ReloadConfigRequest
 from bhtui.core.spec import Spec
 from bhtui.core.states import ALIVE, Goal, State
 
 from .aside import stay_up
-from .builder import Builder
+from .builder import APPLY, SWITCH, Builder
 from .gates import Picture
 from .machine import Instance
-from .titles import change_lines, reload_title
+from .rolling import Turns, roll
+from .titles import change_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +32,33 @@ class Change:
     old_yaml: str = ""
     old_path: str = ""
 
+    @property
+    def args(self) -> dict[str, Any]:
+        """As a step is told."""
+        return {"yaml": self.yaml, "path": self.path, "old_yaml": self.old_yaml, "old_path": self.old_path}
 
-def plan_reload(spec: Spec, picture: Picture, change: Change) -> Plan:
+
+def plan_reload(spec: Spec, picture: Picture, change: Change, request: ReloadConfigRequest) -> Plan:
+    """The plan of a reload. Raises UsageError."""
+    undo = _undoes(request)
+    b, told = roll_change(spec, picture, change) if request.rolling else _all_at_once(spec, picture, change)
+    same = [] if b.steps or told else ["the configuration is the one in force"]
+    return b.build("reload-config", tuple(change.spec.services), [*told, *same], undo_on_failure=undo)
+
+
+def _undoes(request: ReloadConfigRequest) -> bool:
+    if request.on_failure not in ("", *OnFailure):
+        known = " or ".join(OnFailure)
+        raise UsageError(f"cannot reload: on_failure is {request.on_failure!r}; it must be {known}")
+    return request.on_failure == OnFailure.ROLLBACK or not (request.on_failure or request.rolling)
+
+
+def _all_at_once(spec: Spec, picture: Picture, change: Change) -> tuple[Builder, list[str]]:
     b, told = with_change(spec, picture, change)
     b.start(to_start(spec, picture, change, b.stops), {})
-    for service in change.spec.services.values():
-        for name in service.instance_names() if service.reload_signal else ():
-            if name not in b.stops and name in picture and picture[name].state is State.RUNNING:
-                args = {"signal": service.reload_signal}
-                b.add("service.reload", name, reload_title(name, service), args, b.after_all, 20.0)
-    same = [] if b.steps or told else ["the configuration is the one in force"]
-    return b.build("reload-config", tuple(change.spec.services), [*told, *same], undo_on_failure=True)
+    for name in to_signal(picture, change.spec, b.stops):
+        b.reload_step(name, b.spec_of(name), b.after_all)
+    return b, told
 
 
 def with_change(spec: Spec, picture: Picture, change: Change, leave: bool = False) -> tuple[Builder, list[str]]:
@@ -47,13 +67,66 @@ def with_change(spec: Spec, picture: Picture, change: Change, leave: bool = Fals
     `leave`: what runs is not stopped.
     """
     found = diff(spec, change.spec)
-    touched = [n for n, i in picture.items() if i.state is not State.STOPPED and _is_touched(i, change.spec, found)]
+    touched = _touched(picture, change.spec, found)
     b = Builder(spec.services, picture)
     b.stop([] if leave else touched, restore=True)
     b.services = change.spec.services
     if change.spec.digest != spec.digest or found:
-        args = {"yaml": change.yaml, "path": change.path, "old_yaml": change.old_yaml, "old_path": change.old_path}
-        b.after_all = (b.add("spec.apply", change.path, f"apply {change.path}", args, b.stops.values(), 60.0),)
+        title = f"apply {change.path}"
+        b.after_all = (b.add(APPLY, change.path, title, change.args, b.stops.values(), 60.0),)
+    return b, _told(picture, change, found, touched, leave)
+
+
+def roll_change(
+    spec: Spec, picture: Picture, change: Change, first: Sequence[str] = (), also: Set[str] = frozenset()
+) -> tuple[Builder, list[str]]:
+    """A builder whose steps apply the change and restart what it touches one by one, and what is to be said about that.
+
+    `first` take the first turns; `also` are started in any case, if they are declared.
+    """
+    found = diff(spec, change.spec)
+    stops = dict.fromkeys([*_touched(picture, change.spec, found), *(n for n in also if is_up(picture, n))])
+    declared = {n for service in change.spec.services.values() for n in service.instance_names()}
+    starts = {*to_start(spec, picture, change, stops), *(also & declared)}
+    b = Builder(spec.services, picture)
+    # What becomes a unit, or a process of ours, is another thing of the same name: it ends before there is the new one.
+    b.stop([n for n in stops if n in starts and _changes_kind(picture[n], change.spec)], restore=True)
+    b.services = change.spec.services
+    turns = Turns(stops.keys() - b.stops.keys(), starts, frozenset(to_signal(picture, change.spec, stops)))
+    if change.spec.digest != spec.digest or found:
+        switch_step(b, change, turns)
+    b.start_missing(sorted(turns.starts))
+    roll(b, turns, first, range(len(b.steps)), restore=True)
+    return b, _told(picture, change, found, stops, leave=False)
+
+
+def switch_step(b: Builder, change: Change, turns: Turns) -> None:
+    """Adds the step that applies a change to all but those whose turn is still to come."""
+    args = {**change.args, "later": sorted(turns.stops & turns.starts)}
+    title = f"apply {change.path}, to each instance in turn"
+    b.after_all = (b.add(SWITCH, change.path, title, args, b.stops.values(), 60.0),)
+
+
+def _changes_kind(i: Instance, new: Spec) -> bool:
+    return i.spec.is_foreign != new.services[i.service].is_foreign
+
+
+def _touched(picture: Picture, new: Spec, found: SpecDiff) -> list[str]:
+    return [n for n, i in picture.items() if i.state is not State.STOPPED and _is_touched(i, new, found)]
+
+
+def is_up(picture: Picture, name: str) -> bool:
+    """Whether there is something to stop."""
+    return name in picture and picture[name].state is not State.STOPPED
+
+
+def to_signal(picture: Picture, new: Spec, stops: Collection[str]) -> list[str]:
+    """What runs on and has a signal that makes it read its own configuration again."""
+    having = [name for service in new.services.values() if service.reload_signal for name in service.instance_names()]
+    return [name for name in having if name not in stops and name in picture and picture[name].state is State.RUNNING]
+
+
+def _told(picture: Picture, change: Change, found: SpecDiff, touched: Collection[str], leave: bool) -> list[str]:
     running = [picture[n] for n in touched if picture[n].pid is not None]
     if leave:
         told = [_left_running(i, change.spec) for i in running]
@@ -66,7 +139,7 @@ def with_change(spec: Spec, picture: Picture, change: Change, leave: bool = Fals
         for i in picture.values()
         if i.spec.is_foreign and i.state in ALIVE and not _is_declared(i, change.spec)
     ]
-    return b, [*change_lines(found), *dict.fromkeys(told)]
+    return [*change_lines(found), *dict.fromkeys(told)]
 
 
 def _is_declared(i: Instance, spec: Spec) -> bool:
@@ -95,7 +168,7 @@ def _is_touched(i: Instance, new: Spec, found: SpecDiff) -> bool:
     return i.service in found.restarted
 
 
-def to_start(spec: Spec, picture: Picture, change: Change, stops: Mapping[str, int]) -> list[str]:
+def to_start(spec: Spec, picture: Picture, change: Change, stops: Collection[str]) -> list[str]:
     """What a change starts: added services, added replicas of those that are up, and again what was stopped for it."""
     names = []
     for service in change.spec.services.values():

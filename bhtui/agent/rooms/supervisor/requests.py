@@ -9,26 +9,26 @@
   instance at a time and ends at the first failure. A completed one-shot service runs again only when it is named.
 - reload-config: the difference of the two configurations is the plan; what it does not touch is not touched. What runs
   with an earlier configuration is restarted too, and what has a `reload_signal` and is not restarted gets that.
+  `rolling` applies it first and then does one instance at a time; each runs and is probed as before until its turn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
-from bhtui.core import graph
 from bhtui.core.operation import Plan
 from bhtui.core.request import LifeRequest, ReloadConfigRequest, RestartRequest, StartRequest, StopRequest
 from bhtui.core.spec import Spec
 from bhtui.core.states import Goal, State
 
 from .aside import already, stay_up
-from .builder import Builder, stop_patience
+from .builder import Builder
 from .gates import Picture
 from .machine import Instance
-from .naming import needs_of, resolve, service_of, targets, without_instances
+from .naming import resolve, targets, without_instances
 from .reloading import Change, plan_reload, to_start, with_change
-from .titles import kill_title, stop_title
+from .rolling import Turns, roll
+from .titles import kill_title
 
 
 def plan(spec: Spec, picture: Picture, request: LifeRequest, change: Change | None = None) -> Plan:
@@ -42,7 +42,7 @@ def plan(spec: Spec, picture: Picture, request: LifeRequest, change: Change | No
             return _plan_restart(spec, picture, request)
         case ReloadConfigRequest():
             assert change is not None, "a reload brings a configuration"
-            return plan_reload(spec, picture, change)
+            return plan_reload(spec, picture, change, request)
 
 
 def _plan_start(spec: Spec, picture: Picture, request: StartRequest, change: Change | None) -> Plan:
@@ -86,7 +86,7 @@ def _plan_restart(spec: Spec, picture: Picture, request: RestartRequest) -> Plan
     b = Builder(spec.services, picture)
     b.start_missing(names)
     if request.rolling:
-        _roll(b, names, down)
+        roll(b, Turns(frozenset(names) - set(down), frozenset(names)), after=range(len(b.steps)))
     else:
         b.stop_again([n for n in names if n not in down], ordered=not request.force)
         b.start(names, {})
@@ -97,20 +97,6 @@ def _plan_restart(spec: Spec, picture: Picture, request: RestartRequest) -> Plan
     effects += [f"stopped and left so: {', '.join(left)}"] if left else []
     effects += without_instances(request.services, spec.services, picture)
     return b.build("restart", targets(request.services, picture), effects, preempts=request.force)
-
-
-def _roll(b: Builder, names: Sequence[str], down: Sequence[str]) -> None:
-    """One instance at a time, dependencies first; each step after the one before, the first after what is missing."""
-    chain = tuple(range(len(b.steps)))
-    b.again = {n for n in names if n not in down and b.picture[n].spec.is_foreign}
-    for level in graph.levels(needs_of(b.services)):
-        for name in [n for n in names if service_of(n, b.services) in level]:
-            spec = b.services[service_of(name, b.services)]
-            if name not in down and name not in b.again:
-                stop = b.picture[name].spec
-                title, patience = stop_title(name, stop, None), stop_patience(stop, None)
-                chain = (b.add("service.stop", name, title, {}, chain, patience),)
-            chain = (b.start_step(name, spec, {}, chain),)
 
 
 def _has_completed(picture: Picture, name: str) -> bool:

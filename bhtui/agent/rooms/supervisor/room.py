@@ -7,7 +7,7 @@ import logging
 import os
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,15 +18,15 @@ from bhtui.agent.keeper import KeeperError
 from bhtui.agent.keeper import KeptProcess as Kept
 from bhtui.core.errors import NotFound, Refused
 from bhtui.core.event import EventKind
-from bhtui.core.operation import Plan
+from bhtui.core.operation import Operation, Plan
 from bhtui.core.override import Override, same
 from bhtui.core.replica import all_instances, instance_spec, number_of
-from bhtui.core.request import LifeRequest, ReloadConfigRequest, ScaleRequest, StartRequest
+from bhtui.core.request import LifeRequest, PastRequest, ReloadConfigRequest, ResumeRequest, ScaleRequest, StartRequest
 from bhtui.core.spec import ProbeKind, Restart, RestartSpec, ServiceKind, ServiceSpec, Spec
 from bhtui.core.states import ALIVE, Goal, Result, State
 from bhtui.core.status import InstanceStatus, Scaling
 
-from . import adoption, gates, held, machine, naming, requests
+from . import adoption, gates, held, machine, naming, requests, resuming
 from .adoption import Fate
 from .clearing import Clearing
 from .driver import Driver, Tools
@@ -160,6 +160,16 @@ class Supervisor:
         change = Change(new, found[1].yaml, found[1].path, old.yaml, old.path)
         plan = requests.plan(self.spec, self.picture, request, change)
         return replace(plan, effects=(*plan.effects, *kept_numbers(new.services, found[0], self.replicas.of)))
+
+    def plan_past(self, request: PastRequest, operation: Operation, plan: Plan) -> Plan:
+        """How to go on with, or take back, an operation that has ended. Raises Refused, ConfigError."""
+        past = resuming.Past(operation, plan)
+        make = resuming.resume if isinstance(request, ResumeRequest) else resuming.roll_back
+        return make(self.spec, self.picture, resuming.Texts(self.config.text.yaml, self._read), past)
+
+    def _read(self, yaml: str, path: str) -> Spec:
+        """Another configuration, with the numbers of replicas that hold. Raises ConfigError, NotFound."""
+        return self.replicas.effective(self.config.candidate(yaml, path)[0])
 
     def _from_disk(self) -> tuple[tuple[Spec, Any] | None, str]:
         """The configuration file when it has changed, and what is to be said when it is gone."""
@@ -328,8 +338,11 @@ class Supervisor:
         driver = self.driver(instance)
         return driver.hold_now if isinstance(driver, Mirroring) else None
 
-    async def apply(self, spec: Spec) -> None:
-        """Another configuration: holds for each instance from its next start on; what runs is not touched."""
+    async def apply(self, spec: Spec, later: Collection[str] = ()) -> None:
+        """Another configuration: holds for each instance from its next start on; what runs is not touched.
+
+        Probes go by it at once, but for those instances that are to be restarted `later`.
+        """
         self.spec = self.replicas.effective(spec)
         declared = all_instances(self.spec.services)
         asks: list[Awaitable[Any]] = []
@@ -337,7 +350,8 @@ class Supervisor:
             known = self.spec.services.get(driver.instance.service)
             own = instance_spec(known, number_of(name)) if known else driver.instance.spec
             if is_same_thing(driver.instance.spec, own):
-                asks.append(driver.take_spec(own, name in declared))
+                waits = name in later or own == driver.instance.coming  # what is said again makes nobody's turn come
+                asks.append(driver.take_spec(own, name in declared, waits))
         await asyncio.gather(*asks)
         for name, service in declared.items():
             self._renew(name, service)
@@ -431,7 +445,7 @@ class Supervisor:
 
     def _waiting_for(self, i: Instance, restart: bool) -> str:
         test = gates.missing_for_restart if restart else gates.missing_for_start
-        return test(i.spec, self.spec.services, self.picture)
+        return test(i.next_spec, self.spec.services, self.picture)
 
     def _pids(self) -> set[int]:
         return {driver.instance.pid for driver in self._drivers.values() if driver.instance.pid is not None}

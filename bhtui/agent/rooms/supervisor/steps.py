@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from bhtui.agent.journal.model import Call, Done, NoUndo, Outcome, RetryAfter, StepKind, WaitFor
@@ -11,6 +12,7 @@ from bhtui.core.override import Override, from_args
 from bhtui.core.spec import Condition, ProbeKind
 from bhtui.core.states import Goal, Health, Result, State
 
+from .builder import APPLY, SWITCH
 from .gates import WELL, WORDS, reached
 from .machine import SETTLE, Instance, leftover_text
 from .restart import seconds_text
@@ -30,7 +32,8 @@ def kinds(room: Supervisor) -> list[StepKind]:
         StepKind("service.reload", s.reload, NoUndo("what was read cannot be unread; its own files are as they are")),
         StepKind("service.wait", s.wait, NoUndo("waiting changes nothing"), timeout_reason="it has not come so far"),
         StepKind("hold.lift", s.lift, NoUndo("holding everything down again would end nothing that is wrong")),
-        StepKind("spec.apply", s.apply, s.unapply),
+        StepKind(APPLY, s.apply, s.unapply),
+        StepKind(SWITCH, s.apply, s.unapply, undo_first=True),
         StepKind("service.scale", s.scale, s.unscale),
     ]
 
@@ -158,24 +161,24 @@ class _Steps:
         await self._room.scale(call.target, from_args(call.args["before"]))
         return Done()
 
-    # ---- spec.apply ----------------------------------------------------------------------------------------------
+    # ---- spec.apply, spec.switch ---------------------------------------------------------------------------------
 
     async def apply(self, call: Call) -> Outcome:
-        """Puts the configuration in force. What runs is not touched."""
-        await self._put_in_force(call.args["yaml"], call.args["path"])
+        """Puts the configuration in force. What runs is not touched; instances that wait for their turn see nothing."""
+        await self._put_in_force(call.args["yaml"], call.args["path"], call.args.get("later", ()))
         return Done()
 
     async def unapply(self, call: Call) -> Outcome:
         """Puts the one before in force again."""
         if not call.args["old_yaml"]:
             return Done(detail=NONE_BEFORE)
-        await self._put_in_force(call.args["old_yaml"], call.args["old_path"])
+        await self._put_in_force(call.args["old_yaml"], call.args["old_path"], call.args.get("later", ()))
         return Done()
 
-    async def _put_in_force(self, yaml: str, path: str) -> None:
+    async def _put_in_force(self, yaml: str, path: str, later: Collection[str]) -> None:
         spec, text = self._room.config.candidate(yaml, path)
         self._room.config.adopt(spec, text)
-        await self._room.apply(spec)
+        await self._room.apply(spec, later)
 
 
 def failure(i: Instance) -> str:

@@ -59,6 +59,8 @@ class OperationRequest(_message.Message):
     CLEAR_CACHE_FIELD_NUMBER: _builtins.int
     COLLECT_GARBAGE_FIELD_NUMBER: _builtins.int
     SCALE_FIELD_NUMBER: _builtins.int
+    RESUME_FIELD_NUMBER: _builtins.int
+    ROLL_BACK_FIELD_NUMBER: _builtins.int
     ADOPT_FIELD_NUMBER: _builtins.int
     CLEANUP_LOGS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
@@ -87,6 +89,10 @@ class OperationRequest(_message.Message):
     @_builtins.property
     def scale(self) -> Global___ScaleRequest: ...
     @_builtins.property
+    def resume(self) -> Global___ResumeRequest: ...
+    @_builtins.property
+    def roll_back(self) -> Global___RollBackRequest: ...
+    @_builtins.property
     def adopt(self) -> Global___AdoptRequest: ...
     @_builtins.property
     def cleanup_logs(self) -> Global___CleanupLogsRequest: ...
@@ -106,14 +112,16 @@ class OperationRequest(_message.Message):
         clear_cache: Global___ClearCacheRequest | None = ...,
         collect_garbage: Global___CollectGarbageRequest | None = ...,
         scale: Global___ScaleRequest | None = ...,
+        resume: Global___ResumeRequest | None = ...,
+        roll_back: Global___RollBackRequest | None = ...,
         adopt: Global___AdoptRequest | None = ...,
         cleanup_logs: Global___CleanupLogsRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "adopt", b"adopt", "cleanup_logs", b"cleanup_logs", "clear_cache", b"clear_cache", "collect_garbage", b"collect_garbage", "reload_config", b"reload_config", "request", b"request", "reset_limits", b"reset_limits", "restart", b"restart", "scale", b"scale", "set_limits", b"set_limits", "set_priority", b"set_priority", "start", b"start", "stop", b"stop"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "adopt", b"adopt", "cleanup_logs", b"cleanup_logs", "clear_cache", b"clear_cache", "collect_garbage", b"collect_garbage", "reload_config", b"reload_config", "request", b"request", "reset_limits", b"reset_limits", "restart", b"restart", "resume", b"resume", "roll_back", b"roll_back", "scale", b"scale", "set_limits", b"set_limits", "set_priority", b"set_priority", "start", b"start", "stop", b"stop"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "adopt", b"adopt", "cleanup_logs", b"cleanup_logs", "clear_cache", b"clear_cache", "collect_garbage", b"collect_garbage", "id", b"id", "reason", b"reason", "reload_config", b"reload_config", "request", b"request", "reset_limits", b"reset_limits", "restart", b"restart", "scale", b"scale", "set_limits", b"set_limits", "set_priority", b"set_priority", "start", b"start", "stop", b"stop"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "adopt", b"adopt", "cleanup_logs", b"cleanup_logs", "clear_cache", b"clear_cache", "collect_garbage", b"collect_garbage", "id", b"id", "reason", b"reason", "reload_config", b"reload_config", "request", b"request", "reset_limits", b"reset_limits", "restart", b"restart", "resume", b"resume", "roll_back", b"roll_back", "scale", b"scale", "set_limits", b"set_limits", "set_priority", b"set_priority", "start", b"start", "stop", b"stop"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_request: _TypeAlias = _typing.Literal["start", "stop", "restart", "reload_config", "set_limits", "reset_limits", "set_priority", "clear_cache", "collect_garbage", "scale", "adopt", "cleanup_logs"]  # noqa: Y015
+    _WhichOneofReturnType_request: _TypeAlias = _typing.Literal["start", "stop", "restart", "reload_config", "set_limits", "reset_limits", "set_priority", "clear_cache", "collect_garbage", "scale", "resume", "roll_back", "adopt", "cleanup_logs"]  # noqa: Y015
     _WhichOneofArgType_request: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_request) -> _WhichOneofReturnType_request | None: ...
 
@@ -230,21 +238,75 @@ class ReloadConfigRequest(_message.Message):
 
     CONFIG_YAML_FIELD_NUMBER: _builtins.int
     CONFIG_PATH_FIELD_NUMBER: _builtins.int
+    ROLLING_FIELD_NUMBER: _builtins.int
+    ON_FAILURE_FIELD_NUMBER: _builtins.int
     config_yaml: _builtins.str
     config_path: _builtins.str
+    rolling: _builtins.bool
+    """One instance at a time, the next only when the last is healthy."""
+    on_failure: _builtins.str
+    """stop: it stays as far as it came; rollback: what was done is undone. Empty: stop when rolling, rollback otherwise."""
     def __init__(
         self,
         *,
         config_yaml: _builtins.str = ...,
         config_path: _builtins.str = ...,
+        rolling: _builtins.bool = ...,
+        on_failure: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_path", b"config_path", "config_yaml", b"config_yaml"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["config_path", b"config_path", "config_yaml", b"config_yaml", "on_failure", b"on_failure", "rolling", b"rolling"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReloadConfigRequest: _TypeAlias = ReloadConfigRequest  # noqa: Y015
+
+@_typing.final
+class ResumeRequest(_message.Message):
+    """Goes on with what a failed or cancelled restart or reload did not get to, one instance at a time, what failed first."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_FIELD_NUMBER: _builtins.int
+    operation: _builtins.str
+    """An id, or the beginning of one that no other has."""
+    def __init__(
+        self,
+        *,
+        operation: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResumeRequest: _TypeAlias = ResumeRequest  # noqa: Y015
+
+@_typing.final
+class RollBackRequest(_message.Message):
+    """Puts back what an operation has changed: of a reload the configuration before, one instance at a time.
+    FAILED_PRECONDITION for what changed nothing that could be put back.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPERATION_FIELD_NUMBER: _builtins.int
+    operation: _builtins.str
+    """An id, or the beginning of one that no other has."""
+    def __init__(
+        self,
+        *,
+        operation: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["operation", b"operation"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RollBackRequest: _TypeAlias = RollBackRequest  # noqa: Y015
 
 @_typing.final
 class ScaleRequest(_message.Message):

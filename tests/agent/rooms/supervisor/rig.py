@@ -18,11 +18,12 @@ from bhtui.agent.journal.runner import Runner
 from bhtui.agent.keeper import Exit, Keeper, KeeperError, KeptProcess, Killed, Listener, SpawnRequest
 from bhtui.agent.rooms.health.room import HealthRoom
 from bhtui.agent.rooms.supervisor import held, steps
+from bhtui.agent.rooms.supervisor.resuming import advice
 from bhtui.agent.rooms.supervisor.room import Supervisor
 from bhtui.agent.store import Store
 from bhtui.core.errors import NotFound
 from bhtui.core.operation import Actor, Operation, Plan
-from bhtui.core.request import Request
+from bhtui.core.request import LifeRequest, PastRequest
 from bhtui.core.spec import LimitsSpec, ServiceSpec, Spec
 from bhtui.core.states import State
 from bhtui.keeper import client
@@ -186,18 +187,25 @@ class Rig:
             managers=managers,
         )  # fmt: skip
         kinds = {kind.name: kind for kind in steps.kinds(self.room)}
-        self.runner = Runner(self.store, kinds, self.events, clock)
+        self.runner = Runner(self.store, kinds, self.events, clock, advice)
         self._numbers = itertools.count(1)
 
-    async def begin(self, request: Request | Plan) -> Operation:
+    async def begin(self, request: LifeRequest | Plan) -> Operation:
         plan = request if isinstance(request, Plan) else self.room.plan(request)
         if self.keeper.held:
             plan = held.with_lift(plan)
         return await self.runner.begin(f"op{next(self._numbers)}{time.time_ns()}", plan, Actor("test"))
 
-    async def run(self, request: Request | Plan, deadline: float = 30.0) -> Operation:
+    async def run(self, request: LifeRequest | Plan, deadline: float = 30.0) -> Operation:
         """Begins the operation and waits for its end."""
-        operation = await self.begin(request)
+        return await self.finish(await self.begin(request), deadline)
+
+    async def again(self, request: PastRequest) -> Operation:
+        """As `run`, for what is about an operation that has ended."""
+        return await self.run(self.room.plan_past(request, *self.runner.recall(request.operation)))
+
+    async def finish(self, operation: Operation, deadline: float = 30.0) -> Operation:
+        """Waits for its end."""
         await eventually(lambda: self.runner.get(operation.id).ended, deadline, f"the end of {operation.kind}")
         return self.runner.get(operation.id)
 

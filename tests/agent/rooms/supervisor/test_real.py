@@ -300,6 +300,10 @@ async def test_the_other_steps_stand_the_suite() -> None:
         await check_do_twice(apply)
         await check_crash_and_do(apply)
         await check_do_and_undo(apply)
+        turned = Case(kinds["spec.switch"], "b.yaml", seen, {**args, "later": ["sleep-1"]})
+        await check_do_twice(turned)
+        await check_crash_and_do(turned)
+        await check_do_and_undo(turned)
 
 
 async def test_a_reload_signals_and_says_when_that_ended_the_service(tmp_path: Path) -> None:

@@ -1,0 +1,50 @@
+"""One instance at a time: each step after the one before, so that the next waits until the last is healthy. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass
+
+from bhtui.core import graph
+
+from .builder import Builder
+from .naming import needs_of
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """What is done with whom; one may be in several, and is then stopped, started and signalled in this order."""
+
+    stops: Set[str] = frozenset()
+    starts: Set[str] = frozenset()
+    reloads: Set[str] = frozenset()
+
+    @property
+    def names(self) -> Set[str]:
+        return {*self.stops, *self.starts, *self.reloads}
+
+
+def roll(b: Builder, turns: Turns, first: Sequence[str] = (), after: Iterable[int] = (), restore: bool = False) -> None:
+    """Adds the steps in `order`, the first of them after `after`. `restore`: a stop that is undone starts it again."""
+    b.again |= {n for n in turns.stops & turns.starts if b.picture[n].spec.is_foreign}
+    chain = tuple(after)
+    before = set(chain)  # what all later steps come after anyway
+    for name in order(b, turns, first):
+        if name in turns.stops and name not in b.again:
+            chain = (b.stop_step(name, (*chain, *b.drain(name, chain)), restore=restore),)
+        if name in turns.starts and name not in b.starts:
+            gates = set(b.gates(name)) - before
+            chain = (b.start_step(name, b.spec_of(name), {}, {*chain, *gates}),)
+        elif name in turns.reloads:
+            chain = (b.reload_step(name, b.spec_of(name), chain),)
+        before |= {*chain}
+
+
+def order(b: Builder, turns: Turns, first: Sequence[str] = ()) -> list[str]:
+    """Those named first, then what is started or goes on, what others depend on before them, then what ends."""
+    levels = graph.levels(needs_of(b.services))
+    going = [n for level in levels for service in level for n in b.services[service].instance_names()]
+    ending = {n: b.picture[n] for n in turns.names if n not in going}
+    needs = needs_of({i.service: i.spec for i in ending.values()})
+    ends = [n for level in reversed(graph.levels(needs)) for n, i in ending.items() if i.service in level]
+    return [n for n in dict.fromkeys([*first, *going, *ends]) if n in turns.names]
