@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from subprocess import SubprocessError
 
+# The same whoever starts the agent first: a unit, a cron line, a person with a PATH of their own.
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 OUTPUT_LIMIT = 4096  # bytes kept of what it says; the rest is read and dropped
 
 
@@ -40,19 +42,20 @@ class Said:
     ran: bool = True
 
 
-async def run(argv: Sequence[str], setting: Setting, *, timeout: float) -> Said:
-    """Never raises for what the command does; seconds of `timeout` include its start."""
+async def run(argv: Sequence[str], setting: Setting, *, timeout: float, stdin: bytes = b"") -> Said:
+    """Never raises for what the command does; seconds of `timeout` include its start. `stdin` is what it may read."""
     try:
         process = await asyncio.create_subprocess_exec(
-            *argv, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, start_new_session=True, env=setting.env, cwd=setting.cwd,
-            user=setting.uid, group=setting.gid, extra_groups=setting.groups, umask=setting.umask,
+            *argv, stdin=PIPE if stdin else DEVNULL, stdout=PIPE, stderr=STDOUT, start_new_session=True,
+            env=setting.env, cwd=setting.cwd, user=setting.uid, group=setting.gid, extra_groups=setting.groups,
+            umask=setting.umask,
         )  # fmt: skip
     except (OSError, ValueError, SubprocessError) as error:
         return Said(False, f"cannot run {argv[0]}: {_why(error, setting)}", ran=False)
     output = bytearray()
     try:
         async with asyncio.timeout(timeout):
-            await _read(process, output)
+            await asyncio.gather(_feed(process, stdin), _read(process, output))
             code = await process.wait()
     except TimeoutError:
         return Said(False, f"no answer within {timeout:g} s", _text(output))
@@ -70,6 +73,16 @@ def _why(error: Exception, setting: Setting) -> str:
     where = f" in {setting.cwd}" if error.filename == setting.cwd else ""
     who = "" if setting.uid is None else f" as uid {setting.uid}"
     return f"{(error.strerror or str(error)).lower()}{where}{who}"
+
+
+async def _feed(process: Process, data: bytes) -> None:
+    """A command may end, or close its input, without having read it."""
+    if process.stdin is None:
+        return
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        process.stdin.write(data)
+        await process.stdin.drain()
+    process.stdin.close()
 
 
 async def _read(process: Process, output: bytearray) -> None:

@@ -34,6 +34,8 @@ from bhtui.agent.journal.runner import Runner
 from bhtui.agent.keeper import Exit, Keeper, Launch, Listener, Replaced
 from bhtui.agent.losses import Losses
 from bhtui.agent.rooms.backup.room import Backup
+from bhtui.agent.rooms.endpoints import steps as endpoints_steps
+from bhtui.agent.rooms.endpoints.room import EndpointsRoom
 from bhtui.agent.rooms.health.room import HealthRoom
 from bhtui.agent.rooms.limits import steps as limits_steps
 from bhtui.agent.rooms.limits.overrides import OverrideBook
@@ -260,6 +262,9 @@ async def _assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: 
     supervisor = Supervisor(config, keeper, health, limits, metrics, events, store, paths.logs, replicas=replicas)
     stack.push_async_callback(supervisor.close)
     told.supervisor = supervisor
+    reached = EndpointsRoom(supervisor, events, store, paths.state / "endpoints")
+    stack.push_async_callback(reached.close)
+    supervisor.surroundings = reached.surroundings
     resources = Resources(limits, overrides, supervisor, metrics)
     supervisor.latest_override = resources.latest_override
 
@@ -276,13 +281,15 @@ async def _assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: 
     stack.callback(overview.close)
     adoption = Adoption(config, around.ours, around)
     every_kind = (
-        *steps.kinds(supervisor), *limits_steps.kinds(resources), *cleanup.kinds(), *overview_steps.kinds()
+        *steps.kinds(supervisor), *limits_steps.kinds(resources), *cleanup.kinds(), *overview_steps.kinds(),
+        *endpoints_steps.kinds(reached),
     )  # fmt: skip
     kinds = {kind.name: kind for kind in every_kind}
     runner = Runner(store, kinds, events, time.time_ns, advice)
     stack.push_async_callback(runner.close)
     await runner.recover()
     metrics.start()
+    await stack.enter_async_context(_task(reached.watch(), "the watch on endpoints"))
     await stack.enter_async_context(_task(backup.watch(), "the watch on backups"))
     agent = Assembled(
         paths, ending, events, config, keeper, limits, resources, cleanup, supervisor, runner, adoption, begun

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, ClassVar
 
 from pydantic import BeforeValidator
@@ -40,6 +41,8 @@ class Endpoints(Section):
     timeout: Wait = 10.0
     """Seconds after which `on_change` has failed; it is then tried again, at first after a second."""
 
-    def spec(self) -> EndpointsSpec:
-        """As a frozen value."""
-        return EndpointsSpec(self.host, self.drain, self.on_change or (), self.timeout)
+    def spec(self, base: Path) -> EndpointsSpec:
+        """As a frozen value; a program with a slash in it begins at `base`, the configuration's folder."""
+        program, *more = self.on_change or ("",)
+        command = (str(base / program) if "/" in program else program, *more) if program else ()
+        return EndpointsSpec(self.host, self.drain, command, self.timeout)

@@ -317,7 +317,7 @@ class Service(Section):
             labels=self.labels,
             tuning=tuning,
             port_step=self.port_step,
-            endpoints=self.endpoints.spec(),
+            endpoints=self.endpoints.spec(base),
             kind=self.kind,
             unit=self.unit or "",
             scope=self.scope if self.unit else "",

@@ -27,6 +27,8 @@ class EventKind(StrEnum):
     LIMITS_PRESSURE = "limits.pressure"
     STOP_COMMAND_FAILED = "instance.stop_command"
     REPLICAS_CHANGED = "service.replicas"
+    ENDPOINTS_TOLD = "endpoints.told"
+    ENDPOINTS_FAILED = "endpoints.failed"
     OPERATION_CHANGED = "operation.state"
     STEP_CHANGED = "operation.step"
     LOGS_LOST = "logs.lost"
@@ -55,6 +57,8 @@ MEANING: dict[EventKind, str] = {
     EventKind.LIMITS_PRESSURE: "An instance is near its memory limit; with what is done about it, step by step.",
     EventKind.STOP_COMMAND_FAILED: "The stop command of an instance failed, with the reason; its signal was sent.",
     EventKind.REPLICAS_CHANGED: "Another number of instances of a service holds from now on, and who set it.",
+    EventKind.ENDPOINTS_TOLD: "The `on_change` of a service has taken the endpoints that are ready now.",
+    EventKind.ENDPOINTS_FAILED: "Others were not told of the endpoints of a service, and why; it is tried again.",
     EventKind.OPERATION_CHANGED: "An operation was begun, went on or ended; with who asked for it and why.",
     EventKind.STEP_CHANGED: "A step of an operation was begun, waits or ended.",
     EventKind.LOGS_LOST: "Captured lines of an instance could not be kept, with their number and the reason.",

@@ -74,13 +74,12 @@ class Builder:
         return self.stops[name]
 
     def drain(self, name: str, after: Iterable[int] = ()) -> tuple[int, ...]:
-        """Takes an instance out of the endpoints before it is stopped; none: it is reached at no port."""
+        """Takes an instance out of the endpoints before it is stopped; no step: it is reached at no port."""
         i = self.picture[name]
         if not i.spec.ports or i.pid is None:
             return ()
         # The command may be under way for another reason, and fail once.
         patience = i.spec.endpoints.drain + 3 * i.spec.endpoints.timeout + 10
-        return ()
         return (self.add("endpoints.drain", name, drain_title(name, i.spec), {}, after, patience),)
 
     def stop_again(self, names: Iterable[str], ordered: bool = True) -> None:

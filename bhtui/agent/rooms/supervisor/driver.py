@@ -77,6 +77,8 @@ class Tools:
     environ: Mapping[str, str]
     managers: Mapping[ServiceKind, Manager] = field(default_factory=dict)
     """Of what is not a process of ours."""
+    surroundings: Callable[[ServiceSpec], Mapping[str, str]] = lambda _: {}
+    """What an instance is told of those that it depends on, in its environment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,7 +307,8 @@ class Driver:
             instance = replace(instance, spec=self._tools.limits.effective(instance.spec))
             prepared = self._tools.limits.prepare(instance.name, instance.spec.limits, instance.spec.disk_paths)
             ours = None if self._tools.siblings_live(instance) else self._tools.pids()
-            request = await asyncio.to_thread(self._build, instance, prepared, ours)
+            around = self._tools.surroundings(instance.spec)
+            request = await asyncio.to_thread(self._build, instance, prepared, ours, around)
             self._oom_before = self._tools.limits.oom_kills(instance.name)
             kept = await self._tools.keeper.spawn(request)
         except (BlackholeError, OSError) as error:
@@ -325,11 +328,13 @@ class Driver:
         await self._apply(lambda i: machine.on_spawn_failed(i, reason, self._tools.clock(), self._tools.chance()))
         self._release_limits()
 
-    def _build(self, instance: Instance, prepared: Prepared, ours: set[int] | None) -> SpawnRequest:
+    def _build(
+        self, instance: Instance, prepared: Prepared, ours: set[int] | None, around: Mapping[str, str]
+    ) -> SpawnRequest:
         """In a thread: it reads files, and a user may be looked up by the network. `ours` None: shared ports."""
         if ours is not None:
             spawning.check_ports(instance.spec, ours)
-        return spawning.build(instance, prepared, self.log_path, self._tools.environ)
+        return spawning.build(instance, prepared, self.log_path, self._tools.environ, around)
 
     async def _signal(self, name: str) -> None:
         try:

@@ -31,7 +31,9 @@ def roll(b: Builder, turns: Turns, first: Sequence[str] = (), after: Iterable[in
     before = set(chain)  # what all later steps come after anyway
     for name in order(b, turns, first):
         if name in turns.stops and name not in b.again:
-            chain = (b.stop_step(name, (*chain, *b.drain(name, chain)), restore=restore),)
+            # The only one has nobody that could stand in for it meanwhile.
+            drained = b.drain(name, chain) if b.picture[name].spec.replicas > 1 else ()
+            chain = (b.stop_step(name, (*chain, *drained), restore=restore),)
         if name in turns.starts and name not in b.starts:
             gates = set(b.gates(name)) - before
             chain = (b.start_step(name, b.spec_of(name), {}, {*chain, *gates}),)

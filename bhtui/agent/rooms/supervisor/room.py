@@ -73,12 +73,15 @@ class Supervisor:
         self._drivers: dict[str, Driver] = {}
         self.latest_override: Callable[[str], Override | None] = lambda _: None
         """What was last set at run time of a service's limits; the wiring gives it."""
+        self.surroundings: Callable[[ServiceSpec], Mapping[str, str]] = lambda _: {}
+        """What an instance is told of those that it depends on; the wiring gives it."""
         self._early: list[KeptExit] | None = []
         """Ends that were told before everything was adopted."""
         self._clearing = Clearing(keeper)
         self._tools = Tools(
             keeper, self._clearing, health, limits, usage, tail, self._record, self._changed, self._waiting_for,
             self._pids, self._siblings_live, clock, chance, environ, managers or {},
+            lambda spec: self.surroundings(spec),
         )  # fmt: skip
 
     # ---- questions -----------------------------------------------------------------------------------------------

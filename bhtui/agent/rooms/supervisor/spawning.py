@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from bhtui.agent.command import Setting
+from bhtui.agent.command import DEFAULT_PATH, Setting
 from bhtui.agent.keeper import LogSpec, SpawnRequest
 from bhtui.core.errors import BlackholeError
 from bhtui.core.spec import ProbeKind, ProbeSpec, ServiceSpec
@@ -22,15 +22,22 @@ from bhtui.core.spec import ProbeKind, ProbeSpec, ServiceSpec
 from .machine import Instance
 from .model import Prepared
 
-# The same whoever starts the agent first: a unit, a cron line, a person with a PATH of their own.
-DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 IONICE_CLASSES = {"realtime": 1, "best-effort": 2, "idle": 3}
 
 
-def build(instance: Instance, prepared: Prepared, log_path: Path, environ: Mapping[str, str]) -> SpawnRequest:
-    """The request for the keeper. Reads secrets, looks up the user and the program; raises BlackholeError."""
+def build(
+    instance: Instance,
+    prepared: Prepared,
+    log_path: Path,
+    environ: Mapping[str, str],
+    around: Mapping[str, str] | None = None,
+) -> SpawnRequest:
+    """The request for the keeper. Reads secrets, looks up the user and the program; raises BlackholeError.
+
+    `around` is what it is told of those that it depends on.
+    """
     spec = instance.spec
-    here = setting(instance, environ)
+    here = setting(instance, environ, around)
     return SpawnRequest(
         key=instance.key,
         tag={"service": spec.name, "instance": instance.name, "incarnation": instance.incarnation},
@@ -49,12 +56,12 @@ def build(instance: Instance, prepared: Prepared, log_path: Path, environ: Mappi
     )
 
 
-def setting(instance: Instance, environ: Mapping[str, str]) -> Setting:
+def setting(instance: Instance, environ: Mapping[str, str], around: Mapping[str, str] | None = None) -> Setting:
     """As whom, where and with what its process and its commands run. As `build`."""
     spec = instance.spec
     person = _person(spec)
     return Setting(
-        env=environment(instance, person, environ),
+        env=environment(instance, person, environ, around or {}),
         cwd=_working_dir(spec),
         uid=person.pw_uid if person else None,
         gid=person.pw_gid if person else None,
@@ -63,8 +70,10 @@ def setting(instance: Instance, environ: Mapping[str, str]) -> Setting:
     )
 
 
-def environment(instance: Instance, person: pwd.struct_passwd | None, environ: Mapping[str, str]) -> dict[str, str]:
-    """A small sane base, the tuning keys, what was declared, the secrets, who it is; later ones win."""
+def environment(
+    instance: Instance, person: pwd.struct_passwd | None, environ: Mapping[str, str], around: Mapping[str, str]
+) -> dict[str, str]:
+    """A small sane base, those around it, the tuning keys, what was declared, secrets, who it is; later ones win."""
     spec = instance.spec
     owner = person or _owner()
     base = {
@@ -77,6 +86,7 @@ def environment(instance: Instance, person: pwd.struct_passwd | None, environ: M
         base |= {"USER": owner.pw_name, "LOGNAME": owner.pw_name, "SHELL": owner.pw_shell or "/bin/sh"}
     return {
         **base,
+        **around,
         **{f"BLACKHOLE_TUNING_{key.upper().replace('-', '_')}": value for key, value in spec.tuning.items()},
         **spec.environment,
         **_secrets(spec),

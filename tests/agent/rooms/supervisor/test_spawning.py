@@ -25,15 +25,18 @@ SPEC = ServiceSpec("api", ("sleep", "1"))
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root may become another user")
 
 
+AROUND = {"DB_ENDPOINTS": "127.0.0.1:1"}
+
+
 def env(spec: ServiceSpec, environ: dict[str, str], **changes: object) -> dict[str, str]:
-    return spawning.environment(Instance("api-2", spec, **changes), None, environ)  # type: ignore[arg-type]
+    return spawning.environment(Instance("api-2", spec, **changes), None, environ, AROUND)  # type: ignore[arg-type]
 
 
 def test_the_environment_is_small_and_known() -> None:
     found = env(SPEC, {"SSH_AUTH_SOCK": "/x", "PATH": "/opt/bin:/bin", "LANG": "de_DE.UTF-8"})
     assert set(found) == {
         "PATH", "HOME", "LANG", "PYTHONUNBUFFERED", "USER", "LOGNAME", "SHELL",
-        "BLACKHOLE_SERVICE", "BLACKHOLE_INSTANCE_NAME", "BLACKHOLE_REPLICA",
+        "BLACKHOLE_SERVICE", "BLACKHOLE_INSTANCE_NAME", "BLACKHOLE_REPLICA", "DB_ENDPOINTS",
     }  # fmt: skip
     assert (found["PATH"], found["LANG"], found["BLACKHOLE_REPLICA"]) == (spawning.DEFAULT_PATH, "de_DE.UTF-8", "2")
     declared = replace(SPEC, environment={"PATH": "/opt/bin"})
@@ -41,9 +44,12 @@ def test_the_environment_is_small_and_known() -> None:
 
 
 def test_what_is_declared_wins_and_debug_wins_over_that() -> None:
-    spec = replace(SPEC, environment={"LANG": "C", "LOG_LEVEL": "info", "BLACKHOLE_SERVICE": "x"})
+    spec = replace(
+        SPEC, environment={"LANG": "C", "LOG_LEVEL": "info", "BLACKHOLE_SERVICE": "x", "DB_ENDPOINTS": "mine"}
+    )
     found = env(spec, {}, run_environment={"LOG_LEVEL": "debug"})
     assert (found["LANG"], found["LOG_LEVEL"], found["BLACKHOLE_SERVICE"]) == ("C", "debug", "api")
+    assert found["DB_ENDPOINTS"] == "mine"
 
 
 def test_ionice() -> None:

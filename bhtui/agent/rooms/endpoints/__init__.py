@@ -1,0 +1,1 @@
+"""Where the instances of each service can be reached, and telling others when that changes."""

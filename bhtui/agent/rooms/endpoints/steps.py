@@ -1,0 +1,40 @@
+"""The kind of step of this room, do and undo side by side. It may run again after a crash of the agent."""
+
+from __future__ import annotations
+
+from bhtui.agent.journal.model import Call, Done, Outcome, RetryAfter, StepKind, WaitFor
+
+from .room import EndpointsRoom
+
+SECOND = 1_000_000_000
+
+
+def kinds(room: EndpointsRoom) -> list[StepKind]:
+    """What the journal is given."""
+    s = _Steps(room)
+    return [StepKind("endpoints.drain", s.drain, s.undrain, s.undrain, timeout_reason="others were not told in time")]
+
+
+class _Steps:
+    def __init__(self, room: EndpointsRoom) -> None:
+        self._room = room
+
+    async def drain(self, call: Call) -> Outcome:
+        """Takes an instance out of the endpoints; done when others were told and had time to end what is under way."""
+        i = self._room.instance(call.target)
+        if i is None:
+            return Done(detail="it is reached by nobody")
+        self._room.leave(i)
+        if reason := self._room.waits_for(i):
+            return WaitFor(reason, about=i.service)
+        now = self._room.clock()
+        since = call.learned.get("out_ns", now)
+        left = i.spec.endpoints.drain - max(0, now - since) / SECOND
+        if left > 0:
+            return RetryAfter(left, "what is under way to end", {"out_ns": since})
+        return Done({"out_ns": since}, "out of the endpoints")
+
+    async def undrain(self, call: Call) -> Outcome:
+        """It is an endpoint again, if it still runs. Also when its operation ends and has not stopped it."""
+        self._room.stay(call.target)
+        return Done()
