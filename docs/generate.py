@@ -181,7 +181,9 @@ WORDS = {
 }
 VALIDATED = {
     "bare_host": "name or address",
+    "container_name": "name of a container",
     "dependencies": "list of services, or a section for each",
+    "engine_name": "`docker`, `podman`, or the path of a socket",
     "from_word": "word, or section",
     "io_class": "`idle`, `best-effort:0-7`, `realtime:0-7`",
     "loopback": "`host:port` on loopback",

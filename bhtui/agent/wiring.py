@@ -29,6 +29,7 @@ from bhtui.agent.config import ConfigInForce
 from bhtui.agent.ending import Ending
 from bhtui.agent.endpoints import Endpoints
 from bhtui.agent.events.log import EventLog
+from bhtui.agent.foreign.managers import Managers
 from bhtui.agent.frontdoor import FrontDoor
 from bhtui.agent.journal.runner import Runner
 from bhtui.agent.keeper import Exit, Keeper, Launch, Listener, Replaced
@@ -38,6 +39,7 @@ from bhtui.agent.rooms.endpoints import steps as endpoints_steps
 from bhtui.agent.rooms.endpoints.room import EndpointsRoom
 from bhtui.agent.rooms.health.room import HealthRoom
 from bhtui.agent.rooms.limits import steps as limits_steps
+from bhtui.agent.rooms.limits.device import devices_of
 from bhtui.agent.rooms.limits.overrides import OverrideBook
 from bhtui.agent.rooms.limits.resources import Resources
 from bhtui.agent.rooms.limits.room import Limits
@@ -259,7 +261,11 @@ async def _assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: 
         listener=Listener(told.exited, told.replaced, told.terminate, told.emergency),
     )
     stack.push_async_callback(keeper.close)
-    supervisor = Supervisor(config, keeper, health, limits, metrics, events, store, paths.logs, replicas=replicas)
+    managers = Managers(devices_of)
+    stack.push_async_callback(managers.close)
+    supervisor = Supervisor(
+        config, keeper, health, limits, metrics, events, store, paths.logs, managers=managers, replicas=replicas
+    )
     stack.push_async_callback(supervisor.close)
     told.supervisor = supervisor
     reached = EndpointsRoom(supervisor, events, store, paths.state / "endpoints")

@@ -25,7 +25,7 @@ from bhtui.core.spec import Condition, Restart, RotateSpec, ServiceSpec
 
 from .alerts import ACTIONS
 from .faults import Fault, dotted, suggest
-from .foreign import kinds_are_told_apart, units_are_declared_once, units_have_their_own_ways
+from .foreign import kinds_are_told_apart, others_things_are_declared_once, what_others_run_has_its_own_ways
 from .model import Config
 from .outputs import Http, SyslogOutput
 from .restart import BESIDE
@@ -273,8 +273,8 @@ def _repeated(names: list[str], path: tuple[str, ...], what: str) -> Iterator[Fa
 CHECKS: tuple[Check, ...] = (
     names_mean_one_thing,
     kinds_are_told_apart,
-    units_have_their_own_ways,
-    units_are_declared_once,
+    what_others_run_has_its_own_ways,
+    others_things_are_declared_once,
     dependencies_exist,
     dependencies_have_no_cycle,
     awaited_ends_can_come,

@@ -82,6 +82,8 @@ FORMS: dict[Any, Callable[[Schema], Schema]] = {
     },
     services.dependencies: lambda inner: {"anyOf": [_texts(0), inner]},
     services.unit_name: lambda _: {"type": "string", "pattern": r"^[A-Za-z0-9:_.\\@-]+$"},
+    services.container_name: lambda _: {**WORD, "pattern": r"^/?[a-zA-Z0-9][a-zA-Z0-9_.-]*$"},
+    services.engine_name: lambda _: {"type": "string", "pattern": r"^(docker|podman|(unix://)?/.*)$"},
     services.io_class: lambda _: {"type": "string", "pattern": "^(idle|best-effort:[0-7]|realtime:[0-7])$"},
     services.port: lambda inner: {"anyOf": [inner, {"type": "string", "pattern": r"^\d+$"}]},
     services.rlimits: lambda _: {

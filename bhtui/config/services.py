@@ -124,6 +124,27 @@ def unit_name(value: Any) -> str:
     return name
 
 
+_CONTAINER_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}")
+
+
+def container_name(value: Any) -> str:
+    """As `docker ps` shows it, not its id: the name stays when the container is made anew. Raises ValueError."""
+    name = text(value).removeprefix("/")
+    if not _CONTAINER_NAME.fullmatch(name):
+        raise ValueError(
+            f"{text(value)!r} is not the name of a container, as `docker ps -a` or `podman ps -a` shows them"
+        )
+    return name
+
+
+def engine_name(value: Any) -> str:
+    """`docker`, `podman`, or the path of a socket. Raises ValueError."""
+    written = text(value).removeprefix("unix://")
+    if written in ("docker", "podman") or (written.startswith("/") and len(written) <= 107):
+        return written
+    raise ValueError(f"{text(value)!r} is not docker, podman or the path of a socket (at most 107 bytes)")
+
+
 PressureStep = Literal["clear-cache", "gc", "restart"]
 
 
@@ -166,21 +187,26 @@ class ServiceLogging(Section):
     """Instead of `logging.rotate`."""
 
 
-NEEDED: Mapping[ServiceKind, str] = {ServiceKind.PROCESS: "command", ServiceKind.SYSTEMD: "unit"}
-"""What says which program or unit a service of a kind is."""
+NEEDED: Mapping[ServiceKind, str] = {ServiceKind.PROCESS: "command", ServiceKind.SYSTEMD: "unit",
+                                         ServiceKind.CONTAINER: "container"}  # fmt: skip
+"""What says which program, unit or container a service of a kind is."""
 
 
 def missing_key(value: Mapping[str, Any]) -> str:
     """The key that a service as it is written lacks for its kind; empty: none, or another fault is nearer."""
     kind = value.get("kind") or ServiceKind.PROCESS
     key = next((key for each, key in NEEDED.items() if each == kind), "")
-    is_other = key == "command" and value.get("unit") is not None  # that the kind is missing is told then
+    is_other = key == "command" and any(
+        value.get(other) is not None for other in ("unit", "container")
+    )  # that the kind is missing is told then
     return key if key and value.get(key) is None and not is_other else ""
 
 
-_CONTAINER = "a service here is a process on the host, not a container; leave it out"
+_CONTAINER = (
+    "containers are made by their engine; leave it out, and name one that exists: kind: container, container: NAME"
+)
 _OF_CONTAINERS = (
-    "image", "build", "networks", "network_mode", "container_name", "hostname", "links", "cap_add", "cap_drop", "tty",
+    "image", "build", "networks", "network_mode", "hostname", "links", "cap_add", "cap_drop", "tty",
     "privileged", "pull_policy", "platform", "dns", "extra_hosts", "tmpfs", "ipc", "pid", "init", "expose",
 )  # fmt: skip
 _LIMITS = "write it below limits: {memory: 64M, cpu: 0.5, pids: 100}"
@@ -192,6 +218,7 @@ class Service(Section):
     INSTEAD: ClassVar[dict[str, str]] = {
         **dict.fromkeys(_OF_CONTAINERS, _CONTAINER),
         **dict.fromkeys(("mem_limit", "memory", "cpus", "cpu", "pids_limit", "nice", "mem_reservation"), _LIMITS),
+        "container_name": "write kind: container and container: NAME for one that exists",
         "volumes": "a service sees the host's own files; write data: [PATH] for what a backup takes",
         "entrypoint": "write the whole command line as command",
         "deploy": "write replicas, limits and restart directly in the service",
@@ -204,13 +231,18 @@ class Service(Section):
     }  # fmt: skip
 
     kind: ServiceKind = ServiceKind.PROCESS
-    """Who supervises it: `process`: the agent; `systemd`: systemd does, and the agent mirrors and asks it."""
+    """Who supervises it: `process`: the agent; `systemd` and `container`: systemd, Docker or Podman does, and the agent
+    mirrors and asks."""
     command: Command | None = None
     """The program and its arguments; run without a shell. Needed by a process."""
     unit: Annotated[str, BeforeValidator(unit_name)] | None = None
     """The existing unit that this service stands for, `nginx.service`. Needed by `kind: systemd`."""
     scope: Literal["system", "user"] = "system"
     """Whose unit: the host's, or one of the agent's own user (`systemctl --user`)."""
+    container: Annotated[str, BeforeValidator(container_name)] | None = None
+    """The existing container that this service stands for, by its name. Needed by `kind: container`."""
+    engine: Annotated[str, BeforeValidator(engine_name)] | None = None
+    """Which engine has it: `docker`, `podman`, or the path of a socket. None: the one that has it."""
     working_dir: Text | None = None
     """Where it is started; a relative path begins at the configuration's folder. None: `/`."""
     environment: Environment = Field(default_factory=dict)
@@ -321,6 +353,8 @@ class Service(Section):
             kind=self.kind,
             unit=self.unit or "",
             scope=self.scope if self.unit else "",
+            container=self.container or "",
+            engine=self.engine or "",
         )
 
 

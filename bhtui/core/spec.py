@@ -185,6 +185,8 @@ class ServiceSpec:
     """Whose unit: `system`, or `user`: the agent's own."""
     container: str = ""
     """Name of the container it stands for."""
+    engine: str = ""
+    """Which engine has the container: `docker`, `podman`, the path of a socket; empty: the one that has it."""
 
     @property
     def is_foreign(self) -> bool:

@@ -56,7 +56,7 @@ services:
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ("image: redis", "not a container"),
+        ("image: redis", "kind: container, container: NAME"),
         ("mem_limit: 1G", "limits: {memory"),
         ("volumes: [a:b]", "data: [PATH]"),
         ("depends_on: [web]", "web -> web"),

@@ -1,7 +1,7 @@
 """A container as its engine tells of it; read from the answers of Docker and of Podman alike. Pure.
 
-Podman's answers differ from Docker's in small things: no health check is an empty word, no restart policy too, what has
-ended may be called `stopped`, and a container that is between two runs of its restart policy is called that as well.
+Podman's answers differ from Docker's in small things: no health check is an empty word, no restart policy too, and what
+has just ended is called `stopped`, also when its restart policy is about to start it again.
 """
 
 from __future__ import annotations
@@ -43,7 +43,6 @@ class Status(StrEnum):
 _STATUSES = {
     "configured": Status.CREATED,
     "initialized": Status.CREATED,
-    "stopped": Status.EXITED,
     "stopping": Status.RUNNING,
     "unknown": Status.DEAD,
 }
@@ -78,6 +77,8 @@ class Container:
     tty: bool = False
     """Whether its output is one raw stream."""
     log_driver: str = ""
+    stop_timeout: float = 10.0
+    """Seconds that it has to end, unless somebody says otherwise."""
     limits: LimitsSpec = field(default_factory=LimitsSpec)
     """As the engine says it holds them."""
     cpu_by_quota: bool = False
@@ -122,11 +123,12 @@ def from_inspect(said: Mapping[str, Any]) -> Container:
     try:
         state, host, config = said["State"], said.get("HostConfig") or {}, said.get("Config") or {}
         health, detail = _health(state.get("Health"), state)
+        policy = _policy(host.get("RestartPolicy") or {})
         return Container(
             id=said["Id"],
             name=said["Name"].lstrip("/"),
             image=config.get("Image") or said.get("ImageName") or said.get("Image", ""),
-            status=_status(state),
+            status=_status(state, policy),
             pid=state.get("Pid") or None,
             exit_code=int(state.get("ExitCode") or 0),
             oom_killed=bool(state.get("OOMKilled")),
@@ -135,10 +137,11 @@ def from_inspect(said: Mapping[str, Any]) -> Container:
             started_ns=time_ns(state.get("StartedAt")),
             finished_ns=time_ns(state.get("FinishedAt")),
             restarts=int(said.get("RestartCount") or 0),
-            policy=_policy(host.get("RestartPolicy") or {}),
+            policy=policy,
             health=health,
             health_detail=detail,
             tty=bool(config.get("Tty")),
+            stop_timeout=_seconds(config.get("StopTimeout")),
             log_driver=(host.get("LogConfig") or {}).get("Type") or "",
             limits=_limits(host),
             cpu_by_quota=(host.get("CpuQuota") or 0) > 0 or (host.get("CpuPeriod") or 0) > 0,
@@ -194,9 +197,15 @@ def _word(text: str) -> Status:
         return Status.DEAD
 
 
-def _status(state: Mapping[str, Any]) -> Status:
-    """The flags are asked where the word is missing, as in answers of old engines."""
-    if word := state.get("Status"):
+def _status(state: Mapping[str, Any], policy: str) -> Status:
+    """The flags are asked where the word is missing, as in answers of old engines.
+
+    Podman says `stopped` for the moment between an end and what follows from it.
+    """
+    word = state.get("Status")
+    if word == "stopped":
+        return Status.RESTARTING if policy else Status.EXITED
+    if word:
         return _word(word)
     if state.get("Restarting"):
         return Status.RESTARTING
@@ -230,6 +239,13 @@ def _limits(host: Mapping[str, Any]) -> LimitsSpec:
     quota, period = host.get("CpuQuota") or 0, host.get("CpuPeriod") or 100_000
     cpu = nano / CORE if nano > 0 else quota / period if quota > 0 else None
     return LimitsSpec(memory if 0 < memory < ENDLESS else None, cpu, pids if pids > 0 else None)
+
+
+def _seconds(said: object) -> float:
+    """Negative: it is waited for without an end; an hour is one."""
+    if not isinstance(said, int):
+        return 10.0
+    return float(said) if said >= 0 else 3600.0
 
 
 def _ports(said: Mapping[str, Any] | None) -> tuple[int, ...]:

@@ -6,9 +6,12 @@ interface it speaks is asked once and after each trouble.
 
 from __future__ import annotations
 
+import asyncio
+import builtins
 import contextlib
 import json
 import re
+import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +33,8 @@ LIBPOD = "v4.0.0/libpod"
 ASK_SECONDS = 10.0
 STOP_MARGIN = 20.0
 """Seconds an engine may need beside the grace period of what it stops."""
+MOST_EVENTS = 256
+"""Of one container, the latest: so many Docker remembers."""
 LINE_LIMIT = 1 << 20
 """Bytes of one event."""
 Read = TypeVar("Read")
@@ -103,6 +108,26 @@ class Engine:
         said: Mapping[str, Any] = await self._json("GET", target, f"measure {name}")
         return said
 
+    async def happened(self, found: Container) -> builtins.list[EngineEvent]:
+        """What happened to a container since its latest run began, as far back as the engine remembers."""
+        asked = {
+            "since": found.started_ns // 1_000_000_000,
+            "filters": json.dumps({"type": ["container"], "container": [found.id]}),
+        }
+        if (await self.version()).engine == PODMAN:
+            asked["stream"] = "false"
+        else:
+            asked["until"] = f"{time.time():.9f}"
+        events: builtins.list[EngineEvent] = []
+        async with (
+            asyncio.timeout(ASK_SECONDS),
+            self._flow(f"events?{urlencode(asked)}", f"see what happened to {found.name}") as pieces,
+        ):
+            async for event in _events(pieces):
+                events.append(event)
+                del events[:-MOST_EVENTS]
+        return events
+
     # ---- changes -------------------------------------------------------------------------------------------------
 
     async def start(self, name: str) -> None:
@@ -111,26 +136,36 @@ class Engine:
         verb = "unpause" if found.status == "paused" else "start"
         await self._do(f"containers/{quote(name, safe='')}/{verb}", f"start {name}", ASK_SECONDS + STOP_MARGIN)
 
-    async def stop(self, name: str, grace: float) -> None:
-        """Asks it to end, kills it after `grace` seconds; returns when it has ended. Nothing when it does not run."""
-        await self._unpause(name)
-        seconds = max(0, round(grace))
-        await self._do(f"containers/{quote(name, safe='')}/stop?t={seconds}", f"stop {name}", seconds + STOP_MARGIN)
+    async def stop(self, name: str, grace: float | None) -> None:
+        """Asks it to end, kills it after `grace` seconds; returns when it has ended. Nothing when it does not run.
+
+        None: the time that it was created with.
+        """
+        seconds, timeout = await self._grace(name, grace)
+        await self._do(f"containers/{quote(name, safe='')}/stop{seconds}", f"stop {name}", timeout)
 
     async def kill(self, name: str, signal: str = "SIGKILL") -> None:
         """Sends its first process a signal."""
         await self._do(f"containers/{quote(name, safe='')}/kill?signal={signal}", f"send {name} {signal}", ASK_SECONDS)
 
-    async def restart(self, name: str, grace: float) -> None:
+    async def restart(self, name: str, grace: float | None = None) -> None:
         """Stops and starts it in one go."""
-        seconds = max(0, round(grace))
-        target = f"containers/{quote(name, safe='')}/restart?t={seconds}"
-        await self._do(target, f"restart {name}", seconds + STOP_MARGIN + ASK_SECONDS)
+        seconds, timeout = await self._grace(name, grace)
+        target = f"containers/{quote(name, safe='')}/restart{seconds}"
+        await self._do(target, f"restart {name}", timeout + ASK_SECONDS)
 
-    async def _unpause(self, name: str) -> None:
-        """What is frozen hears no signal: the whole grace period would be waited for nothing."""
-        if (await self.inspect(name)).status == "paused":
+    async def _grace(self, name: str, grace: float | None) -> tuple[str, float]:
+        """How the time to end is written, and how long the engine may take.
+
+        What is paused is let go on: frozen processes hear no signal, and the whole time would be waited for nothing.
+        """
+        found = await self.inspect(name)
+        if found.status == "paused":
             await self._do(f"containers/{quote(name, safe='')}/unpause", f"let {name} go on", ASK_SECONDS)
+        if grace is None:
+            return "", found.stop_timeout + STOP_MARGIN
+        seconds = max(0, round(grace))
+        return f"?t={seconds}", seconds + STOP_MARGIN
 
     async def update(self, found: Container, wanted: LimitsSpec, cpus: int, devices: Collection[str] = ()) -> None:
         """Sets its limits, frees it of those that are None. `cpus` is how many the host has.
@@ -155,8 +190,8 @@ class Engine:
     @contextlib.asynccontextmanager
     async def logs(
         self, found: Container, since: int = 0, tail: int | None = None, *, follow: bool = False
-    ) -> AsyncIterator[AsyncIterator[Piece]]:
-        """What it prints, oldest first, with the engine's own times; with `follow` until it ends.
+    ) -> AsyncIterator[AsyncIterator[builtins.list[Piece]]]:
+        """What it prints, oldest first, with the engine's own times, as it comes; with `follow` until it ends.
 
         `since`: Unix seconds, everything of that second included; `tail`: no more lines than these.
         """
@@ -247,11 +282,12 @@ async def _short(pieces: AsyncIterator[bytes]) -> bytes:
     return b""
 
 
-async def _log_pieces(frames: Frames, pieces: AsyncIterator[bytes], since_ns: int) -> AsyncIterator[Piece]:
+async def _log_pieces(
+    frames: Frames, pieces: AsyncIterator[bytes], since_ns: int
+) -> AsyncIterator[builtins.list[Piece]]:
     async for data in pieces:
-        for piece in frames.feed(data):
-            if piece.time_ns >= since_ns:
-                yield piece
+        if found := [piece for piece in frames.feed(data) if piece.time_ns >= since_ns]:
+            yield found
 
 
 async def _events(pieces: AsyncIterator[bytes]) -> AsyncIterator[EngineEvent]:

@@ -39,18 +39,21 @@ def cpu_seconds(id_: str, root: Path = ROOT) -> float | None:
     return None
 
 
-def of_process(pid: int, proc: Path = Path("/proc")) -> str:
-    """The path of a process's group below the root of version 2, or of the memory group of version 1.
+def of_process(pid: int, id_: str, proc: Path = Path("/proc")) -> str:
+    """The group of a container by one of its processes: the path below the root of its hierarchy.
 
-    Empty when it cannot be read, or is the root.
+    Empty when that process is not the container's as seen from here (it has other numbers in another PID namespace), or
+    the container has no group of its own. In version 1 the path is that of the memory controller.
     """
     try:
         lines = (proc / str(pid) / "cgroup").read_text().splitlines()
     except OSError:
         return ""
     paths = {names: path for _, names, path in (line.split(":", 2) for line in lines if line.count(":") >= 2)}
-    found = [path for names, path in paths.items() if "memory" in names.split(",")] or [paths.get("", "")]
-    return found[0] if found[0] not in ("", "/") and "/../" not in found[0] else ""
+    found = next((path for names, path in paths.items() if "memory" in names.split(",")), paths.get("", ""))
+    parts = found.split("/")
+    own = next((number for number, part in enumerate(parts) if id_ in part), None)
+    return "/".join(parts[: own + 1]) if own is not None else ""
 
 
 def _number(file: Path, key: str = "") -> int | None:

@@ -7,22 +7,40 @@ that is left out stays. Podman takes the OCI runtime's own words, and those on d
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from bhtui.core.spec import LimitsSpec
 
-from .container import CORE, Container
+from .container import CORE, Container, Status
 from .sockets import DOCKER
 
 PERIOD_US = 100_000
 UNLIMITED = -1
 FREE_MEMORY = 1 << 61
 """Bytes that mean no limit to Docker, which takes no -1; as many again of swap, or there would be none of it."""
+LEAST_MEMORY = 6 << 20
+"""Docker takes no less."""
+CHANGEABLE = (Status.RUNNING, Status.PAUSED)
+"""Podman changes limits of what runs only; it forgets them with the run."""
 HELD = ("memory", "cpu", "pids")
 ON_DISKS = ("iops", "bandwidth")
 NOT_ON_DISKS = "docker cannot change limits on disks of a container that exists; give them when it is created"
-NOT_OURS = "the processes of a container are started by its engine; set it inside the container"
+
+
+WHEN_IT_RUNS = "it does not run; it is set as soon as it does"
+
+
+def too_little(engine: str, wanted: LimitsSpec) -> str:
+    """Why the engine would take no such limit of memory; empty: it would."""
+    if engine == DOCKER and wanted.memory and wanted.memory < LEAST_MEMORY:
+        return f"docker takes no less than {LEAST_MEMORY >> 20}M"
+    return ""
+
+
+def no_disk(paths: Collection[str]) -> str:
+    """Why a limit on disks means nothing there."""
+    return f"{', '.join(paths)} is on no disk of this host (in memory, or on a network)"
 
 
 def own(found: Container) -> dict[str, Any]:
@@ -82,6 +100,4 @@ def _on_disks(wanted: LimitsSpec, devices: Collection[str]) -> dict[str, Any]:
 
 def not_held(engine: str, wanted: LimitsSpec) -> dict[str, str]:
     """Which limits the engine cannot hold whatever it is asked, and why."""
-    given = {name for name, value in asdict(wanted).items() if value is not None}
-    lost = {name: NOT_ON_DISKS for name in ON_DISKS if engine == DOCKER and name in given}
-    return lost | {name: NOT_OURS for name in ("nice", "ionice") if name in given}
+    return {name: NOT_ON_DISKS for name in ON_DISKS if engine == DOCKER and getattr(wanted, name) is not None}

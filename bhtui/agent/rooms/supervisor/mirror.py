@@ -93,8 +93,9 @@ def on_start_asked(i: Instance, by: str, waiting_for: str, now: int) -> Moved:
 
 
 def _start(i: Instance, now: int, why: str) -> Moved:
-    i, record = _go(i, State.STARTING, now, why, waiting_for="", asking=START, is_probed=False, health=Health.UNKNOWN,
-                    health_detail="", started_ns=now)  # fmt: skip
+    # What runs next is another run, and nobody but us has asked for it.
+    i, record = _go(i, State.STARTING, now, why, waiting_for="", asking=START, run="", is_probed=False,
+                    health=Health.UNKNOWN, health_detail="", started_ns=now)  # fmt: skip
     return i, (*record, AskManager(START))
 
 

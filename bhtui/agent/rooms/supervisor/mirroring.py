@@ -116,8 +116,7 @@ class Mirroring(Driver):
         seen, tail = await self._look()
         await self._hand_in(lambda i: mirror.on_adopted(i, known, seen, tail, self._tools.clock()), seen)
         self._seen.set()
-        if self._limits() != NO_LIMITS or self.instance.hold_before:
-            await self._hold()
+        held_run = await self._hold_run("")
         while True:
             try:
                 async with asyncio.timeout(RESYNC):
@@ -128,6 +127,15 @@ class Mirroring(Driver):
             self._changed.clear()
             seen, tail = await self._look()
             await self._hand_in(self._observed(seen, tail), seen)
+            held_run = await self._hold_run(held_run)
+
+    async def _hold_run(self, held_run: str) -> str:
+        """Holds each run to its limits: some managers forget them with the run before. The run that is held now."""
+        i = self.instance
+        is_new = i.run != held_run and i.state in (State.STARTING, State.RUNNING)
+        if (is_new or not held_run) and (self._limits() != NO_LIMITS or i.hold_before):
+            await self._hold()
+        return i.run or held_run
 
     async def _look(self) -> tuple[Observation, tuple[str, ...]]:
         """How it is, and the last lines of its log when they tell why it does not run."""

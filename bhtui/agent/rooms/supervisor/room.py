@@ -475,4 +475,4 @@ def _undeclared(service: str) -> ServiceSpec:
 
 def is_same_thing(one: ServiceSpec, other: ServiceSpec) -> bool:
     """Whether both mean the same unit or container, or each a process of ours."""
-    return (one.kind, one.ref, one.scope) == (other.kind, other.ref, other.scope)
+    return (one.kind, one.ref, one.scope, one.engine) == (other.kind, other.ref, other.scope, other.engine)

@@ -26,7 +26,8 @@ def manager_text(spec: ServiceSpec) -> str:
     """Who starts and stops it: `by systemd, nginx.service`."""
     if spec.kind is ServiceKind.SYSTEMD:
         return f"by {'systemd --user' if spec.scope == 'user' else 'systemd'}, {spec.unit}"
-    return f"by its engine, container {spec.container}"
+    engine = f"the engine at {spec.engine}" if spec.engine.startswith("/") else spec.engine or "its engine"
+    return f"by {engine}, container {spec.container}"
 
 
 def kill_title(name: str, spec: ServiceSpec) -> str:
