@@ -95,7 +95,7 @@ def options(command: click.Command) -> list[Option]:
 def _option(option: click.Option) -> Option:
     word = "" if option.is_flag else f" {option.metavar or _values(option.type)}"
     default = f" Default: {option.default}." if option.show_default else ""
-    return Option(f"`{', '.join(option.opts)}{word}`", (option.help or "") + default)
+    return Option(f"`{', '.join((*option.opts, *option.secondary_opts))}{word}`", (option.help or "") + default)
 
 
 def _values(kind: click.ParamType) -> str:
@@ -189,6 +189,7 @@ VALIDATED = {
     "loopback": "`host:port` on loopback",
     "port": "port",
     "rlimits": "mapping: `{nofile: 1024}` or `{nofile: {soft: 1024, hard: 4096}}`; -1 or `unlimited`",
+    "section": "section",
     "secret_files": "mapping of variables to files",
     "test_command": "command",
     "tuning": "mapping of settings to values",

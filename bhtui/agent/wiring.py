@@ -51,6 +51,10 @@ from bhtui.agent.rooms.metrics.room import Metrics
 from bhtui.agent.rooms.overview import steps as overview_steps
 from bhtui.agent.rooms.overview.adoption import Adoption
 from bhtui.agent.rooms.overview.room import OverviewRoom
+from bhtui.agent.rooms.scaling import steps as scaling_steps
+from bhtui.agent.rooms.scaling.book import ScaleBook
+from bhtui.agent.rooms.scaling.room import Scaling
+from bhtui.agent.rooms.scaling.watch import LoadWatch
 from bhtui.agent.rooms.supervisor import held, steps
 from bhtui.agent.rooms.supervisor.replicas import ReplicaBook
 from bhtui.agent.rooms.supervisor.resuming import advice
@@ -63,7 +67,16 @@ from bhtui.core.errors import BlackholeError, Refused
 from bhtui.core.event import EventKind
 from bhtui.core.operation import AGENT, Operation, Plan
 from bhtui.core.paths import Paths
-from bhtui.core.request import AdoptRequest, CleanupLogsRequest, PastRequest, Request, ResourceRequest, StopRequest
+from bhtui.core.request import (
+    AdoptRequest,
+    AutoScaleRequest,
+    CleanupLogsRequest,
+    PastRequest,
+    Request,
+    ResourceRequest,
+    ScaleRequest,
+    StopRequest,
+)
 from bhtui.core.spec import Spec
 from bhtui.rpc import options, stopped
 from bhtui.rpc.blackhole.v1 import (
@@ -123,6 +136,7 @@ class Assembled:
     resources: Resources
     cleanup: Cleanup
     supervisor: Supervisor
+    scaling: Scaling
     runner: Runner
     adoption: Adoption
     begun: float
@@ -155,8 +169,12 @@ class Assembled:
             return self.supervisor.plan_past(request, *self.runner.recall(request.operation))
         if isinstance(request, CleanupLogsRequest):
             return self.cleanup.plan(request)
+        if isinstance(request, AutoScaleRequest):
+            return self.scaling.plan(request)
         assert not isinstance(request, AdoptRequest), "what is adopted is looked for first"
         plan = self.supervisor.plan(request)
+        if isinstance(request, ScaleRequest):
+            plan = self.scaling.with_number_by_hand(request, plan)
         return held.with_lift(plan) if self.keeper.held else plan
 
     async def look_and_plan(self, request: Request) -> Plan:
@@ -168,6 +186,11 @@ class Assembled:
         plan = self.plan(request)
         if held.lifts(plan):
             raise Refused(f"cannot {plan.kind}: {held.STAYS}")
+        return await self.runner.begin(uuid.uuid4().hex, plan, AGENT, reason)
+
+    async def scale(self, service: str, replicas: int, reason: str) -> Operation:
+        """Begins what a load asks for: the number goes on following it. Raises BlackholeError."""
+        plan = self.supervisor.plan(ScaleRequest((service,), replicas))
         return await self.runner.begin(uuid.uuid4().hex, plan, AGENT, reason)
 
     async def stop_services(self, reason: str) -> None:
@@ -273,6 +296,8 @@ async def _assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: 
     supervisor.surroundings = reached.surroundings
     resources = Resources(limits, overrides, supervisor, metrics)
     supervisor.latest_override = resources.latest_override
+    scaling = Scaling(ScaleBook(store), supervisor, limits, lambda name, n: _cannot_have(supervisor, name, n))
+    supervisor.auto_scale = scaling.note
 
     # What a dead keeper left and nobody has the pipes of any more would run a second time otherwise.
     swept = await keeper.sweep()
@@ -287,8 +312,8 @@ async def _assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: 
     stack.callback(overview.close)
     adoption = Adoption(config, around.ours, around)
     every_kind = (
-        *steps.kinds(supervisor), *limits_steps.kinds(resources), *cleanup.kinds(), *overview_steps.kinds(),
-        *endpoints_steps.kinds(reached),
+        *steps.kinds(supervisor), *limits_steps.kinds(resources), *scaling_steps.kinds(scaling), *cleanup.kinds(),
+        *overview_steps.kinds(), *endpoints_steps.kinds(reached),
     )  # fmt: skip
     kinds = {kind.name: kind for kind in every_kind}
     runner = Runner(store, kinds, events, time.time_ns, advice)
@@ -298,10 +323,12 @@ async def _assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: 
     await stack.enter_async_context(_task(reached.watch(), "the watch on endpoints"))
     await stack.enter_async_context(_task(backup.watch(), "the watch on backups"))
     agent = Assembled(
-        paths, ending, events, config, keeper, limits, resources, cleanup, supervisor, runner, adoption, begun
+        paths, ending, events, config, keeper, limits, resources, cleanup, supervisor, scaling, runner, adoption, begun
     )
     pressure = PressureWatch(limits, supervisor, metrics, events, agent.begin, time.time_ns)
     await stack.enter_async_context(_task(pressure.watch(), "the watch on memory"))
+    load = LoadWatch(scaling, supervisor, metrics, runner, store, events, agent.scale)
+    await stack.enter_async_context(_task(load.watch(), "the watch on loads"))
     losses = Losses(keeper.stats, events, (paths.state, paths.logs))
     await stack.enter_async_context(_task(losses.watch(), "the watch on lost lines and full disks"))
 
@@ -396,6 +423,15 @@ def _limit_of(spec: Spec, limits: Limits, instance: str, metric: str) -> float |
     if metric == "cpu_percent":
         return held.cpu and held.cpu * 100
     return held.memory if metric == "memory_bytes" else None
+
+
+def _cannot_have(supervisor: Supervisor, service: str, replicas: int) -> str:
+    """Why a service cannot have that many instances; empty: it can."""
+    try:
+        supervisor.plan(ScaleRequest((service,), replicas))
+    except BlackholeError as error:
+        return str(error).partition(": ")[2] or str(error)
+    return ""
 
 
 def _names(spec: Spec) -> set[str]:

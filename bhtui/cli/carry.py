@@ -31,6 +31,7 @@ BACK = {
     "service.stop": "what had been stopped was started again",
     "limits.set": "the limits from before are in force again",
     "priority.set": "the priorities from before are in force again",
+    "scaling.set": "its number follows its load, or not, as before",
     "service.scale": "the number of replicas from before holds again",
     "config.write": "the file is as it was before",
     "spec.apply": "the configuration from before is in force again",

@@ -178,7 +178,18 @@ def status_table(instances: Sequence[Mapping[str, Any]], *, detailed: bool = Fal
     if hosts:
         heads.insert(0, "HOST")
     rows = [_status_row(each, detailed, hosts) for each in instances]
-    return table(heads, rows, {number: _reasons(each, detailed) for number, each in enumerate(instances)})
+    below = {number: _reasons(each, detailed) for number, each in enumerate(instances)}
+    return table(heads, rows, below) + _loads(instances, detailed, hosts)
+
+
+def _loads(instances: Sequence[Mapping[str, Any]], detailed: bool, hosts: bool) -> str:
+    """How the number of instances follows the load, a line for each service; without details where it is held."""
+    told: dict[str, None] = {}
+    for each in instances:
+        said = printable(each["auto_scale"])
+        if said and (detailed or ": held" in said):
+            told[(f"{each['host']} " if hosts else "") + f"{each['service']}: {said}"] = None
+    return "".join(f"{line}\n" for line in told)
 
 
 def _status_row(each: Mapping[str, Any], detailed: bool, hosts: bool) -> list[tuple[str, str]]:
@@ -204,7 +215,7 @@ def _status_row(each: Mapping[str, Any], detailed: bool, hosts: bool) -> list[tu
             (each["result"], ""),
             (" ".join(map(str, each["ports"])) or "-", ""),
             (each["endpoint"] or "-", ""),
-            (replicas(each["scaling"]), ""),
+            (replicas(each["scaling"], each["auto_scale"]), ""),
             ((each["since"] or "-")[:19], ""),
         ]
     return [(each["host"], ""), *row] if hosts else row
@@ -215,12 +226,18 @@ def origin(by: str, seconds: float | None) -> str:
     return f"override by {printable(by)} {age(seconds)} ago" if by else "spec"
 
 
-def replicas(scaling: Mapping[str, Any] | None) -> str:
-    """How many instances its service has: `spec`, or `3 for 1, by ada 5 min ago` where it was set at run time."""
+def replicas(scaling: Mapping[str, Any] | None, auto_scale: str) -> str:
+    """How many instances its service has: `spec`, or `3 for 1, by ada 5 min ago` where it was set at run time.
+
+    Where the number follows the load: `auto 1..5, 3 for 1 since 5 min`.
+    """
+    auto = auto_scale.partition(":")[0]
     if scaling is None:
-        return "spec"
+        return auto or "spec"
     by, ago = printable(scaling["by"]), age(scaling["seconds"])
-    return f"{scaling['replicas']} for {scaling['declared']}, by {by} {ago} ago"
+    if auto and by == "agent":
+        return f"{auto}, {scaling['replicas']} for {scaling['declared']} since {ago}"
+    return f"{auto}{', ' if auto else ''}{scaling['replicas']} for {scaling['declared']}, by {by} {ago} ago"
 
 
 def _number(value: int | None) -> str:

@@ -7,9 +7,11 @@ ports in use) is found out when a service is started.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
+from bhtui.core.autoscale import fault
 from bhtui.core.graph import find_cycle
 from bhtui.core.replica import (
     Clash,
@@ -136,12 +138,38 @@ def own_ports_are_declared(config: Config) -> Iterator[Fault]:
 
 
 def _as_specs(config: Config) -> dict[str, ServiceSpec]:
-    """As far as the file says: without env_files, and as if it lay in the root folder."""
-    return {name: each.spec(name, Path("/"), {}, RotateSpec(), {}) for name, each in config.services.items()}
+    """As far as the file says: without env_files, as if it lay in the root folder, and with as many as there may be."""
+    specs = {name: each.spec(name, Path("/"), {}, RotateSpec(), {}) for name, each in config.services.items()}
+    return {
+        name: replace(each, replicas=max(each.replicas, each.scale.max)) if each.scale.auto else each
+        for name, each in specs.items()
+    }
 
 
 def _clashes(found: Iterable[Clash]) -> Iterator[Fault]:
     return (Fault(("services", each.service, *each.field), each.message, each.hint) for each in found)
+
+
+def scaling_can_work(config: Config) -> Iterator[Fault]:
+    """The bounds are in order, there is something to look at, and the number to begin with is within them."""
+    for name, service in config.services.items():
+        if service.scale is None:
+            continue
+        path, spec = ("services", name, "scale"), service.scale.spec()
+        if wrong := fault(spec):
+            yield Fault(path, f"{dotted(path)}: {wrong}")
+        elif spec.memory is not None and service.limits.memory is None:
+            yield Fault(
+                (*path, "memory"),
+                f"services.{name} has no memory limit, of which scale.memory would be a share",
+                "write limits: {memory: 512M}, or leave scale.memory out",
+            )
+        elif spec.auto and "replicas" in service.model_fields_set and service.replicas != spec.clamp(service.replicas):
+            yield Fault(
+                ("services", name, "replicas"),
+                f"services.{name}: {service.replicas} replicas are not within its scale of {spec.bounds}",
+                "leave replicas out, or widen the bounds",
+            )
 
 
 def restarts_are_said_once(config: Config) -> Iterator[Fault]:
@@ -284,6 +312,7 @@ CHECKS: tuple[Check, ...] = (
     replicas_are_asked_themselves,
     replicas_know_their_ports,
     own_ports_are_declared,
+    scaling_can_work,
     restarts_are_said_once,
     variables_are_set_once,
     tuning_is_of_services,

@@ -14,7 +14,8 @@ RUNNING = ("command", "working_dir", "environment", "env_file", "secrets", "user
 RESTARTING = ("restart", "restart_delay", "restart_factor", "restart_maximum", "restart_jitter", "restart_start_limit",
               "restart_start_window", "restart_reset_after")  # fmt: skip
 STOPPING = ("stop_signal", "stop_grace_period", "stop_command")
-OF_PROCESSES: tuple[str, ...] = (*RUNNING, *RESTARTING, *STOPPING, "replicas")
+NUMBERS = ("replicas", "scale")
+OF_PROCESSES: tuple[str, ...] = (*RUNNING, *RESTARTING, *STOPPING, *NUMBERS)
 """Keys that only a process of ours has."""
 OF_UNITS: Mapping[str, str] = {
     **dict.fromkeys(RUNNING, "the unit itself says how it is run: systemctl edit {ref}"),
@@ -22,7 +23,9 @@ OF_UNITS: Mapping[str, str] = {
     **dict.fromkeys(
         STOPPING, "systemd stops it as KillSignal=, ExecStop= and TimeoutStopSec= of the unit say: systemctl edit {ref}"
     ),
-    "replicas": "there is one unit; declare a service for each, as for worker@1.service and worker@2.service",
+    **dict.fromkeys(
+        NUMBERS, "there is one unit; declare a service for each, as for worker@1.service and worker@2.service"
+    ),
     "liveness": "write WatchdogSec= and Restart= in the unit",
 }
 """What is to be done instead in a unit."""
@@ -30,7 +33,7 @@ OF_CONTAINERS: Mapping[str, str] = {
     **dict.fromkeys(RUNNING, "it is given when the container is made: docker run, podman run, or a Compose file"),
     **dict.fromkeys(RESTARTING, "its engine starts it again by its own policy: docker update --restart POLICY {ref}"),
     **dict.fromkeys(STOPPING, "it is given when the container is made: --stop-signal and --stop-timeout"),
-    "replicas": "there is one container of a name; declare a service for each",
+    **dict.fromkeys(NUMBERS, "there is one container of a name; declare a service for each"),
     "liveness": "give the container a HEALTHCHECK; Podman restarts by --health-on-failure",
 }
 """What is to be done instead for a container."""

@@ -17,7 +17,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json
 
 from bhtui.core.spec import ServiceKind
 
-from . import endpoints, fields, healthcheck, metrics, performance, restart, services
+from . import endpoints, fields, healthcheck, metrics, performance, restart, scale, services
 from .composition import Composition
 from .model import SECTIONS, WRAPPED
 
@@ -80,6 +80,7 @@ FORMS: dict[Any, Callable[[Schema], Schema]] = {
     restart.from_word: lambda inner: {
         "anyOf": [{"type": "string", "pattern": r"^(no|on-failure(:\d+)?|always|unless-stopped)$"}, inner]
     },
+    scale.section: lambda inner: inner,
     services.dependencies: lambda inner: {"anyOf": [_texts(0), inner]},
     services.unit_name: lambda _: {"type": "string", "pattern": r"^[A-Za-z0-9:_.\\@-]+$"},
     services.container_name: lambda _: {**WORD, "pattern": r"^/?[a-zA-Z0-9][a-zA-Z0-9_.-]*$"},

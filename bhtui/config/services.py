@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
+from bhtui.core.autoscale import FIXED
 from bhtui.core.spec import Condition, LimitsSpec, RestartSpec, RotateSpec, ServiceKind, ServiceSpec, StopSpec
 
 from .endpoints import Endpoints
@@ -38,6 +39,7 @@ from .fields import (
 from .healthcheck import Healthcheck
 from .outputs import Rotate
 from .restart import BESIDE, RestartSection, from_word
+from .scale import Scale, section
 
 RLIMITS = frozenset(key.removeprefix("RLIMIT_").lower() for key in vars(resource) if key.startswith("RLIMIT_"))
 
@@ -222,7 +224,6 @@ class Service(Section):
         "volumes": "a service sees the host's own files; write data: [PATH] for what a backup takes",
         "entrypoint": "write the whole command line as command",
         "deploy": "write replicas, limits and restart directly in the service",
-        "scale": "write replicas",
         "extends": "use an anchor and a merge key: <<: *base",
         "rlimits": "write ulimits",
         "env": "write environment",
@@ -286,7 +287,9 @@ class Service(Section):
     ulimits: Annotated[dict[str, tuple[int, int]], BeforeValidator(rlimits)] = Field(default_factory=dict)
     """Resource limits of its processes, setrlimit(2): one number, or `{soft, hard}`."""
     replicas: Annotated[int, Field(ge=0, le=1000)] = 1
-    """Instances that run at the same time, `api-1`, `api-2`; 0: none. `scale` sets another number while they run."""
+    """Instances that run at the same time, `api-1`, `api-2`; 0: none. `blackhole scale` sets another."""
+    scale: Annotated[Scale, BeforeValidator(section)] | None = None
+    """The number of instances follows their load, within bounds. None: `replicas` run, until `blackhole scale`."""
     ports: list[Annotated[Port, BeforeValidator(port)]] = Field(default_factory=list)
     """TCP ports it listens on; checked before a start, so that whoever holds one can be named. Those of the first
     instance: each further one has the next, and finds it where `{port}` is written and in BLACKHOLE_PORT."""
@@ -355,6 +358,7 @@ class Service(Section):
             scope=self.scope if self.unit else "",
             container=self.container or "",
             engine=self.engine or "",
+            scale=self.scale.spec() if self.scale else FIXED,
         )
 
 

@@ -28,6 +28,7 @@ LIVE = frozenset(
         "labels",
         "on_pressure",
         "endpoints",
+        "scale",
     }
 )
 """Fields of a service that take hold without restarting a running instance."""

@@ -29,6 +29,8 @@ class EventKind(StrEnum):
     REPLICAS_CHANGED = "service.replicas"
     ENDPOINTS_TOLD = "endpoints.told"
     ENDPOINTS_FAILED = "endpoints.failed"
+    SCALING_DECIDED = "scaling.decided"
+    SCALING_HELD = "scaling.held"  # once, until it was otherwise for a while
     OPERATION_CHANGED = "operation.state"
     STEP_CHANGED = "operation.step"
     LOGS_LOST = "logs.lost"
@@ -59,6 +61,8 @@ MEANING: dict[EventKind, str] = {
     EventKind.REPLICAS_CHANGED: "Another number of instances of a service holds from now on, and who set it.",
     EventKind.ENDPOINTS_TOLD: "The `on_change` of a service has taken the endpoints that are ready now.",
     EventKind.ENDPOINTS_FAILED: "Others were not told of the endpoints of a service, and why; it is tried again.",
+    EventKind.SCALING_DECIDED: "The load of a service asks for another number of instances; figures and operation.",
+    EventKind.SCALING_HELD: "The number does not follow the load, and why: at the maximum, not measured, failed.",
     EventKind.OPERATION_CHANGED: "An operation was begun, went on or ended; with who asked for it and why.",
     EventKind.STEP_CHANGED: "A step of an operation was begun, waits or ended.",
     EventKind.LOGS_LOST: "Captured lines of an instance could not be kept, with their number and the reason.",

@@ -95,6 +95,24 @@ class ScaleRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class AutoScaleRequest:
+    """Let the number of instances of services follow their load; none named: of all that can have another number.
+
+    None: as it is set or declared now. Shares are per cent; 0: not looked at.
+    """
+
+    services: tuple[str, ...] = ()
+    auto: bool = True
+    """Whether it follows the load from now on, or follows it no more."""
+    min: int | None = None
+    max: int | None = None
+    cpu_threshold: float | None = None
+    """Of the CPU limit of an instance, or of one core where it has none."""
+    memory_threshold: float | None = None
+    """Of the memory limit of an instance."""
+
+
+@dataclass(frozen=True, slots=True)
 class SetLimitsRequest:
     """Limit what each instance of a service may use, from now on and after every restart; None: left as it is."""
 
@@ -170,4 +188,5 @@ LifeRequest = StartRequest | StopRequest | RestartRequest | ReloadConfigRequest
 ResourceRequest = SetLimitsRequest | ResetLimitsRequest | SetPriorityRequest | ClearCacheRequest | CollectGarbageRequest
 PastRequest = ResumeRequest | RollBackRequest
 """What is about an operation that has ended."""
-Request = LifeRequest | ScaleRequest | ResourceRequest | CleanupLogsRequest | AdoptRequest | PastRequest
+NumberRequest = ScaleRequest | AutoScaleRequest
+Request = LifeRequest | NumberRequest | ResourceRequest | CleanupLogsRequest | AdoptRequest | PastRequest

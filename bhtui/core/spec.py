@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from .autoscale import FIXED, AutoScaleSpec
 from .outputs import OutputSpec
 
 
@@ -187,6 +188,8 @@ class ServiceSpec:
     """Name of the container it stands for."""
     engine: str = ""
     """Which engine has the container: `docker`, `podman`, the path of a socket; empty: the one that has it."""
+    scale: AutoScaleSpec = FIXED
+    """Whether and how their number follows their load."""
 
     @property
     def is_foreign(self) -> bool:

@@ -66,6 +66,8 @@ class InstanceStatus:
     """Who supervises it: we, systemd, or a container engine."""
     ref: str = ""
     """The unit or container it stands for; empty for a process."""
+    auto_scale: str = ""
+    """`auto 1..5: cpu 91 % of the limit over 60 s, above 80 %: 2 -> 3`: how their number follows their load."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -80,3 +81,19 @@ def test_nothing_declared_says_what_to_do() -> None:
 def test_a_start_that_was_taken_back_shows_its_reason() -> None:
     stopped = instance("api", state=State.STOPPED, goal=Goal.DOWN, last_error="exit 3 after 2 ms\n  boom")
     assert "exit 3 after 2 ms" in present.status_table(rows(stopped))
+
+
+def test_a_number_that_follows_its_load() -> None:
+    held = instance(
+        "api", auto_scale="auto 1..3: held: cpu 95 % of the limit over 60 s, above 80 %, and 3 is the maximum"
+    )
+    other = instance("storage", auto_scale="auto 1..5: cpu 91 % of one core over 60 s, above 80 %: 1 -> 2")
+    plain = present.status_table(rows(held, replace(held, instance="api-2"), other))
+    assert [line for line in plain.splitlines() if "auto" in line] == [f"api: {held.auto_scale}"]
+    detailed = present.status_table(rows(held, other), detailed=True)
+    assert detailed.splitlines()[-2:] == [f"api: {held.auto_scale}", f"storage: {other.auto_scale}"]
+    assert present.replicas(None, other.auto_scale) == "auto 1..5"
+    scaling = {"replicas": 3, "declared": 1, "by": "agent", "seconds": 300.0}
+    assert present.replicas(scaling, "auto 1..5: why") == "auto 1..5, 3 for 1 since 5 min"
+    assert present.replicas(scaling | {"by": "ada"}, "auto 1..5") == "auto 1..5, 3 for 1, by ada 5 min ago"
+    assert present.replicas(scaling | {"by": "ada"}, "") == "3 for 1, by ada 5 min ago"

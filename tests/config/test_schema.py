@@ -40,6 +40,7 @@ def test_every_example_is_valid(path: Path) -> None:
         "command: a\nrestart: on-failure:5\ndepends_on: [b]\nlabels: [a=b]",
         "command: a\nrestart: {policy: no, delay: 10ms}\ndepends_on: {b: {condition: service_healthy}}",
         "command: a\nhealthcheck: {tcp: 80, interval: 1m30s}\nulimits: {nofile: {soft: 1, hard: 2}, core: unlimited}",
+        "command: a\nscale: {min: 1, max: 3, cpu: 70, window: 30s, auto: false}\nlimits: {cpu: 1}",
         "command: a\nx-note: {a: b}\nenvironment:\nstop_signal: 15\numask: 022",
     ],
 )
@@ -60,6 +61,8 @@ def test_what_is_right(body: str) -> None:
         "services: {web: {command: []}}",
         "services: {web: {command: a, image: b}}",
         "services: {web: {command: a, replicas: many}}",
+        "services: {web: {command: a, scale: 3}}",
+        "services: {web: {command: a, scale: {max: 0}}}",
         "services: {web: {command: a, replicas: -1}}",
         "services: {web: {command: a, restart: sometimes}}",
         "services: {web: {command: a, ports: ['80:80']}}",

@@ -51,6 +51,7 @@ instances = st.builds(
     limits_override_seconds=st.none() | finite,
     endpoint=text,
     scaling=st.none() | st.builds(status.Scaling, int32, int32, text, finite),
+    auto_scale=text,
 )
 steps = st.builds(operation.Step, int32, text, text, text, st.sampled_from(operation.StepState), text, int64, int64)
 operations = st.builds(
@@ -75,6 +76,13 @@ requests = st.one_of(
     st.builds(request.RestartRequest, names, st.booleans(), st.booleans()),
     st.builds(request.ReloadConfigRequest, text, text),
     st.builds(request.ScaleRequest, names, st.none() | int32),
+    st.builds(
+        request.AutoScaleRequest,
+        names,
+        st.booleans(),
+        *[st.none() | int32 for _ in range(2)],
+        *[st.none() | finite for _ in range(2)],
+    ),
     st.builds(
         request.SetLimitsRequest, text, st.none() | int64, st.none() | finite, *[st.none() | int64 for _ in range(3)]
     ),

@@ -9,6 +9,7 @@ from bhtui.core.errors import UsageError
 from bhtui.core.operation import Actor, Operation, OperationState, Plan, Step, StepState
 from bhtui.core.request import (
     AdoptRequest,
+    AutoScaleRequest,
     CleanupLogsRequest,
     ClearCacheRequest,
     CollectGarbageRequest,
@@ -37,6 +38,7 @@ REQUESTS: Mapping[str, type[Request]] = {
     "scale": ScaleRequest,
     "resume": ResumeRequest,
     "roll_back": RollBackRequest,
+    "auto_scale": AutoScaleRequest,
     "set_limits": SetLimitsRequest,
     "reset_limits": ResetLimitsRequest,
     "set_priority": SetPriorityRequest,

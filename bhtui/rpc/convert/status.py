@@ -75,6 +75,7 @@ def instance_to_json(status: InstanceStatus, host: str = "") -> dict[str, Any]:
         "scaling": _scaling_to_json(status.scaling),
         "kind": str(status.kind),
         "ref": status.ref,
+        "auto_scale": status.auto_scale,
     }
 
 

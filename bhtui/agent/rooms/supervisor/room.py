@@ -75,6 +75,8 @@ class Supervisor:
         """What was last set at run time of a service's limits; the wiring gives it."""
         self.surroundings: Callable[[ServiceSpec], Mapping[str, str]] = lambda _: {}
         """What an instance is told of those that it depends on; the wiring gives it."""
+        self.auto_scale: Callable[[str], str] = lambda _: ""
+        """How the number of a service's instances follows their load, in words; the wiring gives it."""
         self._early: list[KeptExit] | None = []
         """Ends that were told before everything was adopted."""
         self._clearing = Clearing(keeper)
@@ -119,7 +121,8 @@ class Supervisor:
     def _status(self, i: Instance, now: int) -> InstanceStatus:
         override = self.latest_override(i.service)
         effective = replace(i, spec=self._tools.limits.effective(i.spec))
-        return to_status(effective, self._usage.of(i.name), now, override, self._scaling(i.service, now))
+        status = to_status(effective, self._usage.of(i.name), now, override, self._scaling(i.service, now))
+        return replace(status, auto_scale=self.auto_scale(i.service))
 
     def _scaling(self, service: str, now: int) -> Scaling | None:
         """Who set the number of its instances at run time."""

@@ -59,6 +59,7 @@ class OperationRequest(_message.Message):
     CLEAR_CACHE_FIELD_NUMBER: _builtins.int
     COLLECT_GARBAGE_FIELD_NUMBER: _builtins.int
     SCALE_FIELD_NUMBER: _builtins.int
+    AUTO_SCALE_FIELD_NUMBER: _builtins.int
     RESUME_FIELD_NUMBER: _builtins.int
     ROLL_BACK_FIELD_NUMBER: _builtins.int
     ADOPT_FIELD_NUMBER: _builtins.int
@@ -89,6 +90,8 @@ class OperationRequest(_message.Message):
     @_builtins.property
     def scale(self) -> Global___ScaleRequest: ...
     @_builtins.property
+    def auto_scale(self) -> Global___AutoScaleRequest: ...
+    @_builtins.property
     def resume(self) -> Global___ResumeRequest: ...
     @_builtins.property
     def roll_back(self) -> Global___RollBackRequest: ...
@@ -112,16 +115,17 @@ class OperationRequest(_message.Message):
         clear_cache: Global___ClearCacheRequest | None = ...,
         collect_garbage: Global___CollectGarbageRequest | None = ...,
         scale: Global___ScaleRequest | None = ...,
+        auto_scale: Global___AutoScaleRequest | None = ...,
         resume: Global___ResumeRequest | None = ...,
         roll_back: Global___RollBackRequest | None = ...,
         adopt: Global___AdoptRequest | None = ...,
         cleanup_logs: Global___CleanupLogsRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "adopt", b"adopt", "cleanup_logs", b"cleanup_logs", "clear_cache", b"clear_cache", "collect_garbage", b"collect_garbage", "reload_config", b"reload_config", "request", b"request", "reset_limits", b"reset_limits", "restart", b"restart", "resume", b"resume", "roll_back", b"roll_back", "scale", b"scale", "set_limits", b"set_limits", "set_priority", b"set_priority", "start", b"start", "stop", b"stop"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "adopt", b"adopt", "auto_scale", b"auto_scale", "cleanup_logs", b"cleanup_logs", "clear_cache", b"clear_cache", "collect_garbage", b"collect_garbage", "reload_config", b"reload_config", "request", b"request", "reset_limits", b"reset_limits", "restart", b"restart", "resume", b"resume", "roll_back", b"roll_back", "scale", b"scale", "set_limits", b"set_limits", "set_priority", b"set_priority", "start", b"start", "stop", b"stop"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "adopt", b"adopt", "cleanup_logs", b"cleanup_logs", "clear_cache", b"clear_cache", "collect_garbage", b"collect_garbage", "id", b"id", "reason", b"reason", "reload_config", b"reload_config", "request", b"request", "reset_limits", b"reset_limits", "restart", b"restart", "resume", b"resume", "roll_back", b"roll_back", "scale", b"scale", "set_limits", b"set_limits", "set_priority", b"set_priority", "start", b"start", "stop", b"stop"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "adopt", b"adopt", "auto_scale", b"auto_scale", "cleanup_logs", b"cleanup_logs", "clear_cache", b"clear_cache", "collect_garbage", b"collect_garbage", "id", b"id", "reason", b"reason", "reload_config", b"reload_config", "request", b"request", "reset_limits", b"reset_limits", "restart", b"restart", "resume", b"resume", "roll_back", b"roll_back", "scale", b"scale", "set_limits", b"set_limits", "set_priority", b"set_priority", "start", b"start", "stop", b"stop"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_request: _TypeAlias = _typing.Literal["start", "stop", "restart", "reload_config", "set_limits", "reset_limits", "set_priority", "clear_cache", "collect_garbage", "scale", "resume", "roll_back", "adopt", "cleanup_logs"]  # noqa: Y015
+    _WhichOneofReturnType_request: _TypeAlias = _typing.Literal["start", "stop", "restart", "reload_config", "set_limits", "reset_limits", "set_priority", "clear_cache", "collect_garbage", "scale", "auto_scale", "resume", "roll_back", "adopt", "cleanup_logs"]  # noqa: Y015
     _WhichOneofArgType_request: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_request) -> _WhichOneofReturnType_request | None: ...
 
@@ -335,6 +339,63 @@ class ScaleRequest(_message.Message):
     def WhichOneof(self, oneof_group: _WhichOneofArgType__replicas) -> _WhichOneofReturnType__replicas | None: ...
 
 Global___ScaleRequest: _TypeAlias = ScaleRequest  # noqa: Y015
+
+@_typing.final
+class AutoScaleRequest(_message.Message):
+    """Lets the number of instances of services follow their load, at once and after every restart, or no more. No services:
+    all that can have another number. Absent: as it is set or declared now.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICES_FIELD_NUMBER: _builtins.int
+    AUTO_FIELD_NUMBER: _builtins.int
+    MIN_FIELD_NUMBER: _builtins.int
+    MAX_FIELD_NUMBER: _builtins.int
+    CPU_THRESHOLD_FIELD_NUMBER: _builtins.int
+    MEMORY_THRESHOLD_FIELD_NUMBER: _builtins.int
+    auto: _builtins.bool
+    min: _builtins.int
+    """Instances, 1 to 1000."""
+    max: _builtins.int
+    cpu_threshold: _builtins.float
+    """Per cent of the CPU limit of an instance, or of one core where it has none; 0: not looked at."""
+    memory_threshold: _builtins.float
+    """Per cent of the memory limit of an instance; 0: not looked at."""
+    @_builtins.property
+    def services(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        services: _abc.Iterable[_builtins.str] | None = ...,
+        auto: _builtins.bool = ...,
+        min: _builtins.int | None = ...,
+        max: _builtins.int | None = ...,
+        cpu_threshold: _builtins.float | None = ...,
+        memory_threshold: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cpu_threshold", b"_cpu_threshold", "_max", b"_max", "_memory_threshold", b"_memory_threshold", "_min", b"_min", "cpu_threshold", b"cpu_threshold", "max", b"max", "memory_threshold", b"memory_threshold", "min", b"min"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cpu_threshold", b"_cpu_threshold", "_max", b"_max", "_memory_threshold", b"_memory_threshold", "_min", b"_min", "auto", b"auto", "cpu_threshold", b"cpu_threshold", "max", b"max", "memory_threshold", b"memory_threshold", "min", b"min", "services", b"services"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__cpu_threshold: _TypeAlias = _typing.Literal["cpu_threshold"]  # noqa: Y015
+    _WhichOneofArgType__cpu_threshold: _TypeAlias = _typing.Literal["_cpu_threshold", b"_cpu_threshold"]  # noqa: Y015
+    _WhichOneofReturnType__max: _TypeAlias = _typing.Literal["max"]  # noqa: Y015
+    _WhichOneofArgType__max: _TypeAlias = _typing.Literal["_max", b"_max"]  # noqa: Y015
+    _WhichOneofReturnType__memory_threshold: _TypeAlias = _typing.Literal["memory_threshold"]  # noqa: Y015
+    _WhichOneofArgType__memory_threshold: _TypeAlias = _typing.Literal["_memory_threshold", b"_memory_threshold"]  # noqa: Y015
+    _WhichOneofReturnType__min: _TypeAlias = _typing.Literal["min"]  # noqa: Y015
+    _WhichOneofArgType__min: _TypeAlias = _typing.Literal["_min", b"_min"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__cpu_threshold) -> _WhichOneofReturnType__cpu_threshold | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__max) -> _WhichOneofReturnType__max | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__memory_threshold) -> _WhichOneofReturnType__memory_threshold | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min) -> _WhichOneofReturnType__min | None: ...
+
+Global___AutoScaleRequest: _TypeAlias = AutoScaleRequest  # noqa: Y015
 
 @_typing.final
 class SetLimitsRequest(_message.Message):

@@ -1,0 +1,1 @@
+"""Follows the load of services with the number of their instances."""
