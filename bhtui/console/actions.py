@@ -12,6 +12,7 @@ from typing import Literal
 
 from textual.binding import Binding, BindingType
 
+from bhtui.core.replica import MOST
 from bhtui.rpc.blackhole.v1 import operations_pb2 as pb
 
 from .models.host import HostView, InstanceView
@@ -73,6 +74,18 @@ def _in_state(*states: str) -> Applies:
 
 
 @dataclass(frozen=True, slots=True)
+class Asks:
+    """One value that an action needs before it has a request."""
+
+    label: str
+    hint: str
+    about: Callable[[Sequence[Target]], str]
+    """How it is now, in one line."""
+    make: Callable[[str], Request]
+    """The request for what was typed. Raises ValueError with what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
 class Action:
     """One thing a person can do by key."""
 
@@ -89,6 +102,7 @@ class Action:
     """Place in the bottom line; 0: not there."""
     applies_to: Applies = _always
     request: Request | None = None
+    asks: Asks | None = None
 
     @property
     def run(self) -> str:
@@ -123,6 +137,31 @@ def _rolling(services: Sequence[str]) -> pb.OperationRequest:
     return pb.OperationRequest(restart=pb.RestartRequest(services=services, rolling=True))
 
 
+def _reset_scale(services: Sequence[str]) -> pb.OperationRequest:
+    return pb.OperationRequest(scale=pb.ScaleRequest(services=services))
+
+
+def _scale_to(text: str) -> Request:
+    """For a number, or `reset`."""
+    if text == "reset":
+        return _reset_scale
+    if not text.isascii() or not text.isdigit() or int(text[:9]) > MOST:
+        raise ValueError(f"type a number from 0 to {MOST}, or reset for what the configuration declares")
+    return lambda services: pb.OperationRequest(scale=pb.ScaleRequest(services=services, replicas=int(text)))
+
+
+def _replicas_now(targets: Sequence[Target]) -> str:
+    """`now 3; the configuration declares 1`, for each service."""
+    lines = []
+    for target in targets:
+        for service in target.services:
+            mine = [one.status for one in target.host.instances.values() if one.status.service == service]
+            scaling = next((status.scaling for status in mine if status.HasField("scaling")), None)
+            told = f"; the configuration declares {scaling.declared}, {scaling.by} set it" if scaling else ""
+            lines.append(f"{service} has {len(mine)} {'instance' if len(mine) == 1 else 'instances'}{told}")
+    return "\n".join(lines)
+
+
 _BY_SCREEN = frozenset({"filter", "host-logs", "faults", "group", "cancel-operation", "go-operations", "go-events"})
 
 _ACTING = ("fleet", "services", "detail")
@@ -137,6 +176,9 @@ ACTIONS: tuple[Action, ...] = (
            "operate", True, 22, _in_state(*_ALIVE, "failed"), _restart),
     Action("rolling", "R", "rolling..", _ACTING, "Restart one instance at a time, the next when the last is healthy",
            "operate", True, 40, _in_state(*_ALIVE, "failed"), _rolling),
+    Action("scale", "N", "scale..", ("services", "detail"), "Run another number of instances, after showing the plan",
+           "operate", True, request=_reset_scale,
+           asks=Asks("replicas", "a number, or reset", _replicas_now, _scale_to)),
 
     Action("open", "enter", "open", ("fleet", "services", "operations", "events"), "Go into what is selected",
            footer=10),

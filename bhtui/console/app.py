@@ -32,6 +32,7 @@ from .models.host import HostView
 from .models.operation import ENDED, headline
 from .models.series import SeriesModel
 from .paint import Span
+from .screens.ask import AskScreen
 from .screens.base import BaseScreen
 from .screens.confirm import PlanScreen
 from .screens.events import EventsScreen
@@ -319,7 +320,10 @@ class Console(App[None]):
     def operate(self, action: Action, targets: list[Target]) -> None:
         """Shows the plan of an action, and begins it when the person says so."""
         if targets and action.request and usable(action, targets, self.read_only):
-            self.push_screen(PlanScreen(action, targets), lambda answer: self._begin_all(action, answer))
+            if action.asks:
+                self.push_screen(AskScreen(action, targets), lambda made: self.operate(made, targets) if made else None)
+            else:
+                self.push_screen(PlanScreen(action, targets), lambda answer: self._begin_all(action, answer))
 
     def _begin_all(self, action: Action, answer: tuple[list[Target], str] | None) -> None:
         if answer is None:

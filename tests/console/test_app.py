@@ -10,6 +10,7 @@ from textual.widgets import Button, Input
 from bhtui.console.app import Console, Options
 from bhtui.console.panes.graphs import GraphPane
 from bhtui.console.panes.logs import LogPane
+from bhtui.console.screens.ask import AskScreen
 from bhtui.console.screens.confirm import ConfirmScreen, PlanScreen
 from bhtui.console.screens.fleet import FleetScreen
 from bhtui.console.screens.goto import GotoScreen, HelpScreen
@@ -323,6 +324,37 @@ async def test_a_reader_behind_a_flood_is_told_and_can_skip(session):
     await session.shows("behind")
     await session.press("end")
     await session.shows("skipped what was written in", "follow ●")
+
+
+async def test_a_number_of_replicas_is_asked_for_before_the_plan(session):
+    await open_host(session, "stage-1")
+    await session.press("N")
+    await session.on(AskScreen)
+    assert "nginx has 1" in str(session.app.screen.query_one("#about").render())
+    await session.press("x", "enter")
+    assert "type a number from 0 to 1000, or reset" in str(session.app.screen.query_one("#about").render())
+    await session.press("backspace", "4", "enter")
+    await session.on(PlanScreen)
+    await session.until(lambda: not session.app.screen.query_one("#go", Button).disabled, "still disabled")
+    session.app.screen.query_one("#go", Button).focus()
+    await session.press("enter")
+    await session.until(lambda: session.world.begun, "not begun")
+    [(host, request)] = session.world.begun
+    assert (host, list(request.scale.services), request.scale.replicas) == ("stage-1", ["nginx"], 4)
+
+
+async def test_the_declared_number_of_replicas_is_a_word_and_escape_asks_nothing(session):
+    await open_host(session, "stage-1")
+    await session.press("N")
+    await session.on(AskScreen)
+    await session.press("escape")
+    await session.on(HostScreen)
+    await session.press("N")
+    await session.on(AskScreen)
+    await session.press(*"reset", "enter")
+    await session.on(PlanScreen)
+    request = session.app.screen.verb.request(["api"])
+    assert (request.WhichOneof("request"), request.scale.HasField("replicas")) == ("scale", False)
 
 
 async def test_a_long_plan_can_be_read_to_its_end(session, monkeypatch):

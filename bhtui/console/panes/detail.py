@@ -122,9 +122,21 @@ def _facts(row: ServiceRow, now: float, width: int) -> list[tuple[str, Spans]]:
             ),
         ),
     ]
+    if status.endpoint:
+        facts.insert(7, ("endpoint", _endpoint(row)))
+    if status.HasField("scaling"):
+        by, ago = plain(status.scaling.by), format_age(status.scaling.seconds)
+        declared = (f" instead of {status.scaling.declared}, set by {by} {ago} ago", "dim")
+        facts.append(("replicas", ((str(status.scaling.replicas), ""), declared)))
     if status.waiting_for:
         facts.insert(1, ("waits for", ((plain(status.waiting_for), "notice"),)))
     return facts
+
+
+def _endpoint(row: ServiceRow) -> Spans:
+    status = row.view.status
+    ready = status.state == "running" and status.health in ("healthy", "degraded")
+    return ((plain(status.endpoint), ""), ("  ready", "ok") if ready else ("  not ready", "dim"))
 
 
 def _health(row: ServiceRow) -> Spans:

@@ -25,7 +25,7 @@ from ..widgets.canvas import Canvas
 if TYPE_CHECKING:
     from ..app import Console
 
-_DIALOG = """
+DIALOG = """
     {name} {{ align: center middle; background: $background 60%; }}
     {name} > Vertical {{ width: 76; max-width: 96%; height: auto; max-height: 94%; padding: 0 1; }}
     {name} > Vertical {{ background: $surface; border: round $primary; }}
@@ -47,7 +47,7 @@ _DIALOG = """
 class ConfirmScreen(ModalScreen[bool]):
     """A question whose answer is no unless told otherwise."""
 
-    DEFAULT_CSS = _DIALOG.format(name="ConfirmScreen")
+    DEFAULT_CSS = DIALOG.format(name="ConfirmScreen")
     BINDINGS: ClassVar[list[BindingType]] = [("escape", "dismiss(False)", "no")]
     AUTO_FOCUS = "#no"
 
@@ -115,7 +115,7 @@ def _more(count: int, where: str) -> Line:
 class PlanScreen(ModalScreen["tuple[list[Target], str] | None"]):
     """Shows the plan of an action on targets. Ends with the targets to go on with and the reason, or with None."""
 
-    DEFAULT_CSS = _DIALOG.format(name="PlanScreen")
+    DEFAULT_CSS = DIALOG.format(name="PlanScreen")
     BINDINGS: ClassVar[list[BindingType]] = [
         ("escape", "leave", "cancel"),
         ("up", "scroll_plan(-1)", "up"),
@@ -137,7 +137,7 @@ class PlanScreen(ModalScreen["tuple[list[Target], str] | None"]):
 
     def compose(self) -> ComposeResult:
         with Vertical() as box:
-            box.border_title = plain(_headline(self.verb, self.targets))
+            box.border_title = plain(headline(self.verb, self.targets))
             yield PlanBody()
             with Horizontal(classes="field first"):
                 yield Label("reason")
@@ -213,7 +213,8 @@ def _typed_word(targets: Sequence[Target]) -> str:
     return "" if not production else production[0] if len(targets) == 1 else f"{len(targets)} hosts"
 
 
-def _headline(action: Action, targets: Sequence[Target]) -> str:
+def headline(action: Action, targets: Sequence[Target]) -> str:
+    """`scale api on web-1`: what a dialog is about."""
     if len(targets) == 1:
         services = " ".join(targets[0].services) or "everything"
         return f"{action.id} {services} on {targets[0].host.name}"
