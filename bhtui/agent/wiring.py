@@ -33,6 +33,7 @@ from bhtui.agent.foreign.managers import Managers
 from bhtui.agent.frontdoor import FrontDoor
 from bhtui.agent.journal.runner import Runner
 from bhtui.agent.keeper import Exit, Keeper, Launch, Listener, Replaced
+from bhtui.agent.keeper.watch import KeeperWatch
 from bhtui.agent.losses import Losses
 from bhtui.agent.rooms.backup.room import Backup
 from bhtui.agent.rooms.endpoints import steps as endpoints_steps
@@ -132,6 +133,7 @@ class Assembled:
     events: EventLog
     config: ConfigInForce
     keeper: Keeper
+    keeper_watch: KeeperWatch
     limits: Limits
     resources: Resources
     cleanup: Cleanup
@@ -159,6 +161,7 @@ class Assembled:
             limits=self.limits.held_by,
             config_error=self.config.error,
             boot=boot.noted(self.paths),
+            keeper_trouble=self.keeper_watch.trouble,
         )
 
     def plan(self, request: Request) -> Plan:
@@ -322,9 +325,12 @@ async def _assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: 
     metrics.start()
     await stack.enter_async_context(_task(reached.watch(), "the watch on endpoints"))
     await stack.enter_async_context(_task(backup.watch(), "the watch on backups"))
+    keeper_watch = KeeperWatch(keeper, events, time.monotonic)
+    await stack.enter_async_context(_task(keeper_watch.watch(), "the watch on the keeper"))
     agent = Assembled(
-        paths, ending, events, config, keeper, limits, resources, cleanup, supervisor, scaling, runner, adoption, begun
-    )
+        paths, ending, events, config, keeper, keeper_watch, limits, resources, cleanup, supervisor, scaling, runner,
+        adoption, begun,
+    )  # fmt: skip
     pressure = PressureWatch(limits, supervisor, metrics, events, agent.begin, time.time_ns)
     await stack.enter_async_context(_task(pressure.watch(), "the watch on memory"))
     load = LoadWatch(scaling, supervisor, metrics, runner, store, events, agent.scale)

@@ -38,6 +38,8 @@ log = logging.getLogger(__name__)
 
 TIMEOUT_S = 10.0
 START_TIMEOUT_S = 20.0
+NOTHING_AFTER = 1 << 62
+"""A `list` of what comes after this is the shortest answer there is."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.05, 2.0
 UNKNOWN: dict[str, Any] = {"code": None, "signal": None, "unknown": True, "cpu_seconds": None, "max_rss_bytes": None}
 
@@ -161,6 +163,17 @@ class Keeper:
     async def stats(self) -> dict[str, Any]:
         """Counts of each log, descriptors, uptime of the keeper."""
         return await self._ask("stats")
+
+    async def answers(self, timeout: float) -> bool:
+        """Whether it answers a question in so many seconds; one that is just being replaced counts as answering."""
+        link = self._link
+        if link is None or not self._linked.is_set():
+            return True
+        try:
+            await link.ask("list", {"after": NOTHING_AFTER}, (), timeout)
+        except KeeperLost:
+            return not link.is_open
+        return True
 
     def pidfd(self, key: str) -> int | None:
         """The pidfd of a process, which stays this object's; None for an unknown key."""

@@ -80,6 +80,7 @@ def _object(target: Target, info: AgentInfo) -> dict[str, Any]:
         "limits": info.limits,
         "last_seq": info.last_seq,
         "boot": info.boot,
+        "keeper_trouble": info.keeper_trouble,
     }
 
 

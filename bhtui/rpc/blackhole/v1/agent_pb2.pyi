@@ -50,6 +50,7 @@ class AgentInfo(_message.Message):
     LIMITS_FIELD_NUMBER: _builtins.int
     CONFIG_ERROR_FIELD_NUMBER: _builtins.int
     BOOT_FIELD_NUMBER: _builtins.int
+    KEEPER_TROUBLE_FIELD_NUMBER: _builtins.int
     agent_pid: _builtins.int
     keeper_pid: _builtins.int
     version: _builtins.str
@@ -69,6 +70,8 @@ class AgentInfo(_message.Message):
     """Why the configuration file on disk is not the one in force (broken, or changed since); empty when it is."""
     boot: _builtins.str
     """What brings the agent up at boot; empty: nothing does."""
+    keeper_trouble: _builtins.str
+    """Why the keeper does not answer now, and what is done about that; empty while it does."""
     def __init__(
         self,
         *,
@@ -87,10 +90,11 @@ class AgentInfo(_message.Message):
         limits: _builtins.str = ...,
         config_error: _builtins.str = ...,
         boot: _builtins.str = ...,
+        keeper_trouble: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_pid", b"agent_pid", "boot", b"boot", "boot_id", b"boot_id", "bundle", b"bundle", "config_error", b"config_error", "config_path", b"config_path", "hostname", b"hostname", "keeper_pid", b"keeper_pid", "last_seq", b"last_seq", "limits", b"limits", "log_dir", b"log_dir", "run_dir", b"run_dir", "state_dir", b"state_dir", "uptime_seconds", b"uptime_seconds", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_pid", b"agent_pid", "boot", b"boot", "boot_id", b"boot_id", "bundle", b"bundle", "config_error", b"config_error", "config_path", b"config_path", "hostname", b"hostname", "keeper_pid", b"keeper_pid", "keeper_trouble", b"keeper_trouble", "last_seq", b"last_seq", "limits", b"limits", "log_dir", b"log_dir", "run_dir", b"run_dir", "state_dir", b"state_dir", "uptime_seconds", b"uptime_seconds", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
