@@ -49,8 +49,8 @@ MEANING: dict[EventKind, str] = {
     EventKind.AGENT_STARTED: "The agent runs and answers.",
     EventKind.AGENT_STOPPED: "The agent ends, and why. A killed agent leaves none.",
     EventKind.KEEPER_REPLACED: "The keeper died; another one took over its processes, pipes and log files.",
-    EventKind.KEEPER_STUCK: "The keeper is there and does not answer: why, and what is done (`wait`, `wake`, `replace`); "
-    "or that it answers again.",
+    EventKind.KEEPER_STUCK: "The keeper is there and does not answer: why, and what is done (`wait` `wake` `replace`). "
+    "Or it `answers` again.",
     EventKind.EMERGENCY_STOP: "Every process was killed past the agent, by whom; nothing starts until a person asks.",
     EventKind.CONFIG_LOADED: "Another configuration is in force; `digest` is its SHA-256.",
     EventKind.CONFIG_REFUSED: "A configuration was not taken, with every problem found; the one before stays in force.",

@@ -83,3 +83,15 @@ def test_the_home_of_another_user_is_refused(words: list[str]) -> None:
         done = subprocess.run(argv, env=there.environ, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 5, done
         assert f"{there.paths.run} belongs to root; run this as root" in done.stderr
+
+
+def test_an_emergency_stop_does_not_wait_for_a_hung_agent() -> None:
+    with home(CONFIG) as there:
+        there.cli("start")
+        service, agent = there.status()["api-1"]["pid"], there.agent_pid()
+        os.kill(agent, signal.SIGSTOP)
+        said = there.cli("stop", "--emergency")
+        assert "does not answer within 0.3 s; asking the keeper" in said.stderr
+        assert not is_alive(service)
+        os.kill(agent, signal.SIGCONT)
+        until(lambda: (row := there.status().get("api-1")) and (row["state"], row["goal"]) == ("stopped", "down"), 20)

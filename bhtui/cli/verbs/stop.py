@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,7 +17,11 @@ from bhtui.core.units import parse_duration
 from bhtui.keeper import force as force_
 from bhtui.keeper.client import KeeperError
 from bhtui.keeper.client import emergency as kill_everything
+from bhtui.rpc import quick
 from bhtui.rpc.local import answers, anything_runs, wait_for_keeper
+
+AT_ONCE = 0.3
+"""Seconds that an agent has to answer before an emergency stop goes past it."""
 
 
 @click.command(
@@ -48,13 +53,25 @@ def command(
         settings.must_not_be_read_only("kill the services")
         return _without_keeper(settings)
     try:
-        if emergency and not (dry_run or settings.remote or answers(settings.paths.agent_socket)):
-            raise NoConnection("cannot reach the agent: it does not run")
+        if emergency and not (dry_run or settings.remote):
+            _must_answer_at_once(settings.paths.agent_socket)
         return carry_out(settings, request, dry_run=dry_run, dangerous=True)
     except NoConnection as error:
         if not emergency or dry_run or settings.remote:
             raise
         return _by_the_keeper(settings, error)
+
+
+def _must_answer_at_once(agent: Path) -> None:
+    """In an emergency nobody waits for a hung agent: the keeper does the same. Raises NoConnection, Refused."""
+    if not answers(agent):
+        raise NoConnection("cannot reach the agent: it does not run")
+    try:
+        quick.status(str(agent), timeout=AT_ONCE)
+    except quick.QuickError:
+        return  # it has answered
+    except OSError:
+        raise NoConnection(f"cannot reach the agent: it does not answer within {AT_ONCE:g} s") from None
 
 
 def _seconds(text: str | None) -> float | None:
