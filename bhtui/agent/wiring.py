@@ -166,6 +166,10 @@ class Assembled:
 
     def plan(self, request: Request) -> Plan:
         """Exactly what a request would do, by the room it is for. Raises NotFound, UsageError, Refused."""
+        plan = self._plan(request)
+        return held.with_lift(plan) if self.keeper.held else plan
+
+    def _plan(self, request: Request) -> Plan:
         if isinstance(request, ResourceRequest):
             return self.resources.plan(request)
         if isinstance(request, PastRequest):
@@ -176,9 +180,7 @@ class Assembled:
             return self.scaling.plan(request)
         assert not isinstance(request, AdoptRequest), "what is adopted is looked for first"
         plan = self.supervisor.plan(request)
-        if isinstance(request, ScaleRequest):
-            plan = self.scaling.with_number_by_hand(request, plan)
-        return held.with_lift(plan) if self.keeper.held else plan
+        return self.scaling.with_number_by_hand(request, plan) if isinstance(request, ScaleRequest) else plan
 
     async def look_and_plan(self, request: Request) -> Plan:
         """As `plan`, also of requests for which the host must be looked at first."""

@@ -17,7 +17,7 @@ STAYS = "everything is held down since an emergency stop; `blackhole start` lift
 
 def with_lift(plan: Plan) -> Plan:
     """The plan of somebody who wants something started although all is held down; others stay as they are."""
-    if not any(step.kind in STARTS for step in plan.steps):
+    if lifts(plan) or not any(step.kind in STARTS for step in plan.steps):
         return plan
     first = PlannedStep(LIFT, "keeper", "lift the hold of the emergency stop", timeout=20.0)
     later = (replace(step, after=tuple(index + 1 for index in step.after) or (0,)) for step in plan.steps)
