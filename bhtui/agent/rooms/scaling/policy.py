@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from bhtui.core.autoscale import AutoScaleSpec
 
@@ -34,6 +35,8 @@ LATELY = 4
 """The last part of the window, as a divisor."""
 COVERED_UP, COVERED_DOWN = 0.5, 0.9
 """Parts of the time looked at that must have been measured."""
+LATE = 2.5
+"""As many periods may pass between two ticks before something was missed."""
 EFFECT = 1 / 3
 """Part of the expected fall of memory that counts as one."""
 
@@ -79,8 +82,8 @@ def _verdict(was: History, look: Look) -> Verdict:
     if name := _unmeasured(look):
         return Verdict(f"held: nothing is measured of {name}", notice=Notice.UNMEASURED)
     seen = _seen(was, look, spec.window)
-    if len(seen) * period(spec) < COVERED_UP * spec.window:
-        return Verdict(f"held: measured for {span(len(seen) * period(spec))} of {span(spec.window)}")
+    if (covered := _covered(seen, spec)) < COVERED_UP * spec.window:
+        return Verdict(f"measured for {span(covered)} of {span(spec.window)} so far")
     up, down = _up(was, look, seen), _down(was, look, since)
     acting = next((each for each in (up, down) if each and each.to is not None), None)
     return acting or up or down or Verdict("as many as are needed")
@@ -140,7 +143,7 @@ def _down(was: History, look: Look, since: float) -> Verdict | None:
         return Verdict(f"changed {span(since)} ago; fewer at the earliest in {span(wait - since)}")
     seen = _seen(was, look, wait)
     calm = [t for t in seen if t.complete]
-    if any(t.well < t.count for t in seen) or len(calm) * period(spec) < COVERED_DOWN * wait:
+    if any(t.well < t.count for t in seen) or _covered(calm, spec) < COVERED_DOWN * wait:
         return Verdict(f"fewer only after {span(wait)} in which every instance is ready and measured")
     told = []
     # What an instance holds is its own as a rule, and the others do not take it over; unless it was seen to be shared.
@@ -218,6 +221,13 @@ def _seen(was: History, look: Look, seconds: float) -> list[Tick]:
             break
         found.append(each)
     return found[::-1]
+
+
+def _covered(ticks: Sequence[Tick], spec: AutoScaleSpec) -> float:
+    """Seconds that these ticks stand for. On a busy host they come late: each stands for a bit more then."""
+    step = period(spec)
+    gaps = [(b.time_ns - a.time_ns) / SECOND for a, b in pairwise(ticks)]
+    return sum(min(gap, LATE * step) for gap in gaps) + (step if ticks else 0.0)
 
 
 def _total(shares: Sequence[float]) -> float | None:

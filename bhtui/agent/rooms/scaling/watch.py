@@ -142,14 +142,14 @@ class LoadWatch:
             return (mine.history.last.reason if mine.history.last else "") or "it is being scaled"
         if not look.count or not any(i.goal is Goal.UP for i in there):
             mine.ticks.clear()
-            return "held: it is stopped"
+            return "it is stopped"
         if why := obstacle(service, self._instances.spec.services):
             return f"held: {why}"
         open_ones = self._operations.conflicts((f"service:{name}", "config"))
         if open_ones:
             return f"held: {_said(open_ones[0])} is under way"
         if down := next((i.name for i in there if i.goal is not Goal.UP), ""):
-            return f"held: {down} was stopped by itself"
+            return f"held: {down} was stopped by hand"
         return ""
 
     def _settle(self, name: str, mine: Followed, look: Look) -> None:

@@ -112,10 +112,10 @@ async def test_what_is_stopped_is_left_alone(rig: Rig) -> None:
     rig.set_number("api", 2)
     rig.picture["api-2"].state, rig.picture["api-2"].goal = State.STOPPED, Goal.DOWN
     await rig.run(200, cpu=49)
-    assert rig.room.note("api") == "auto 1..3: held: api-2 was stopped by itself"
+    assert rig.room.note("api") == "auto 1..3: held: api-2 was stopped by hand"
     rig.picture["api-1"].state, rig.picture["api-1"].goal = State.STOPPED, Goal.DOWN
     await rig.run(10)
-    assert rig.room.note("api") == "auto 1..3: held: it is stopped"
+    assert rig.room.note("api") == "auto 1..3: it is stopped"
     assert (rig.begun, rig.events) == ([], [])
 
 
