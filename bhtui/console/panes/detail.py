@@ -124,10 +124,7 @@ def _facts(row: ServiceRow, now: float, width: int) -> list[tuple[str, Spans]]:
     ]
     if status.endpoint:
         facts.insert(7, ("endpoint", _endpoint(row)))
-    if status.HasField("scaling"):
-        by, ago = plain(status.scaling.by), format_age(status.scaling.seconds)
-        declared = (f" instead of {status.scaling.declared}, set by {by} {ago} ago", "dim")
-        facts.append(("replicas", ((str(status.scaling.replicas), ""), declared)))
+    facts += _number(row, max(20, width))
     if status.waiting_for:
         facts.insert(1, ("waits for", ((plain(status.waiting_for), "notice"),)))
     return facts
@@ -137,6 +134,18 @@ def _endpoint(row: ServiceRow) -> Spans:
     status = row.view.status
     ready = status.state == "running" and status.health in ("healthy", "degraded")
     return ((plain(status.endpoint), ""), ("  ready", "ok") if ready else ("  not ready", "dim"))
+
+
+def _number(row: ServiceRow, width: int) -> list[tuple[str, Spans]]:
+    """How many instances its service has, and why, where that is not what is declared."""
+    status = row.view.status
+    facts: list[tuple[str, Spans]] = []
+    if status.HasField("scaling"):
+        by, ago = plain(status.scaling.by), format_age(status.scaling.seconds)
+        declared = (f" instead of {status.scaling.declared}, set by {by} {ago} ago", "dim")
+        facts.append(("replicas", ((str(status.scaling.replicas), ""), declared)))
+    said = wrap(plain(status.auto_scale), width) if status.auto_scale else ()
+    return facts + [("by load" if not at else "", ((line, ""),)) for at, line in enumerate(said)]
 
 
 def _health(row: ServiceRow) -> Spans:
