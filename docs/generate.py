@@ -27,7 +27,7 @@ ROOT = HERE.parent
 sys.path.insert(0, str(ROOT))
 
 from bhtui.agent.journal.model import NoUndo, StepKind  # noqa: E402
-from bhtui.agent.rooms.metrics.model import METRICS, Sample  # noqa: E402
+from bhtui.agent.rooms.metrics.model import HOST_METRICS, INSTANCE_METRICS  # noqa: E402
 from bhtui.agent.rooms.metrics.prometheus import EXPORTED  # noqa: E402
 from bhtui.agent.rooms.supervisor import diagram  # noqa: E402
 from bhtui.agent.servicers.access import ACCESS  # noqa: E402
@@ -184,6 +184,7 @@ VALIDATED = {
     "container_name": "name of a container",
     "dependencies": "list of services, or a section for each",
     "engine_name": "`docker`, `podman`, or the path of a socket",
+    "fine_only": "duration for `fine`, or section",
     "from_word": "word, or section",
     "io_class": "`idle`, `best-effort:0-7`, `realtime:0-7`",
     "loopback": "`host:port` on loopback",
@@ -367,17 +368,12 @@ def undo(kind: StepKind) -> str:
     return f"nothing: {kind.undo.why}" if isinstance(kind.undo, NoUndo) else docstring(kind.undo)
 
 
-def sample_docs() -> dict[str, str]:
-    """What each figure of an instance means."""
-    docs = attribute_docs(Sample)
-    return {name: docs.get(name, "") for name in METRICS}
-
-
 def metrics() -> str:
     """The page on what is measured."""
     lines = made_from("Metrics", "bhtui/agent/rooms/metrics/prometheus.py", "bhtui/agent/rooms/metrics/model.py")
-    lines += ["## Of an instance, once a second", "", "The host itself has `cpu_percent` and `memory_bytes`.", ""]
-    lines += table(("metric", "meaning"), [(f"`{name}`", text) for name, text in sample_docs().items()])
+    for of, measured in (("an instance", INSTANCE_METRICS), ("the host", HOST_METRICS)):
+        lines += [f"## Of {of}, once a second", ""]
+        lines += table(("metric", "meaning"), [(f"`{name}`", each.help) for name, each in measured.items()])
     lines += ["## Prometheus endpoint", "", "Open when `metrics.listen` is set, at `/metrics`, on loopback only.", ""]
     rows = [
         (f"`{name}`", each.kind, " ".join(f"`{label}`" for label in each.labels), each.help)

@@ -275,8 +275,12 @@ async def _assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: 
     config.adopted.append(outputs.follow)
     await stack.enter_async_context(_task(outputs.watch(), "the log outputs"))
     metrics = Metrics(
-        paths.state, limits.groups, lambda instance, metric: _limit_of(config.spec, limits, instance, metric)
+        paths.state,
+        limits.groups,
+        lambda instance, metric: _limit_of(config.spec, limits, instance, metric),
+        kept=config.spec.metrics,
     )
+    config.adopted.append(lambda spec: metrics.history.follow(spec.metrics))
     stack.push_async_callback(metrics.close)
     backup = Backup(lambda: replicas.effective(config.spec))
     stack.callback(backup.close)

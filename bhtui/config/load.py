@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bhtui.core.errors import BlackholeError, ConfigError, NotFound, Problem
 from bhtui.core.outputs import OutputSpec
-from bhtui.core.spec import MetricsSpec, ServiceSpec, Spec
+from bhtui.core.spec import ServiceSpec, Spec
 
 from . import envfile, sources
 from .checks import CHECKS
@@ -44,7 +44,7 @@ class Reading:
         config = self.config
         return Spec(
             services={name: self._service(name) for name in config.services},
-            metrics=MetricsSpec(config.metrics.listen, config.metrics.history),
+            metrics=config.metrics.spec(),
             log_level=config.logging.level,
             log_format=config.logging.format,
             sections={key: self._plain(key) for key in config.given if key not in ("metrics", "performance")},

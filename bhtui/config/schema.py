@@ -75,6 +75,7 @@ FORMS: dict[Any, Callable[[Schema], Schema]] = {
     _func(fields.Umask): lambda _: {**WORD, "pattern": "^(0o)?[0-7]{1,4}$"},
     _func(fields.Period): lambda _: {"type": "string", "pattern": r"^\s*\d+\s*(min|h|d|w|m|y)\s*$"},
     healthcheck.test_command: lambda _: {"anyOf": [{"type": "string", "minLength": 1}, _texts(1)]},
+    metrics.fine_only: lambda inner: {"anyOf": [{"type": ["string", "number"], "pattern": _DURATION}, inner]},
     metrics.loopback: lambda _: WORD,
     performance.tuning: lambda _: _mapping("^[a-z][a-z0-9_]*$"),
     restart.from_word: lambda inner: {

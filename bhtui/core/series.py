@@ -18,6 +18,10 @@ class Series:
     values: Sequence[float]
     limit: float | None = None
     """The limit of this metric, a line to draw."""
+    lows: Sequence[float] = ()
+    """The least in each step, as many as values; none: each value is one sample."""
+    highs: Sequence[float] = ()
+    """The greatest in each step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,4 +34,6 @@ class SeriesQuery:
     since_ns: int = 0
     until_ns: int = 0
     step: float = 0.0
-    """Seconds a point stands for (the mean of its samples); 0: as sampled."""
+    """Seconds a point stands for (the mean of its samples); 0: as kept."""
+    by_service: bool = False
+    """One series for all instances of a service: their sum, or the greatest where a sum means nothing."""

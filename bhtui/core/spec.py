@@ -217,8 +217,12 @@ class MetricsSpec:
 
     listen: str = ""
     """`127.0.0.1:9090`, or empty: no endpoint."""
-    history: float = 3600.0
-    """Seconds of one-second samples kept in memory."""
+    fine: float = 3600.0
+    """Seconds for which samples of every second are kept."""
+    coarse: float = 7 * 86400.0
+    """Seconds for which steps of ten seconds are kept."""
+    space: int = 256 << 20
+    """Bytes that those steps may take on disk; beyond it the oldest go sooner."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -245,7 +245,7 @@ metrics: {listen: 9090, history: 2h}
     assert spec.services["identity"].rotate == RotateSpec(max_size=5 << 20)
     assert spec.services["identity"].tuning == {"connection_pool": "100", "cache_size": "1024MB", "query_timeout": "5s"}
     assert spec.services["storage"].tuning == {"compression": "true"}
-    assert (spec.metrics.listen, spec.metrics.history) == ("127.0.0.1:9090", 7200)
+    assert (spec.metrics.listen, spec.metrics.fine) == ("127.0.0.1:9090", 7200)
     assert set(spec.sections) == {"logging", "backup", "alerts", "maintenance", "automation"}
     assert spec.sections["backup"]["storage"]["bucket"] == "blackhole-backups"
     assert spec.sections["alerts"][1]["for"] == 10

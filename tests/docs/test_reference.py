@@ -11,6 +11,7 @@ import click
 import pytest
 
 from bhtui.agent.journal.model import NoUndo
+from bhtui.agent.rooms.metrics.model import HOST_METRICS, INSTANCE_METRICS
 from bhtui.agent.rooms.metrics.prometheus import EXPORTED
 from bhtui.agent.servicers.access import ACCESS
 from bhtui.cli.app import VERBS, app
@@ -115,7 +116,7 @@ def test_the_defaults_shown_are_those_of_the_domain() -> None:
 
 
 def test_every_metric_is_described() -> None:
-    assert all(DOCS.sample_docs().values())
+    assert all(each.help for each in (*INSTANCE_METRICS.values(), *HOST_METRICS.values()))
     assert all(each.help for each in EXPORTED.values())
 
 

@@ -17,6 +17,4 @@ class Metrics(MetricsServicer):
         self._room = room
 
     async def Read(self, request: pb.SeriesRequest, context: Context) -> pb.SeriesResponse:
-        query = query_from_message(request)
-        found = self._room.series(query.names, query.metrics, query.since_ns, query.until_ns, query.step)
-        return response_to_message(found)
+        return response_to_message(await self._room.series(query_from_message(request)))

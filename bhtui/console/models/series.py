@@ -9,9 +9,13 @@ from dataclasses import dataclass, field
 
 from bhtui.rpc.blackhole.v1 import metrics_pb2
 
-WINDOWS = (60, 300, 900, 3600)
+WINDOW_NAMES = {
+    60: "1 min", 300: "5 min", 900: "15 min", 3600: "1 h", 21600: "6 h", 86400: "1 d", 604800: "7 d",
+}  # fmt: skip
+WINDOWS = tuple(WINDOW_NAMES)
 """Seconds a graph can show."""
-WINDOW_NAMES = {60: "1 min", 300: "5 min", 900: "15 min", 3600: "1 h"}
+POINTS = 4000
+"""So many of each track are kept, which is ten times as many as a window has."""
 
 
 def step_of(window: int) -> float:
@@ -25,21 +29,24 @@ class Track:
 
     times: list[float] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
+    highs: list[float] = field(default_factory=list)
+    """The greatest in each step, of which `values` has the mean."""
     limit: float | None = None
 
-    def merge(self, times: list[float], values: list[float], keep: float) -> None:
-        """Adds points after the last one, or all when they reach further back; keeps `keep` seconds."""
+    def merge(self, times: list[float], values: list[float], highs: list[float], keep: int = POINTS) -> None:
+        """Adds points after the last one, or all when they reach further back; keeps the newest `keep`."""
         if not times:
             return
         if not self.times or times[0] < self.times[0]:
             tail = bisect_left(self.times, times[-1] + 1e-6)
             self.times, self.values = times + self.times[tail:], values + self.values[tail:]
+            self.highs = highs + self.highs[tail:]
         else:
             new = bisect_left(times, self.times[-1] + 1e-6)
             self.times += times[new:]
             self.values += values[new:]
-        old = bisect_left(self.times, self.times[-1] - keep)
-        del self.times[:old], self.values[:old]
+            self.highs += highs[new:]
+        del self.times[:-keep], self.values[:-keep], self.highs[:-keep]
 
     def at(self, time: float, tolerance: float) -> float | None:
         """The value at a time, if one was sampled near it."""
@@ -50,13 +57,20 @@ class Track:
     def columns(self, start: float, end: float, count: int) -> list[float | None]:
         """The highest value of each of `count` equal slices of the time; a slice shorter than the sampling has its
         neighbour's value, a real gap has none."""
+        return self._columns(self.values, start, end, count)
+
+    def peaks(self, start: float, end: float, count: int) -> list[float | None]:
+        """As `columns`, the greatest that was sampled."""
+        return self._columns(self.highs or self.values, start, end, count)
+
+    def _columns(self, values: list[float], start: float, end: float, count: int) -> list[float | None]:
         out: list[float | None] = [None] * count
         width = (end - start) / count
         for index in range(bisect_left(self.times, start), len(self.times)):
             column = int((self.times[index] - start) / width)
             if column >= count:
                 break
-            value = self.values[index]
+            value = values[index]
             seen = out[column]
             out[column] = value if seen is None or value > seen else seen
         return _bridged(out, max(1, int(self._sampling() * 2.5 / width)))
@@ -83,10 +97,9 @@ def _bridged(values: list[float | None], reach: int) -> list[float | None]:
 
 
 class SeriesModel:
-    """Tracks by (host, instance, metric), each with at most `keep` seconds."""
+    """Tracks by (host, instance, metric)."""
 
-    def __init__(self, keep: float = WINDOWS[-1] + 60) -> None:
-        self.keep = keep
+    def __init__(self) -> None:
         self.version = 0
         """Grows with every change."""
         self.tracks: dict[tuple[str, str, str], Track] = {}
@@ -98,12 +111,14 @@ class SeriesModel:
             track = self.tracks.setdefault((host, series.instance or series.service, series.metric), Track())
             track.limit = series.limit if series.HasField("limit") else None
             # What could not be measured is not a number; a gap says the same.
+            highs = series.highs or series.values
             points = [
-                (at / 1e9, value)
-                for at, value in zip(series.times_ns, series.values, strict=True)
+                (at / 1e9, value, high)
+                for at, value, high in zip(series.times_ns, series.values, highs, strict=True)
                 if not math.isnan(value)
             ]
-            track.merge([at for at, _ in points], [value for _, value in points], self.keep)
+            times, values, peaks = ([point[column] for point in points] for column in range(3))
+            track.merge(times, values, peaks)
 
     def get(self, host: str, instance: str, metric: str) -> Track | None:
         """A track, if anything was heard of it."""

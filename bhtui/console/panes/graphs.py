@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from textual import events
 from textual.message import Message
@@ -20,6 +21,7 @@ from ..widgets.braille import area
 from ..widgets.canvas import Canvas
 from ..widgets.title import ruled, title
 
+_DAY = 86400
 GUTTER = 6
 """Columns of the scale at the left."""
 
@@ -30,6 +32,24 @@ def _percent(value: float) -> str:
 
 def _rate(value: float) -> str:
     return f"{format_size(value)}/s"
+
+
+def _moment(time: float, window: int) -> str:
+    """The time of day, with the date where a window has several days."""
+    day = datetime.fromtimestamp(time).astimezone().strftime("%d %b ") if window >= _DAY else ""
+    return day + clock(int(time * 1e9))
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}" if value < 10 else f"{value:.0f}"
+
+
+def _half(window: int) -> str:
+    """Half of a window in words: `2.5 min`."""
+    for seconds, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if window / 2 >= seconds:
+            return f"{window / 2 / seconds:g} {unit}"
+    return f"{window / 2:g} s"
 
 
 def _count(value: float) -> str:
@@ -51,8 +71,17 @@ class Metric:
 METRICS = (
     Metric("cpu_percent", "cpu", _percent, least=5.0),
     Metric("memory_bytes", "memory", format_size, binary=True, least=1024.0 * 1024),
+    Metric("receive_bytes_per_second", "received", _rate, binary=True, least=1024.0),
+    Metric("send_bytes_per_second", "sent", _rate, binary=True, least=1024.0),
     Metric("read_bytes_per_second", "read", _rate, binary=True, least=1024.0),
     Metric("write_bytes_per_second", "write", _rate, binary=True, least=1024.0),
+    Metric("throttled_percent", "throttled", _percent, least=5.0),
+    Metric("pressure_cpu_percent", "waits for cpu", _percent, least=5.0),
+    Metric("pressure_memory_percent", "waits for memory", _percent, least=5.0),
+    Metric("pressure_io_percent", "waits for disk", _percent, least=5.0),
+    Metric("load1", "load", _number, least=1.0),
+    Metric("disk_used_percent", "disk used", _percent, least=5.0),
+    Metric("swap_bytes", "swap", format_size, binary=True, least=1024.0 * 1024),
     Metric("threads", "threads", _count, least=4.0),
     Metric("fds", "files open", _count, least=8.0),
 )
@@ -110,7 +139,7 @@ class GraphPane(Canvas):
     def draw(self, width: int, height: int) -> list[Line]:
         tracks = [(one, track) for one in METRICS if (track := self.series.get(self.host, self.subject, one.name))]
         facts: Spans = ((self.host if self.subject == "host" else self.instance, "strong"),)
-        when = (clock(int(self.cursor * 1e9)), "accent") if self.cursor else (WINDOW_NAMES[self.window], "dim")
+        when = (_moment(self.cursor, self.window), "accent") if self.cursor else (WINDOW_NAMES[self.window], "dim")
         head = Line(ruled(title(self.number, "GRAPHS", self.has_focus, facts), (when, (" ", "")), width))
         if not tracks or width < 20:
             text = self.problem or ("no samples yet" if self.host else "nothing is selected")
@@ -141,7 +170,8 @@ class GraphPane(Canvas):
     def _graph(self, metric: Metric, track: Track, width: int, height: int, end: float) -> list[Line]:
         columns = width - GUTTER - 2
         values = track.columns(end - self.window, end, columns * 2)
-        seen = [value for value in values if value is not None]
+        peaks = track.peaks(end - self.window, end, columns * 2)
+        seen = [value for value in peaks if value is not None]
         peak = max(seen, default=0.0)
         # A limit far above is told in words: drawn, it would flatten everything else.
         drawn_limit = track.limit if track.limit and peak * 6 >= track.limit else None
@@ -163,14 +193,14 @@ class GraphPane(Canvas):
         )
         cursor = int((self.cursor - end + self.window) / self.window * columns) if self.cursor else None
         lines = [Line(justify(left, right, width))]
-        for row, spans in enumerate(area(values, height - 1, top, drawn_limit, cursor)):
+        for row, spans in enumerate(area(values, height - 1, top, drawn_limit, cursor, peaks)):
             scale = metric.show(top).replace(" ", "") if row == 0 else "0" if row == height - 2 and height > 2 else ""
             lines.append(Line((*fit(((scale, "axis"),), GUTTER, "right"), ("▕", "rule"), *spans)))
         return lines
 
     def _axis(self, width: int) -> Spans:
         columns = width - GUTTER - 2
-        middle = "-30 s" if self.window == 60 else f"-{self.window / 120:g} min"
+        middle = f"-{_half(self.window)}"
         marks = f"-{WINDOW_NAMES[self.window]}".ljust(columns // 2 - len(middle) // 2) + middle
         return fit(((" " * (GUTTER + 1), ""), (marks.ljust(columns - 3) + "now", "axis")), width)
 

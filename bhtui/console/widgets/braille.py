@@ -21,23 +21,40 @@ CHAR = {(left, right): _dots((left, right)) for left in range(5) for right in ra
 
 
 def area(
-    values: Sequence[float | None], rows: int, top: float, limit: float | None = None, cursor: int | None = None
+    values: Sequence[float | None],
+    rows: int,
+    top: float,
+    limit: float | None = None,
+    cursor: int | None = None,
+    peaks: Sequence[float | None] = (),
 ) -> list[Spans]:
     """A graph of `rows` rows, top first, and half as many columns as values. `limit` is drawn as a line where it lies
-    below `top`, the column `cursor` stands out. A gap is left empty; any real value shows at least one dot."""
-    heights = [None if value is None else max(1, min(rows * 4, round(value / top * rows * 4))) for value in values]
+    below `top`, the column `cursor` stands out. A gap is left empty; any real value shows at least one dot. `peaks`, as
+    many as values, are single dots above them."""
+    heights, marks = _heights(values, rows, top), _heights(peaks or values, rows, top)
     limit_row = rows - 1 - min(rows - 1, int(limit / top * rows)) if limit is not None and limit <= top else None
-    return [_row(heights, row, rows, row == limit_row, cursor) for row in range(rows)]
+    return [_row(heights, marks, row, rows, row == limit_row, cursor) for row in range(rows)]
 
 
-def _row(heights: Sequence[int | None], row: int, rows: int, is_limit: bool, cursor: int | None) -> Spans:
+def _heights(values: Sequence[float | None], rows: int, top: float) -> list[int]:
+    return [0 if value is None else max(1, min(rows * 4, round(value / top * rows * 4))) for value in values]
+
+
+def _row(
+    heights: Sequence[int], marks: Sequence[int], row: int, rows: int, is_limit: bool, cursor: int | None
+) -> Spans:
     floor = (rows - 1 - row) * 4
     shade = f"g{1 + min(5, (rows - 1 - row) * 6 // rows)}"
-    dots = [0 if height is None or height <= floor else min(4, height - floor) for height in heights]
-    cells = [CHAR[pair] for pair in zip(dots[::2], dots[1::2], strict=False)]
+    dots = [min(4, max(0, height - floor)) for height in heights]
+    above = [
+        mark - floor if height < mark and 0 < mark - floor <= 4 else 0
+        for height, mark in zip(heights, marks, strict=True)
+    ]
+    cells = [_cell(*pair) for pair in zip(dots[::2], dots[1::2], above[::2], above[1::2], strict=False)]
     spans: list[Span] = []
-    for style, run in groupby(enumerate(cells), lambda cell: _style(cell, shade, is_limit, cursor)):
-        text = "".join(char for _, char in run)
+    styles = [_style(column, *cell, shade, is_limit, cursor) for column, cell in enumerate(cells)]
+    for style, run in groupby(zip(styles, cells, strict=True), lambda each: each[0]):
+        text = "".join(char for _, (char, _) in run)
         spans.append((_EMPTY.get(style, " ") * len(text) if text.isspace() else text, style))
     return tuple(spans)
 
@@ -46,10 +63,17 @@ _EMPTY = {"limit": "┄", "accent": "│"}
 """What stands in a cell without dots."""
 
 
-def _style(cell: tuple[int, str], shade: str, is_limit: bool, cursor: int | None) -> str:
-    column, char = cell
+def _cell(left: int, right: int, mark_left: int, mark_right: int) -> tuple[str, bool]:
+    """The character, and whether it has nothing but marks."""
+    if not (mark_left or mark_right):
+        return CHAR[left, right], False
+    marks = (_LEFT[mark_left - 1] if mark_left else 0) | (_RIGHT[mark_right - 1] if mark_right else 0)
+    return chr(0x2800 | sum(_LEFT[:left]) | sum(_RIGHT[:right]) | marks), not (left or right)
+
+
+def _style(column: int, char: str, is_mark: bool, shade: str, is_limit: bool, cursor: int | None) -> str:
     if column == cursor:
         return "accent"
     if char == " ":
         return "limit" if is_limit else ""
-    return shade
+    return "dim" if is_mark else shade

@@ -15,7 +15,7 @@ def series_to_message(series: Series) -> pb.Series:
 
 
 def series_from_message(message: pb.Series) -> Series:
-    return flat.decode(message, Series, {"times_ns": tuple, "values": tuple})
+    return flat.decode(message, Series, dict.fromkeys(("times_ns", "values", "lows", "highs"), tuple))
 
 
 def response_to_message(series: Iterable[Series]) -> pb.SeriesResponse:

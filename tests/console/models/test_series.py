@@ -20,7 +20,7 @@ def response(times, values, **more):
 
 
 def test_points_are_added_once_and_gaps_left_out():
-    model = SeriesModel(keep=100)
+    model = SeriesModel()
     model.add("web", response([1, 2, 3], [1, math.nan, 3], limit=9.0))
     model.add("web", response([3, 4], [3, 4], limit=9.0))
     track = model.get("web", "api-1", "cpu_percent")
@@ -29,14 +29,14 @@ def test_points_are_added_once_and_gaps_left_out():
 
 def test_an_answer_that_reaches_further_back_replaces_the_beginning():
     track = Track()
-    track.merge([5, 6], [5, 6], 100)
-    track.merge([1, 3, 5], [1, 3, 5], 100)
+    track.merge([5, 6], [5, 6], [5, 6])
+    track.merge([1, 3, 5], [1, 3, 5], [1, 3, 5])
     assert track.times == [1, 3, 5, 6]
 
 
 def test_old_points_go():
     track = Track()
-    track.merge([0, 50, 100], [1, 2, 3], keep=60)
+    track.merge([0, 50, 100], [1, 2, 3], [1, 2, 3], keep=2)
     assert track.times == [50, 100]
 
 

@@ -36,3 +36,11 @@ def test_every_row_is_as_wide_as_its_values(found, rows, top, limit):
     drawn = area(found, rows, top, limit, cursor=2)
     assert len(drawn) == rows
     assert all(width_of(row) == len(found) // 2 for row in drawn)
+
+
+def test_peaks_are_single_dots_above_the_area():
+    plain = "".join(text for text, _ in area([1.0, 1.0], 2, 4.0)[0])
+    rows = area([1.0, 1.0], 2, 4.0, peaks=[4.0, 1.0])
+    assert plain == " "
+    assert [(text, style) for text, style in rows[0]] == [("\u2801", "dim")]
+    assert rows[1] == area([1.0, 1.0], 2, 4.0)[1]

@@ -2,30 +2,91 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-
-METRICS = ("cpu_percent", "memory_bytes", "threads", "fds", "read_bytes_per_second", "write_bytes_per_second")
-"""Of an instance, in the order of `Sample`. Of the host: cpu_percent and memory_bytes."""
+from typing import NamedTuple
 
 HOST = "host"
+Fold = Callable[[Iterable[float]], float]
+
+
+class Metric(NamedTuple):
+    """One thing that is measured."""
+
+    help: str
+    fold: Fold = sum
+    """What several instances of a service come to together."""
+
+
+INSTANCE_METRICS: Mapping[str, Metric] = {
+    "cpu_percent": Metric("Processor time, in percent of one core."),
+    "memory_bytes": Metric("Memory that cannot be dropped: the working set of the group, else the sum of RSS."),
+    "threads": Metric("Threads of all its processes."),
+    "fds": Metric("Open file descriptors of all its processes."),
+    "read_bytes_per_second": Metric("Read from storage, not from the cache."),
+    "write_bytes_per_second": Metric("Written to storage; what is still in the cache is not counted."),
+    "throttled_percent": Metric("Part of the time in which it had to wait for its processor limit.", max),
+    "oom_kills": Metric("Processes that the kernel has killed for want of memory since its group was made."),
+    "pressure_cpu_percent": Metric("Part of the time in which some of it waited for a processor (PSI).", max),
+    "pressure_memory_percent": Metric("Part of the time in which some of it waited for memory (PSI).", max),
+    "pressure_io_percent": Metric("Part of the time in which some of it waited for storage (PSI).", max),
+}
+"""Of an instance, in the order of `Sample`. Pressure needs cgroup v2."""
+
+HOST_METRICS: Mapping[str, Metric] = {
+    "cpu_percent": Metric("Processor time, in percent of all processors together."),
+    "memory_bytes": Metric("Memory that is not available to new programs without swapping."),
+    "load1": Metric("Load average of one minute."),
+    "swap_bytes": Metric("Swap space in use."),
+    "disk_used_percent": Metric("Of the file system that holds the agent's state."),
+    "read_bytes_per_second": Metric("Read from all disks."),
+    "write_bytes_per_second": Metric("Written to all disks."),
+    "receive_bytes_per_second": Metric("Received from the network, without loopback."),
+    "send_bytes_per_second": Metric("Sent to the network, without loopback."),
+    "pressure_cpu_percent": Metric("Part of the time in which something waited for a processor (PSI)."),
+    "pressure_memory_percent": Metric("Part of the time in which something waited for memory (PSI)."),
+    "pressure_io_percent": Metric("Part of the time in which something waited for storage (PSI)."),
+}
+"""Of the host, in the order of `HostSample`."""
+
+METRICS = tuple(dict.fromkeys((*INSTANCE_METRICS, *HOST_METRICS)))
+"""Everything that can be asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What the whole tree of an instance uses at one moment. Unknown numbers are None, never 0."""
+    """What the whole tree of an instance uses at one moment: INSTANCE_METRICS. Unknown numbers are None, never 0."""
 
     cpu_percent: float | None = None
-    """Of one core, since the sample before; None in the first one."""
+    """None in the first one, as all that is since the sample before."""
     memory_bytes: int | None = None
-    """With a cgroup its working set (all it holds but file cache that can be dropped), else the sum of RSS."""
     threads: int | None = None
-    """Of all its processes together."""
     fds: int | None = None
-    """Open file descriptors of all its processes together."""
     read_bytes_per_second: float | None = None
-    """From storage, not from the cache."""
     write_bytes_per_second: float | None = None
-    """To storage; what is in the cache still is not counted."""
+    throttled_percent: float | None = None
+    oom_kills: int | None = None
+    pressure_cpu_percent: float | None = None
+    pressure_memory_percent: float | None = None
+    pressure_io_percent: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostSample:
+    """The host at one moment: HOST_METRICS. Unknown numbers are None."""
+
+    cpu_percent: float | None = None
+    memory_bytes: int | None = None
+    load1: float | None = None
+    swap_bytes: int | None = None
+    disk_used_percent: float | None = None
+    read_bytes_per_second: float | None = None
+    write_bytes_per_second: float | None = None
+    receive_bytes_per_second: float | None = None
+    send_bytes_per_second: float | None = None
+    pressure_cpu_percent: float | None = None
+    pressure_memory_percent: float | None = None
+    pressure_io_percent: float | None = None
 
 
 def service_of(instance: str) -> str:

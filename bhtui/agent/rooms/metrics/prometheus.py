@@ -18,7 +18,7 @@ from bhtui.core.states import State
 from bhtui.core.status import InstanceStatus
 
 from . import procfs
-from .model import METRICS
+from .model import INSTANCE_METRICS
 from .room import Metrics
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Described(NamedTuple):
 EXPORTED: Mapping[str, Described] = {
     "up": Described("gauge", "1 while the instance runs, 0 otherwise.", ("service", "instance")),
     "process_resource_usage": Described(
-        "gauge", f"What an instance uses: {', '.join(METRICS)}.", ("service", "instance", "resource")
+        "gauge", f"What an instance uses: {', '.join(INSTANCE_METRICS)}.", ("service", "instance", "resource")
     ),
     "grpc_request_duration_seconds": Described(
         "histogram", "Duration of calls to the agent, by the name of the status.", ("service", "method", "status")
@@ -57,6 +57,8 @@ EXPORTED: Mapping[str, Described] = {
     "blackhole_agent_samples_total": Described("counter", "Samplings done."),
     "blackhole_agent_samples_missed_total": Described("counter", "Samplings left out for being late."),
     "blackhole_agent_history_bytes": Described("gauge", "Memory of the history of samples."),
+    "blackhole_agent_history_disk_bytes": Described("gauge", "Space on disk of the history of samples."),
+    "blackhole_agent_samples_unsaved_total": Described("counter", "Samplings that are not on disk."),
     "blackhole_agent_cpu_seconds_total": Described("counter", "Processor time of the agent."),
     "blackhole_agent_resident_memory_bytes": Described("gauge", "Resident memory of the agent."),
     "blackhole_agent_open_fds": Described("gauge", "Open file descriptors of the agent."),
@@ -146,7 +148,7 @@ class Endpoint:
         latest = self._metrics.latest
         for one in instances:
             sample = latest.get(one.instance)
-            for name in METRICS if sample is not None else ():
+            for name in INSTANCE_METRICS if sample is not None else ():
                 if (value := getattr(sample, name)) is not None:
                     yield (one.service, one.instance, name), value
 
@@ -159,7 +161,9 @@ class Endpoint:
             "blackhole_agent_sample_duration_seconds": pace.duration_seconds,
             "blackhole_agent_samples_total": pace.ticks,
             "blackhole_agent_samples_missed_total": pace.missed,
-            "blackhole_agent_history_bytes": self._metrics.size_bytes,
+            "blackhole_agent_history_bytes": self._metrics.history.memory_bytes,
+            "blackhole_agent_history_disk_bytes": self._metrics.history.disk_bytes,
+            "blackhole_agent_samples_unsaved_total": self._metrics.history.lost,
             "blackhole_agent_cpu_seconds_total": used.ru_utime + used.ru_stime,
             "blackhole_agent_resident_memory_bytes": resident,
             "blackhole_agent_open_fds": procfs.open_files(os.getpid()) or 0,

@@ -1,4 +1,4 @@
-"""The room of metrics: one sample a second of every instance and of the host, kept for an hour."""
+"""The room of metrics: one sample a second of every instance and of the host, and what is kept of them."""
 
 from __future__ import annotations
 
@@ -6,24 +6,26 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from functools import cache, partial
 from pathlib import Path
 
 from bhtui.core.errors import NotFound, UsageError
-from bhtui.core.series import Series
+from bhtui.core.series import Series, SeriesQuery
+from bhtui.core.spec import MetricsSpec
 from bhtui.core.status import HostStatus
 
 from . import host, procfs
+from .history import History
 from .host import HostReading
-from .model import HOST, METRICS, Sample, service_of
-from .ring import Ring
+from .model import HOST, HOST_METRICS, INSTANCE_METRICS, METRICS, HostSample, Sample, service_of
+from .points import Key, Points
+from .rollup import folded
 from .tree import Tree
 
 PERIOD = 1.0
-HOST_METRICS = METRICS[:2]
 _log = logging.getLogger(__name__)
 
 
@@ -53,15 +55,16 @@ class Metrics:
         groups_of: Callable[[str], Sequence[str]] = lambda _: (),
         limit_of: Callable[[str, str], float | None] = lambda _instance, _metric: None,
         clock: Callable[[], int] = time.time_ns,
+        kept: MetricsSpec | None = None,
     ) -> None:
         self.pace = Pace()
+        self.history = History(state_folder / "metrics", kept or MetricsSpec())
         self._folder, self._groups_of, self._limit_of, self._clock = state_folder, groups_of, limit_of, clock
-        self._ring = Ring(len(METRICS))
         self._trees: dict[str, Tree] = {}
         self._ended: list[Tree] = []
         self._latest: dict[str, Sample] = {}
         self._host = HostReading()
-        self._host_cpu: float | None = None
+        self._host_sample = HostSample()
         self._os = host.os_name()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="metrics")
         self._task: asyncio.Task[None] | None = None
@@ -77,6 +80,7 @@ class Metrics:
             self._task.cancel()
             await asyncio.wait([self._task])
         self._pool.shutdown(wait=True)
+        await self.history.close()
         for tree in [*self._trees.values(), *self._ended]:
             tree.close()
         self._trees.clear()
@@ -88,7 +92,7 @@ class Metrics:
         self._trees[instance] = Tree(pid, partial(self._groups_of, instance))
 
     def forget(self, instance: str) -> None:
-        """Samples it no more; what was measured stays for an hour."""
+        """Samples it no more; what was measured stays in the history."""
         if (tree := self._trees.pop(instance, None)) is not None:
             self._ended.append(tree)  # it may be in use in the sampling thread just now, which closes it
         self._latest.pop(instance, None)
@@ -102,40 +106,36 @@ class Metrics:
         """The last sample of every instance that runs."""
         return self._latest
 
-    def series(
-        self, names: Collection[str], metrics: Collection[str], since_ns: int, until_ns: int, step: float
-    ) -> list[Series]:
+    async def series(self, query: SeriesQuery) -> list[Series]:
         """Metrics (none: all) of services, instances or `host` (none: all) after since and up to until (0: now).
 
-        `step` in seconds, 0: as sampled. Raises UsageError, NotFound.
+        Raises UsageError, NotFound.
         """
-        if unknown := sorted(set(metrics) - set(METRICS)):
+        if unknown := sorted(set(query.metrics) - set(METRICS)):
             raise UsageError(f"cannot show {', '.join(unknown)}: no such metric; there are {', '.join(METRICS)}")
-        if step < 0:
-            raise UsageError(f"cannot show points {step:g} s apart: the step must be zero or more")
-        until = until_ns or self._clock()
+        if query.step < 0:
+            raise UsageError(f"cannot show points {query.step:g} s apart: the step must be zero or more")
+        until = query.until_ns or self._clock()
+        there = await self.history.keys(query.since_ns)
+        chosen = [key for key in self._chosen(query.names, there) if key[1] in query.metrics or not query.metrics]
+        points = await self.history.read(chosen, query.since_ns, until, round(query.step * 1e9))
+        if query.by_service:
+            return [_series(service, service, metric, each) for (service, metric), each in folded(points).items()]
+        limit = self._limit_of
         return [
-            Series(
-                service_of(name),
-                name,
-                metric,
-                *self._ring.read(name, METRICS.index(metric), since_ns, until, round(step * 1e9)),
-                limit=self._limit_of(name, metric),
-            )
-            for name in self._chosen(names)
-            for metric in (HOST_METRICS if name == HOST else METRICS)
-            if metric in metrics or not metrics
+            _series(service_of(name), name, metric, each, limit(name, metric))
+            for (name, metric), each in points.items()
         ]
 
-    def _chosen(self, names: Collection[str]) -> list[str]:
-        there = self._ring.names
-        known = {*there, *self._trees, *map(service_of, there), *map(service_of, self._trees), HOST}
+    def _chosen(self, names: Collection[str], there: Sequence[Key]) -> list[Key]:
+        measured = dict.fromkeys(name for name, _ in there)
+        known = {*measured, *self._trees, *map(service_of, measured), *map(service_of, self._trees), HOST}
         if unknown := sorted(set(names) - known):
             raise NotFound(
-                f"cannot show {', '.join(unknown)}: nothing of that name was measured in the last hour; "
+                f"cannot show {', '.join(unknown)}: nothing of that name was measured in that time; "
                 f"there are {', '.join(sorted(known))}"
             )
-        return [name for name in there if name in names or service_of(name) in names or not names]
+        return [key for key in there if key[0] in names or service_of(key[0]) in names or not names]
 
     def host_status(self, now_ns: int, last_backup_ns: int = 0) -> HostStatus:
         """The host as it was last measured."""
@@ -146,7 +146,7 @@ class Metrics:
             os=self._os,
             uptime_seconds=self._host.uptime_seconds,
             load1=self._host.load1,
-            cpu_percent=self._host_cpu,
+            cpu_percent=self._host_sample.cpu_percent,
             cpus=os.cpu_count() or 1,
             memory_used_bytes=self._host.memory_used_bytes,
             memory_total_bytes=self._host.memory_total_bytes,
@@ -157,6 +157,7 @@ class Metrics:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
+        await self.history.load(self._clock())
         due = loop.time()
         while True:
             await asyncio.sleep(due - loop.time())
@@ -176,12 +177,12 @@ class Metrics:
         ended, self._ended = self._ended, []
         loop = asyncio.get_running_loop()
         samples, reading = await loop.run_in_executor(self._pool, self._measure, trees, ended)
-        self._host_cpu = host.cpu_percent(self._host, reading) if self._host.total_ticks else None
-        self._host = reading
+        self._host_sample, self._host = host.sample(self._host, reading), reading
         self._latest = {name: one for name, one in samples.items() if self._trees.get(name) is trees[name]}
-        rows: dict[str, Sequence[float | None]] = {name: astuple(one) for name, one in self._latest.items()}
-        rows[HOST] = (self._host_cpu, float(reading.memory_used_bytes), *[None] * (len(METRICS) - len(HOST_METRICS)))
-        self._ring.append(self._clock(), rows)
+        values = dict(_known(HOST, HOST_METRICS, self._host_sample))
+        for name, one in self._latest.items():
+            values.update(_known(name, INSTANCE_METRICS, one))
+        self.history.append(self._clock(), values)
 
     def _measure(self, trees: Mapping[str, Tree], ended: Sequence[Tree]) -> tuple[dict[str, Sample], HostReading]:
         """Runs in the sampling thread, as does everything that touches a tree once it is tracked."""
@@ -194,10 +195,15 @@ class Metrics:
                 samples[name] = sample
         return samples, host.measure(self._folder)
 
-    @property
-    def size_bytes(self) -> int:
-        """The space the history takes."""
-        return self._ring.size_bytes
+
+def _series(service: str, instance: str, metric: str, points: Points, limit: float | None = None) -> Series:
+    return Series(service, instance, metric, points.times_ns, points.means, limit, points.lows, points.highs)
+
+
+def _known(name: str, metrics: Iterable[str], sample: Sample | HostSample) -> Iterator[tuple[Key, float]]:
+    return (
+        ((name, metric), value) for metric, value in zip(metrics, astuple(sample), strict=True) if value is not None
+    )
 
 
 def _tell_failure(task: asyncio.Task[None]) -> None:

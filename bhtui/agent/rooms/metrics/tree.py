@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from . import procfs
+from .host import PRESSURES, stalled_us
 from .model import Sample
 
 Children = Callable[[], dict[int, list[int]]]
@@ -34,15 +35,17 @@ class Counter:
             except OSError:
                 continue  # not in this hierarchy, or no descriptor left: what cannot be known is None
 
+    def text(self) -> bytes:
+        """All of it; empty when there is no such file."""
+        self._open()
+        try:
+            return os.pread(self._fd, 8192, 0) if self._fd >= 0 else b""
+        except OSError:
+            return b""
+
     def read(self, key: bytes = b"") -> int | None:
         """The number, in a file of `key number` lines the one behind the key; None when there is none."""
-        self._open()
-        if self._fd < 0:
-            return None
-        try:
-            text = os.pread(self._fd, 8192, 0)
-        except OSError:
-            return None
+        text = self.text()
         if key:
             at = text.find(key + b" ") if text.startswith(key + b" ") else text.find(b"\n" + key + b" ") + 1
             if text[at : at + len(key)] != key:
@@ -85,12 +88,18 @@ class Files:
         self.cpu_ns, self.cpu_us = Counter(groups, "cpuacct.usage"), Counter(_version_2(groups), "cpu.stat")
         self.memory_1, self.memory_2 = Counter(groups, "memory.usage_in_bytes"), Counter(groups, "memory.current")
         self.memory_stat, self.tasks = Counter(groups, "memory.stat"), Counter(groups, "pids.current")
+        self.throttled_ns, self.throttled_us = Counter(groups, "cpu.stat"), self.cpu_us
+        self.oom_1, self.oom_2 = Counter(groups, "memory.oom_control"), Counter(groups, "memory.events")
+        two = _version_2(groups)
+        self.pressures = tuple(Counter(two, f"{what}.pressure") for what in PRESSURES)
         self.members = next((f"{group}/cgroup.procs" for group in groups), "")
 
     def close(self) -> None:
         """Closes them."""
-        for counter in (self.cpu_ns, self.cpu_us, self.memory_1, self.memory_2, self.memory_stat, self.tasks):
-            counter.close()
+        for counter in vars(self).values():
+            for each in counter if isinstance(counter, tuple) else (counter,):
+                if isinstance(each, Counter):
+                    each.close()
 
 
 class Tree:
@@ -98,7 +107,8 @@ class Tree:
 
     def __init__(self, pid: int, groups: Callable[[], Sequence[str]]) -> None:
         self._pid, self._groups = pid, groups
-        self._cpu, self._reads, self._writes = Rate(), Rate(), Rate()
+        self._cpu, self._reads, self._writes, self._throttled = Rate(), Rate(), Rate(), Rate()
+        self._stalls = tuple(Rate() for _ in PRESSURES)
 
     @cached_property
     def _files(self) -> Files:
@@ -120,6 +130,9 @@ class Tree:
             _total([procfs.open_files(one.pid) for one in processes]),
             reads,
             writes,
+            _percent(self._throttled.of(now_ns, _alone(self._throttled_seconds()))),
+            self._oom_kills(),
+            *self._pressures(now_ns),
         )
 
     def _pids(self, children: Children) -> list[int]:
@@ -136,6 +149,23 @@ class Tree:
             counters = {(one.pid, one.start): one.cpu_seconds for one in processes}
         cores = self._cpu.of(now_ns, counters)
         return None if cores is None else 100 * cores
+
+    def _throttled_seconds(self) -> float | None:
+        if (spent := self._files.throttled_us.read(b"throttled_usec")) is not None:
+            return spent / 1e6
+        spent = self._files.throttled_ns.read(b"throttled_time")
+        return None if spent is None else spent / 1e9
+
+    def _oom_kills(self) -> int | None:
+        found = self._files.oom_2.read(b"oom_kill")
+        return self._files.oom_1.read(b"oom_kill") if found is None else found
+
+    def _pressures(self, now_ns: int) -> list[float | None]:
+        waited = [stalled_us(counter.text()) for counter in self._files.pressures]
+        return [
+            _percent(rate.of(now_ns, _alone(None if us is None else us / 1e6)))
+            for rate, us in zip(self._stalls, waited, strict=True)
+        ]
 
     def _memory(self) -> int | None:
         if (usage := self._files.memory_2.read()) is not None:
@@ -154,6 +184,15 @@ class Tree:
         """Closes the files it holds open."""
         if "_files" in self.__dict__:
             self._files.close()
+
+
+def _alone(counter: float | None) -> dict[tuple[int, int], float] | None:
+    """One counter that belongs to the whole tree, for Rate."""
+    return None if counter is None else {(0, 0): counter}
+
+
+def _percent(seconds_a_second: float | None) -> float | None:
+    return None if seconds_a_second is None else min(100.0, 100 * seconds_a_second)
 
 
 def _version_2(groups: Sequence[str]) -> list[str]:

@@ -27,18 +27,21 @@ class SeriesRequest(_message.Message):
     SINCE_NS_FIELD_NUMBER: _builtins.int
     UNTIL_NS_FIELD_NUMBER: _builtins.int
     STEP_FIELD_NUMBER: _builtins.int
+    BY_SERVICE_FIELD_NUMBER: _builtins.int
     since_ns: _builtins.int
     """Unix nanoseconds; until 0: now."""
     until_ns: _builtins.int
     step: _builtins.float
-    """Seconds a point stands for (the mean of its samples); 0: as sampled."""
+    """Seconds a point stands for (the mean of its samples); 0: as kept, which is a second, and ten after an hour."""
+    by_service: _builtins.bool
+    """One series for all instances of a service: their sum, or the greatest where a sum means nothing."""
     @_builtins.property
     def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Services or instances; `host` is the host itself; none: all."""
 
     @_builtins.property
     def metrics(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """cpu_percent memory_bytes threads fds read_bytes_per_second write_bytes_per_second; none: all."""
+        """As docs/reference/metrics.md lists them: cpu_percent, memory_bytes ...; none: all."""
 
     def __init__(
         self,
@@ -48,10 +51,11 @@ class SeriesRequest(_message.Message):
         since_ns: _builtins.int = ...,
         until_ns: _builtins.int = ...,
         step: _builtins.float = ...,
+        by_service: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["metrics", b"metrics", "names", b"names", "since_ns", b"since_ns", "step", b"step", "until_ns", b"until_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_service", b"by_service", "metrics", b"metrics", "names", b"names", "since_ns", b"since_ns", "step", b"step", "until_ns", b"until_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -87,6 +91,8 @@ class Series(_message.Message):
     TIMES_NS_FIELD_NUMBER: _builtins.int
     VALUES_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
+    LOWS_FIELD_NUMBER: _builtins.int
+    HIGHS_FIELD_NUMBER: _builtins.int
     service: _builtins.str
     instance: _builtins.str
     metric: _builtins.str
@@ -98,6 +104,12 @@ class Series(_message.Message):
 
     @_builtins.property
     def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
+    @_builtins.property
+    def lows(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """The least and the greatest in each step; none: each value is one sample."""
+
+    @_builtins.property
+    def highs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]: ...
     def __init__(
         self,
         *,
@@ -107,10 +119,12 @@ class Series(_message.Message):
         times_ns: _abc.Iterable[_builtins.int] | None = ...,
         values: _abc.Iterable[_builtins.float] | None = ...,
         limit: _builtins.float | None = ...,
+        lows: _abc.Iterable[_builtins.float] | None = ...,
+        highs: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "limit", b"limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "instance", b"instance", "limit", b"limit", "metric", b"metric", "service", b"service", "times_ns", b"times_ns", "values", b"values"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "highs", b"highs", "instance", b"instance", "limit", b"limit", "lows", b"lows", "metric", b"metric", "service", b"service", "times_ns", b"times_ns", "values", b"values"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
     _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from bhtui.agent.rooms.metrics.model import METRICS, Sample
+from bhtui.agent.rooms.metrics.model import INSTANCE_METRICS, Sample
 from bhtui.agent.rooms.metrics.prometheus import EXPORTED, Endpoint, parse_listen
 from bhtui.agent.rooms.metrics.room import Metrics
 from bhtui.core.errors import BlackholeError, UsageError
@@ -112,7 +112,7 @@ def test_names_follow_the_rules_of_prometheus():
         assert re.fullmatch("[a-z][a-z_]*[a-z]", name)
         assert name.endswith("_total") == (described.kind == "counter")
         assert described.help.endswith(".")
-    assert all(metric in EXPORTED["process_resource_usage"].help for metric in METRICS)
+    assert all(metric in EXPORTED["process_resource_usage"].help for metric in INSTANCE_METRICS)
 
 
 def test_the_library_is_imported_only_for_an_endpoint():
