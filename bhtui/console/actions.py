@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from textual.binding import Binding, BindingType
 
@@ -141,12 +141,26 @@ def _reset_scale(services: Sequence[str]) -> pb.OperationRequest:
     return pb.OperationRequest(scale=pb.ScaleRequest(services=services))
 
 
+def _auto_scale(**values: Any) -> Request:
+    return lambda services: pb.OperationRequest(auto_scale=pb.AutoScaleRequest(services=services, **values))
+
+
+_BY_LOAD: Mapping[str, Request] = {"auto": _auto_scale(auto=True), "no-auto": _auto_scale(auto=False)}
+
+
 def _scale_to(text: str) -> Request:
-    """For a number, or `reset`."""
+    """For a number, `1..5` or `auto` (by the load), `no-auto`, or `reset`."""
     if text == "reset":
         return _reset_scale
+    if text in _BY_LOAD:
+        return _BY_LOAD[text]
+    least, dots, most = (part.strip() for part in text.partition(".."))
+    if dots and all(part.isascii() and part.isdigit() and 1 <= int(part[:9]) <= MOST for part in (least, most)):
+        return _auto_scale(auto=True, min=int(least), max=int(most))
     if not text.isascii() or not text.isdigit() or int(text[:9]) > MOST:
-        raise ValueError(f"type a number from 0 to {MOST}, or reset for what the configuration declares")
+        raise ValueError(
+            f"type a number from 0 to {MOST}, 1..5 or auto to follow the load, no-auto, or reset for what is declared"
+        )
     return lambda services: pb.OperationRequest(scale=pb.ScaleRequest(services=services, replicas=int(text)))
 
 
@@ -159,6 +173,7 @@ def _replicas_now(targets: Sequence[Target]) -> str:
             scaling = next((status.scaling for status in mine if status.HasField("scaling")), None)
             told = f"; the configuration declares {scaling.declared}, {scaling.by} set it" if scaling else ""
             lines.append(f"{service} has {len(mine)} {'instance' if len(mine) == 1 else 'instances'}{told}")
+            lines += dict.fromkeys(status.auto_scale for status in mine if status.auto_scale)
     return "\n".join(lines)
 
 
@@ -178,7 +193,7 @@ ACTIONS: tuple[Action, ...] = (
            "operate", True, 40, _in_state(*_ALIVE, "failed"), _rolling),
     Action("scale", "N", "scale..", ("services", "detail"), "Run another number of instances, after showing the plan",
            "operate", True, request=_reset_scale,
-           asks=Asks("replicas", "a number, or reset", _replicas_now, _scale_to)),
+           asks=Asks("replicas", "a number, 1..5 by load, or reset", _replicas_now, _scale_to)),
 
     Action("open", "enter", "open", ("fleet", "services", "operations", "events"), "Go into what is selected",
            footer=10),

@@ -1,6 +1,7 @@
 """The table of actions: nothing bound twice, everything carried out by somebody, everything described."""
 
 import pytest
+from google.protobuf.json_format import MessageToDict
 
 from bhtui.console import actions
 from bhtui.console.actions import ACTIONS, BY_ID, CHAINS, TITLES, Target, bindings, clashes, usable
@@ -122,3 +123,22 @@ def test_a_broken_keymap_file_is_named(tmp_path):
     (tmp_path / "keys.yaml").write_text("{")
     with pytest.raises(ConfigError, match=r"keys\.yaml"):
         load(tmp_path / "keys.yaml")
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("2..6", {"services": ["api"], "auto": True, "min": 2, "max": 6}),
+        ("auto", {"services": ["api"], "auto": True}),
+        ("no-auto", {"services": ["api"]}),
+    ],
+)
+def test_the_load_may_decide_on_the_number(typed, said):
+    made = BY_ID["scale"].asks.make(typed)(["api"])
+    assert MessageToDict(made)["autoScale"] == said
+
+
+@pytest.mark.parametrize("typed", ["0..5", "1..1001", "1..", "..5", "1...5", "a..b", "1..99999999999", "²..3"])
+def test_bounds_that_are_none(typed):
+    with pytest.raises(ValueError, match="type a number"):
+        BY_ID["scale"].asks.make(typed)

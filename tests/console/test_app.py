@@ -332,7 +332,9 @@ async def test_a_number_of_replicas_is_asked_for_before_the_plan(session):
     await session.on(AskScreen)
     assert "nginx has 1" in str(session.app.screen.query_one("#about").render())
     await session.press("x", "enter")
-    assert "type a number from 0 to 1000, or reset" in str(session.app.screen.query_one("#about").render())
+    assert "type a number from 0 to 1000, 1..5 or auto to follow the load" in str(
+        session.app.screen.query_one("#about").render()
+    )
     await session.press("backspace", "4", "enter")
     await session.on(PlanScreen)
     await session.until(lambda: not session.app.screen.query_one("#go", Button).disabled, "still disabled")
