@@ -164,12 +164,24 @@ def scaling_can_work(config: Config) -> Iterator[Fault]:
                 f"services.{name} has no memory limit, of which scale.memory would be a share",
                 "write limits: {memory: 512M}, or leave scale.memory out",
             )
+        elif spec.auto and (why := _runs_once(config, name)):
+            yield Fault(path, f"services.{name} cannot follow its load: {why}", "leave scale out")
         elif spec.auto and "replicas" in service.model_fields_set and service.replicas != spec.clamp(service.replicas):
             yield Fault(
                 ("services", name, "replicas"),
                 f"services.{name}: {service.replicas} replicas are not within its scale of {spec.bounds}",
                 "leave replicas out, or widen the bounds",
             )
+
+
+def _runs_once(config: Config, name: str) -> str:
+    """Why a service is not one of which there could be more or fewer."""
+    if config.services[name].restart.policy is Restart.NO:
+        return "it runs once (restart: no)"
+    for other, service in config.services.items():
+        if name in service.depends_on and service.depends_on[name].condition is Condition.COMPLETED:
+            return f"services.{other} waits for it to complete"
+    return ""
 
 
 def restarts_are_said_once(config: Config) -> Iterator[Fault]:

@@ -88,6 +88,7 @@ services:
         ("endpoints: {host: 'a:80'}", "has a port; leave it out"),
         ("replicas: -1", "at least 0"),
         ("scale: 3", "write replicas"),
+        ("restart: no\nscale: {max: 3}", "it runs once (restart: no)"),
         ("scale: {min: 3, max: 2}", "the minimum 3 is above the maximum 2"),
         ("scale: {max: 0}", "at least 1"),
         ("scale: {cpu: 0}", "neither CPU nor memory is looked at"),
