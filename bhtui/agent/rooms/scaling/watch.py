@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from bhtui.core.autoscale import AutoScaleSpec
@@ -69,9 +69,12 @@ class LoadWatch:
         records: Records,
         events: Events,
         begin: Begin,
+        window: Callable[[str], str] = lambda _: "",
     ) -> None:
+        """`window`: what holds a service as it is now, a maintenance window; empty: nothing does."""
         self._room, self._instances, self._usage = room, instances, usage
         self._operations, self._records, self._events, self._begin = operations, records, events, begin
+        self._window = window
         self._followed: dict[str, Followed] = {}
 
     async def watch(self) -> None:
@@ -144,6 +147,8 @@ class LoadWatch:
             mine.ticks.clear()
             return "it is stopped"
         if why := obstacle(service, self._instances.spec.services):
+            return f"held: {why}"
+        if why := self._window(name):
             return f"held: {why}"
         open_ones = self._operations.conflicts((f"service:{name}", "config"))
         if open_ones:

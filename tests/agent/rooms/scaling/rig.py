@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -63,6 +64,7 @@ class Rig:
         self.refuse: BlackholeError | None = None
         self.outcome = OperationState.DONE
         self.error = ""
+        self.windows: defaultdict[str, str] = defaultdict(str)
         self.cannot: dict[str, str] = {}
         for each in services:
             self.set_number(each.name, each.replicas)
@@ -72,7 +74,9 @@ class Rig:
         """As another agent would."""
         book = ScaleBook(self.store)
         self.room = Scaling(book, self, Limits(), lambda name, n: self.cannot.get(name, ""), lambda: self.now)
-        self.watch = LoadWatch(self.room, self, self, self, self.store, self, self.scale)
+        self.watch = LoadWatch(
+            self.room, self, self, self, self.store, self, self.scale, lambda name: self.windows[name]
+        )
 
     def set_number(self, name: str, replicas: int) -> None:
         service = replace(self.spec.services[name], replicas=replicas)

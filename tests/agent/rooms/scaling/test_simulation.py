@@ -33,7 +33,6 @@ def run(name: str, spec: AutoScaleSpec = SPEC, **more: object) -> Run:
         ("swing-600", 14, 3, 370),
         ("swing-720", 14, 3, 370),
         ("swing-1300", 24, 5, 650),
-        ("host", 12, 6, 60),
     ],
 )
 def test_recorded_loads(name: str, most: int, an_hour: int, overloaded: float) -> None:
@@ -42,6 +41,16 @@ def test_recorded_loads(name: str, most: int, an_hour: int, overloaded: float) -
     assert len(seen.changes) <= most
     assert seen.an_hour() <= an_hour
     assert 5 * len(seen.overloaded) <= overloaded
+
+
+def test_the_load_of_a_real_machine() -> None:
+    """As if all that it did came from instances of which four fill it."""
+    load, seconds = recorded("host")
+    for factor in (1, 2, 4):
+        seen = simulate(SPEC, lambda t, factor=factor: factor * load(t), seconds)  # type: ignore[misc]
+        steady(seen, SPEC)
+        assert seen.an_hour() <= 10
+        assert seen.soonest_reversal() >= SPEC.cooldown_up
 
 
 def test_a_step_is_carried_within_four_minutes_and_given_back_one_at_a_time() -> None:

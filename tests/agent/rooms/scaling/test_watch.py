@@ -108,6 +108,16 @@ async def test_an_instance_in_trouble_holds_it(rig: Rig, state: State) -> None:
     assert rig.told("scaling.held") == [f"api: held: api-2 is {state}: exit 1 after 0.2 s"]
 
 
+async def test_a_maintenance_window_holds_it(rig: Rig) -> None:
+    rig.windows["api"] = "maintenance window `move`, opened by ada"
+    await rig.run(200, cpu=49)
+    assert (rig.begun, rig.events) == ([], [])
+    assert rig.room.note("api") == "auto 1..3: held: maintenance window `move`, opened by ada"
+    rig.windows.clear()
+    await rig.run(5, cpu=49)
+    assert len(rig.begun) == 1
+
+
 async def test_what_is_stopped_is_left_alone(rig: Rig) -> None:
     rig.set_number("api", 2)
     rig.picture["api-2"].state, rig.picture["api-2"].goal = State.STOPPED, Goal.DOWN
