@@ -119,8 +119,11 @@ class EndpointsRoom:
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
-    def _keep_told(self, service: str, told: Told) -> None:
-        self._told[service] = told
+    def _keep_told(self, service: str, told: Told | None) -> None:
+        """None: what others know is not known."""
+        self._told.pop(service, None)
+        if told is not None:
+            self._told[service] = told
         self._keep(TOLD, {name: {"command": each.command, "ready": each.ready} for name, each in self._told.items()})
 
     def _keep(self, key: str, value: object) -> None:

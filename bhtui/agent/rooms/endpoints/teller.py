@@ -48,7 +48,7 @@ class Teller:
     """One for each service with an `on_change`. `told` is what others know; None: nobody knows."""
 
     def __init__(
-        self, service: str, run: Run, events: Events, keep: Callable[[str, Told], None], told: Told | None
+        self, service: str, run: Run, events: Events, keep: Callable[[str, Told | None], None], told: Told | None
     ) -> None:
         self.service, self.told = service, told
         self.trouble = ""
@@ -102,6 +102,10 @@ class Teller:
     async def _tell(self) -> Said:
         assert self._wanted is not None
         spec, endpoints = wanted = self._wanted
+        # A command that fails, or an agent that dies meanwhile, may leave half of it done: nobody knows then.
+        if self.told is not None:
+            self.told = None
+            self._keep(self.service, None)
         try:
             said = await self._run(self.service, spec, endpoints)
         except Exception as error:

@@ -140,6 +140,20 @@ async def test_a_failure_is_told_and_tried_again(tmp_path: Path, monkeypatch: py
         ]
 
 
+async def test_after_a_failure_others_are_told_also_what_they_knew_before(tmp_path: Path) -> None:
+    """The command may have done half of its work."""
+    command, here = Command(), host()
+    async with rigged(tmp_path, here, command) as rig:
+        await eventually(lambda: rig.said(EventKind.ENDPOINTS_TOLD))
+        command.fails = ["exit 1"]
+        here.move("api-1", health=Health.UNHEALTHY)
+        rig.happen()
+        await eventually(lambda: rig.said(EventKind.ENDPOINTS_FAILED))
+        here.move("api-1", health=Health.HEALTHY)
+        rig.happen()
+        await eventually(lambda: command.told == [ALL, ALL[1:], ALL])
+
+
 async def test_a_newer_state_does_not_wait_for_the_backoff(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(teller, "wait_before", lambda failures: 600.0)
     command, here = Command(fails=["exit 1"]), host()
