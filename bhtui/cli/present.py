@@ -227,17 +227,17 @@ def origin(by: str, seconds: float | None) -> str:
 
 
 def replicas(scaling: Mapping[str, Any] | None, auto_scale: str) -> str:
-    """How many instances its service has: `spec`, or `3 for 1, by ada 5 min ago` where it was set at run time.
+    """How many instances its service has: `spec`, or `3 instead of 1, by ada 5 min ago` where it was set at run time.
 
-    Where the number follows the load: `auto 1..5, 3 for 1 since 5 min`.
+    Where the number follows the load: `auto 1..5, 3 instead of 1 since 5 min`.
     """
     auto = auto_scale.partition(":")[0]
     if scaling is None:
         return auto or "spec"
     by, ago = printable(scaling["by"]), age(scaling["seconds"])
     if auto and by == "agent":
-        return f"{auto}, {scaling['replicas']} for {scaling['declared']} since {ago}"
-    return f"{auto}{', ' if auto else ''}{scaling['replicas']} for {scaling['declared']}, by {by} {ago} ago"
+        return f"{auto}, {scaling['replicas']} instead of {scaling['declared']} since {ago}"
+    return f"{auto}{', ' if auto else ''}{scaling['replicas']} instead of {scaling['declared']}, by {by} {ago} ago"
 
 
 def _number(value: int | None) -> str:

@@ -94,6 +94,6 @@ def test_a_number_that_follows_its_load() -> None:
     assert detailed.splitlines()[-2:] == [f"api: {held.auto_scale}", f"storage: {other.auto_scale}"]
     assert present.replicas(None, other.auto_scale) == "auto 1..5"
     scaling = {"replicas": 3, "declared": 1, "by": "agent", "seconds": 300.0}
-    assert present.replicas(scaling, "auto 1..5: why") == "auto 1..5, 3 for 1 since 5 min"
-    assert present.replicas(scaling | {"by": "ada"}, "auto 1..5") == "auto 1..5, 3 for 1, by ada 5 min ago"
-    assert present.replicas(scaling | {"by": "ada"}, "") == "3 for 1, by ada 5 min ago"
+    assert present.replicas(scaling, "auto 1..5: why") == "auto 1..5, 3 instead of 1 since 5 min"
+    assert present.replicas(scaling | {"by": "ada"}, "auto 1..5") == "auto 1..5, 3 instead of 1, by ada 5 min ago"
+    assert present.replicas(scaling | {"by": "ada"}, "") == "3 instead of 1, by ada 5 min ago"

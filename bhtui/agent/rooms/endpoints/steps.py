@@ -7,12 +7,13 @@ from bhtui.agent.journal.model import Call, Done, Outcome, RetryAfter, StepKind,
 from .room import EndpointsRoom
 
 SECOND = 1_000_000_000
+NOT_TOLD = "others were not told in time; correct that, or `blackhole stop` it, which waits for nobody"
 
 
 def kinds(room: EndpointsRoom) -> list[StepKind]:
     """What the journal is given."""
     s = _Steps(room)
-    return [StepKind("endpoints.drain", s.drain, s.undrain, s.undrain, timeout_reason="others were not told in time")]
+    return [StepKind("endpoints.drain", s.drain, s.undrain, s.undrain, timeout_reason=NOT_TOLD)]
 
 
 class _Steps:

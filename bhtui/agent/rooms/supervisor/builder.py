@@ -39,7 +39,7 @@ class Builder:
         self.starts: dict[str, int] = {}
         self.waits: dict[tuple[str, Condition], int] = {}
         self.before_stop: dict[str, list[int]] = {}
-        """The steps after which what an instance needs is there, when it is to be restarted."""
+        """The steps after which an instance may be stopped: what it needs is there, others know that it goes."""
         self.running: list[str] = []
         self.again: set[str] = set()
         """Units and containers that are restarted in one step: a stop of its own would take down what hangs on them."""

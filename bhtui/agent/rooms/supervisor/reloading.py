@@ -69,7 +69,12 @@ def with_change(spec: Spec, picture: Picture, change: Change, leave: bool = Fals
     found = diff(spec, change.spec)
     touched = _touched(picture, change.spec, found)
     b = Builder(spec.services, picture)
-    b.stop([] if leave else touched, restore=True)
+    if not leave:
+        for name in touched:
+            # The others of its service go on, and take over what it does.
+            if picture[name].service in change.spec.services and not _is_declared(picture[name], change.spec):
+                b.before_stop[name] = [*b.drain(name)]
+        b.stop(touched, restore=True)
     b.services = change.spec.services
     if change.spec.digest != spec.digest or found:
         title = f"apply {change.path}"

@@ -366,6 +366,9 @@ class Supervisor:
                 added = self._add(Instance(name, service, since_ns=self._clock()))
                 if isinstance(added, Mirroring):
                     added.begin(None)
+        # Those of one service beside each other, whenever they were added.
+        order = [*(name for name in declared if name in self._drivers), *self._drivers]
+        self._drivers = {name: self._drivers[name] for name in dict.fromkeys(order)}
         self._drop_undeclared()
         for driver in self._drivers.values():
             driver.dependencies_changed()

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 
 from bhtui.agent.keeper import KeeperError
+from bhtui.agent.rooms.supervisor.reloading import Change
+from bhtui.agent.rooms.supervisor.requests import plan
 from bhtui.agent.rooms.supervisor.scaling import plan_scale
 from bhtui.core.errors import NotFound, Refused, UsageError
 from bhtui.core.event import EventKind
 from bhtui.core.operation import Plan
 from bhtui.core.override import Override
-from bhtui.core.replica import with_replicas
+from bhtui.core.replica import all_instances, with_replicas
 from bhtui.core.request import ReloadConfigRequest, ScaleRequest, StartRequest, StopRequest
 from bhtui.core.spec import Condition, ProbeKind, ProbeSpec, RestartSpec, ServiceSpec
 from bhtui.core.states import State
@@ -142,7 +144,7 @@ async def test_up_and_down_and_back(tmp_path: Path) -> None:
         ] * 3
         await scaled(rig, 2)
         assert sorted(rig.keeper.table) == ["api-1#1", "api-2#1", "db-1#1"]
-        assert list(rig.room.picture) == ["api-1", "db-1", "api-2"]
+        assert list(rig.room.picture) == ["api-1", "api-2", "db-1"]
         await scaled(rig, None)
         assert sorted(rig.keeper.table) == ["api-1#1", "db-1#1"]
         assert rig.store.load_overrides() == {}
@@ -216,6 +218,15 @@ async def test_another_configuration_keeps_the_number_and_says_so(tmp_path: Path
         assert sorted(rig.keeper.table) == ["api-1#1", "api-2#1", "db-1#1"]
         await scaled(rig, None)
         assert [key for key in sorted(rig.keeper.table) if key.startswith("api")] == [f"api-{n}#1" for n in range(1, 5)]
+
+
+def test_a_change_of_replicas_takes_those_that_go_out_of_the_endpoints_first() -> None:
+    old = spec_of(WEB, replace(API, replicas=3), DB)
+    new = spec_of(WEB, replace(API, replicas=2), DB, digest="2")
+    now = picture(old, web=State.RUNNING, api=State.RUNNING, db=State.RUNNING)
+    now = {name: replace(i, spec=all_instances(old.services)[name]) for name, i in now.items()}
+    found = plan(old, now, ReloadConfigRequest(), Change(new, "text", "/b"))
+    assert order(found)[:2] == [("drain", "api-3", ()), ("stop", "api-3", ("api-3",))]
 
 
 async def test_a_configuration_that_would_clash_with_the_number_is_refused(tmp_path: Path) -> None:
