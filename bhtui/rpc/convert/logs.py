@@ -94,8 +94,11 @@ def output_to_json(status: OutputStatus, host: str = "") -> dict[str, Any]:
     """The object of `logs outputs --output json`; its keys and their order are fixed. Times are null for never."""
     said: dict[str, Any] = {"host": host}
     for name, value in asdict(status).items():
-        if name in ("last_sent_ns", "last_error_ns", "failing_since_ns"):
-            said[name.removesuffix("_ns")] = format_time(value) if value else None
+        if name.endswith("_ns"):
+            said[_TIMES[name]] = format_time(value) if value else None
         else:
             said[name] = value
     return said
+
+
+_TIMES = {"last_sent_ns": "last_sent", "last_error_ns": "last_error_time", "failing_since_ns": "failing_since"}

@@ -148,12 +148,15 @@ class Pump:
             return
         self._next_look = now + LOOK_SECONDS
         for tail in self._tails.values():
-            for lost in tail.let_go(now):
-                self.status = replace(self.status, dropped=self.status.dropped + lost.lines)
-                self._is_dirty = True
-                self._tell_lost(self.spec.name, lost)
+            self._lose(tail.let_go(now))
         self._save(now)
         self._look_behind()
+
+    def _lose(self, all_lost: list[Lost]) -> None:
+        for lost in all_lost:
+            self.status = replace(self.status, dropped=self.status.dropped + lost.lines)
+            self._is_dirty = True
+            self._tell_lost(self.spec.name, lost)
 
     def _gather(self) -> tuple[list[Record], dict[Tail, Position]]:
         """A block of each instance in turn until it is enough for one batch."""
@@ -241,7 +244,7 @@ class Pump:
         lines = sum(sent.lines for sent in self._sent)
         self._sent.clear()
         for tail in self._tails.values():
-            tail.rewind()
+            self._lose(tail.rewind())
         self._must_wait(error, lines)
 
     def _must_wait(self, error: SinkDown, lines: int) -> bool:

@@ -46,6 +46,8 @@ class Tail:
         self._new: deque[Held] = deque()
         """What the looking thread has handed over."""
         self._first = 0
+        self._doubtful: deque[tuple[int, Lost]] = deque()
+        """By number of the file: what was read and not committed when it was let go."""
         self._reader = Reader(chain.service, chain.instance, lowest)
         self._at = self._kept = Position(0, 0, 0)
 
@@ -173,13 +175,21 @@ class Tail:
 
     # What was received
 
-    def rewind(self) -> None:
-        """Reads again what was not committed."""
+    def rewind(self) -> list[Lost]:
+        """Reads again what was not committed; what of it is not there any more."""
         self._at = self._kept
         self._reader.reset(self._kept.order_ns)
+        lost = [each for _, each in self._doubtful]
+        self._doubtful.clear()
+        return lost
 
     def commit(self, position: Position) -> None:
         """Everything before the place was received; the files before it are left."""
+        while self._doubtful and self._doubtful[0][0] < position.number:
+            self._doubtful.popleft()
+        self._keep(position)
+
+    def _keep(self, position: Position) -> None:
         self._kept = max(self._kept, position)
         while self._first < self._kept.number and self._files:
             self._files.popleft().leave()
@@ -190,21 +200,26 @@ class Tail:
         self._take_new()
         lost = []
         while len(self._files) > 1 and self._files[0].is_over(now):
-            held = self._files[0]
-            if self._at.number == self._first:
-                lost += self._rest(held)
-                self._at = Position(self._first + 1, 0, self._at.order_ns)
+            held, number = self._files[0], self._first
+            end = os.fstat(held.fd).st_size
+            read = self._at.offset if self._at.number == number else end
+            if self._kept.number == number:
+                # What was read has perhaps arrived: it is lost only if it would have to be sent again.
+                self._doubtful += [(number, each) for each in self._between(held, self._kept.offset, read)]
+            lost += self._between(held, read, end)
+            if self._at.number == number:
+                self._at = Position(number + 1, 0, self._at.order_ns)
                 self._reader.reset(self._at.order_ns)
-            self.commit(Position(self._first + 1, 0, self._kept.order_ns))
+            self._keep(Position(number + 1, 0, self._kept.order_ns))
         return lost
 
-    def _rest(self, held: Held) -> list[Lost]:
-        end, at = os.fstat(held.fd).st_size, self._at.offset
+    def _between(self, held: Held, at: int, end: int) -> list[Lost]:
+        """The lines between two offsets of the first file, as lost ones; nothing when there are none."""
         if at >= end:
             return []
         since = cri.time_of(os.pread(held.fd, cri.TEXT_AT, at))
         lines, size = 0, end - at
-        while at < end and (data := os.pread(held.fd, 1 << 20, at)):
+        while at < end and (data := os.pread(held.fd, min(1 << 20, end - at), at)):
             lines += data.count(b"\n")
             at += len(data)
         until = cri.time_of(os.pread(self._files[1].fd, cri.TEXT_AT, 0))

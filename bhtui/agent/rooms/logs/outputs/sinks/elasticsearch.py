@@ -7,19 +7,19 @@ success. Each item has its own status: 429 and 5xx are sent again, other refusal
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
+from json.encoder import encode_basestring as quoted
 from typing import Any
 from urllib.parse import quote
-
-from bhtui.core.units import format_time
 
 from ..model import TAKEN, Outcome, Record, Rejected, SinkDown
 from . import Around
 from .http import Client, reason
-from .text import text_of
+from .text import stamp, text_of
 
 CONFLICT = 409
 _AGAIN = frozenset({401, 403, 408, 429})
@@ -40,6 +40,7 @@ class ElasticsearchSink:
         self._path = f"/_bulk?{_FILTER}" + (f"&pipeline={quote(pipeline)}" if pipeline else "")
         self._labels = dict(options.get("labels") or {})
         self._indices: dict[tuple[int, str], str] = {}
+        self._same = functools.lru_cache(maxsize=4096)(self._make_same)
 
     def send(self, records: Sequence[Record]) -> Outcome:
         """Raises Rejected for a body that is refused as a whole: too large, as a rule."""
@@ -61,19 +62,24 @@ class ElasticsearchSink:
         return True
 
     def _item(self, record: Record) -> str:
-        action = {"create": {"_index": self._index_of(record), "_id": self._id(record)}}
+        # Put together from parts that are the same for many lines: json.dumps of it all takes three times as long.
         offset = record.place.rpartition(":")[2]
-        document: dict[str, Any] = {
-            "@timestamp": format_time(record.time_ns),
-            "message": text_of(record.text),
-            "service": {"name": record.service, "node": {"name": record.instance}},
+        return (
+            f'{{"create":{{"_index":{self._index_of(record)},"_id":"{self._id(record)}"}}}}\n'
+            f'{{"@timestamp":"{stamp(record.time_ns)}","message":{quoted(text_of(record.text))},'
+            f'"log":{{"offset":{offset}{self._same(record.service, record.instance, record.stream, record.level)}}}\n'
+        )
+
+    def _make_same(self, service: str, instance: str, stream: str, level: str) -> str:
+        """What the documents of these lines have in common, from within `log` to the end."""
+        rest = {
+            "service": {"name": service, "node": {"name": instance}},
             "host": {"name": self._host},
-            "stream": record.stream,
-            "log": {"level": record.level, "offset": int(offset)} if record.level else {"offset": int(offset)},
+            "stream": stream,
+            **({"labels": self._labels} if self._labels else {}),
         }
-        if self._labels:
-            document["labels"] = self._labels
-        return f"{json.dumps(action)}\n{json.dumps(document, ensure_ascii=False)}\n"
+        within = f',"level":{quoted(level)}' if level else ""
+        return f"{within}}},{json.dumps(rest, ensure_ascii=False, separators=(',', ':'))[1:-1]}"
 
     def _id(self, record: Record) -> str:
         place = f"{self._host}\0{record.instance}\0{record.place}".encode()
@@ -85,7 +91,7 @@ class ElasticsearchSink:
         if found is None:
             if len(self._indices) > 1000:
                 self._indices.clear()
-            found = index_name(self._index, record)
+            found = quoted(index_name(self._index, record))
             self._indices[key] = found
         return found
 
@@ -100,13 +106,13 @@ class ElasticsearchSink:
             raise SinkDown(f"{self._client.address} does not answer as Elasticsearch does: {reason(body)}") from error
         if len(statuses) != count:
             raise SinkDown(f"{self._client.address} answered for {len(statuses)} lines of {count}")
-        again = [at for at, (status, _) in enumerate(statuses) if status >= 500 or status in _AGAIN]
-        rejected = [
+        again = tuple(at for at, (status, _) in enumerate(statuses) if status >= 500 or status in _AGAIN)
+        rejected = tuple(
             (at, why)
             for at, (status, why) in enumerate(statuses)
             if 400 <= status < 500 and status != CONFLICT and status not in _AGAIN
-        ]
-        return Outcome(rejected, again, statuses[again[0]][1] if again else "")
+        )
+        return Outcome(rejected, again, statuses[again[0]][1]) if again else Outcome(rejected)
 
 
 def _why(item: Mapping[str, Any]) -> str:

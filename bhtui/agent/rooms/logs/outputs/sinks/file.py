@@ -11,11 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bhtui.core.units import format_time
-
 from ..model import TAKEN, Outcome, Record, SinkDown
 from . import Around
-from .text import text_of
+from .text import stamp, text_of
 
 _STAMP = r"\.\d{8}T\d{6}Z(?:-\d+)?"
 
@@ -66,13 +64,13 @@ class FileSink:
         return True
 
     def _text(self, record: Record) -> str:
-        when, level = format_time(record.time_ns), record.level or "-"
+        when, level = stamp(record.time_ns), record.level or "-"
         return f"{when} {record.instance} {record.stream} {level} {text_of(record.text)}\n"
 
     def _json(self, record: Record) -> str:
         # The keys of `blackhole logs --output json`, in their order.
         fields = {
-            "time": format_time(record.time_ns), "host": self._host, "service": record.service,
+            "time": stamp(record.time_ns), "host": self._host, "service": record.service,
             "instance": record.instance, "stream": record.stream, "level": record.level,
             "message": text_of(record.text), "partial": record.partial,
         }  # fmt: skip

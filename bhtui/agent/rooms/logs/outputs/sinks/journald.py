@@ -15,11 +15,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bhtui.core.units import format_time
-
 from ..model import TAKEN, Outcome, Record, SinkDown
 from . import Around, tls
 from .rfc5424 import NO_LEVEL, SEVERITIES
+from .text import stamp
 
 SEND_SECONDS = 10.0
 SETTLE_SECONDS = 1.0
@@ -99,7 +98,7 @@ def entry(record: Record) -> bytes:
     lines = (
         f"PRIORITY={SEVERITIES.get(record.level, NO_LEVEL)}\nSYSLOG_IDENTIFIER={record.service}\n"
         f"BLACKHOLE_SERVICE={record.service}\nBLACKHOLE_INSTANCE={record.instance}\nBLACKHOLE_STREAM={record.stream}\n"
-        f"BLACKHOLE_TIME={format_time(record.time_ns)}\nBLACKHOLE_PLACE={record.place}\n"
+        f"BLACKHOLE_TIME={stamp(record.time_ns)}\nBLACKHOLE_PLACE={record.place}\n"
     ).encode()
     level = f"BLACKHOLE_LEVEL={record.level}\n".encode() if record.level else b""
     return lines + level + field("MESSAGE", record.text)

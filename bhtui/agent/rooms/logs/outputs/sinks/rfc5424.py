@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import functools
 import re
-import time
 from collections.abc import Mapping
 from typing import Any
 
 from ..model import Record
-from .text import text_of
+from .text import stamp, text_of
 
 FACILITIES = (
     "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news", "uucp", "cron", "authpriv", "ftp",
@@ -44,7 +43,7 @@ class Format:
         """At least one; none is longer than the maximum."""
         pri = self._base + SEVERITIES.get(record.level, NO_LEVEL)
         head, data = self._head(record.service, record.instance, record.stream, record.level)
-        start = f"<{pri}>1 {timestamp(record.time_ns)} {head} ".encode()
+        start = f"<{pri}>1 {stamp(record.time_ns, 6)} {head} ".encode()
         body = record.text if record.text.isascii() and b"\0" not in record.text else text_of(record.text).encode()
         mark = BOM if self._bom and not body.isascii() else b""
         if len(start) + len(data) + 2 + len(mark) + len(body) <= self._max:
@@ -71,17 +70,6 @@ class Format:
         said = f' level="{level}"' if level else ""
         data = f'[{self._sd_id} service="{escaped(service)}" instance="{escaped(instance)}"{said}{self._data}'
         return head, data.encode()
-
-
-def timestamp(time_ns: int) -> str:
-    """UTC with six digits of the second, as many as the RFC allows."""
-    seconds, rest = divmod(max(0, time_ns), 1_000_000_000)
-    return f"{_second(seconds)}.{rest // 1000:06d}Z"
-
-
-@functools.lru_cache(maxsize=64)
-def _second(seconds: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def name(text: str, longest: int) -> str:

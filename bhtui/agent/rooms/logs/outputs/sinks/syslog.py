@@ -30,8 +30,8 @@ CLOSE_SECONDS = 1.0
 SETTLE_SECONDS = 5.0
 USER_TIMEOUT_MS = 20_000
 """After so long without an acknowledgement the kernel gives a TCP connection up."""
-UDP_BURST, UDP_PAUSE = 20, 0.002
-"""Datagrams sent at once, and seconds before the next: more than 10,000 a second overrun the socket of a receiver that
+UDP_BURST, UDP_PAUSE = 10, 0.002
+"""Datagrams sent at once, and seconds before the next: more than 5,000 a second overrun the socket of a receiver that
 is not scheduled for a moment, and nobody would know."""
 REFUSED_SECONDS = 0.05
 """How long a host needs to say that nobody listens on a port."""
@@ -73,19 +73,20 @@ class SyslogSink:
             if self._wire is None:
                 self._wire = self._connect()
                 if self._was_refused and self._protocol == "udp":
-                    self._try_first(messages)
+                    messages = self._try_first(messages)
             self._wire.send(messages)
             self._was_refused = False
         except OSError as error:
             self._give_up(error)
         return TAKEN
 
-    def _try_first(self, messages: Sequence[bytes]) -> None:
-        """Where nobody listened before one datagram is enough to learn whether somebody does now."""
+    def _try_first(self, messages: list[bytes]) -> list[bytes]:
+        """Where nobody listened before one datagram is enough to learn whether somebody does now; the others."""
         assert self._wire is not None
         self._wire.send(messages[:1])
         time.sleep(REFUSED_SECONDS)
         self._wire.check()
+        return messages[1:]
 
     def check(self) -> None:
         """Whether the connection is still there and has taken all that was sent."""
