@@ -27,7 +27,7 @@ ROOT = HERE.parent
 sys.path.insert(0, str(ROOT))
 
 from bhtui.agent.journal.model import NoUndo, StepKind  # noqa: E402
-from bhtui.agent.rooms.metrics.model import HOST_METRICS, INSTANCE_METRICS  # noqa: E402
+from bhtui.agent.rooms.metrics.model import HOST_METRICS, INSTANCE_METRICS, SERVED_METRICS  # noqa: E402
 from bhtui.agent.rooms.metrics.prometheus import EXPORTED  # noqa: E402
 from bhtui.agent.rooms.supervisor import diagram  # noqa: E402
 from bhtui.agent.servicers.access import ACCESS  # noqa: E402
@@ -371,8 +371,12 @@ def undo(kind: StepKind) -> str:
 def metrics() -> str:
     """The page on what is measured."""
     lines = made_from("Metrics", "bhtui/agent/rooms/metrics/prometheus.py", "bhtui/agent/rooms/metrics/model.py")
-    for of, measured in (("an instance", INSTANCE_METRICS), ("the host", HOST_METRICS)):
-        lines += [f"## Of {of}, once a second", ""]
+    for of, measured in (
+        ("Of an instance, once a second", INSTANCE_METRICS),
+        ("Of an instance with `metrics`, every ten seconds", SERVED_METRICS),
+        ("Of the host, once a second", HOST_METRICS),
+    ):
+        lines += [f"## {of}", ""]
         lines += table(("metric", "meaning"), [(f"`{name}`", each.help) for name, each in measured.items()])
     lines += ["## Prometheus endpoint", "", "Open when `metrics.listen` is set, at `/metrics`, on loopback only.", ""]
     rows = [

@@ -303,6 +303,9 @@ async def _assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: 
     reached = EndpointsRoom(supervisor, events, store, paths.state / "endpoints")
     stack.push_async_callback(reached.close)
     supervisor.surroundings = reached.surroundings
+    metrics.served = lambda: {
+        name: i.spec.metrics for name, i in supervisor.picture.items() if i.spec.metrics and i.pid is not None
+    }
     resources = Resources(limits, overrides, supervisor, metrics)
     supervisor.latest_override = resources.latest_override
     scaling = Scaling(ScaleBook(store), supervisor, limits, lambda name, n: _cannot_have(supervisor, name, n))

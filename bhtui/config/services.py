@@ -298,7 +298,7 @@ class Service(Section):
     data: Texts = ()
     """Folders and files that a backup takes."""
     metrics: OwnUrl | None = None
-    """URL of its own Prometheus text. Checked only: this version does not act on it."""
+    """URL of its own Prometheus text: asked every ten seconds for requests, errors and latency."""
     contract: SocketAddress | None = None
     """gRPC address where it speaks blackhole.service.v1: what `resources clear-cache` and `resources gc` ask."""
     endpoints: Endpoints = Endpoints()

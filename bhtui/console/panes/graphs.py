@@ -34,6 +34,14 @@ def _rate(value: float) -> str:
     return f"{format_size(value)}/s"
 
 
+def _per_second(value: float) -> str:
+    return f"{_number(value)}/s"
+
+
+def _seconds(value: float) -> str:
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.2f} s"
+
+
 def _moment(time: float, window: int) -> str:
     """The time of day, with the date where a window has several days."""
     day = datetime.fromtimestamp(time).astimezone().strftime("%d %b ") if window >= _DAY else ""
@@ -71,6 +79,9 @@ class Metric:
 METRICS = (
     Metric("cpu_percent", "cpu", _percent, least=5.0),
     Metric("memory_bytes", "memory", format_size, binary=True, least=1024.0 * 1024),
+    Metric("requests_per_second", "requests", _per_second, least=1.0),
+    Metric("errors_per_second", "errors", _per_second, least=0.1),
+    Metric("latency_p95_seconds", "latency p95", _seconds, least=0.01),
     Metric("receive_bytes_per_second", "received", _rate, binary=True, least=1024.0),
     Metric("send_bytes_per_second", "sent", _rate, binary=True, least=1024.0),
     Metric("read_bytes_per_second", "read", _rate, binary=True, least=1024.0),

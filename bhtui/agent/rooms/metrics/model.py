@@ -49,7 +49,16 @@ HOST_METRICS: Mapping[str, Metric] = {
 }
 """Of the host, in the order of `HostSample`."""
 
-METRICS = tuple(dict.fromkeys((*INSTANCE_METRICS, *HOST_METRICS)))
+SERVED_METRICS: Mapping[str, Metric] = {
+    "requests_per_second": Metric("Requests it has served, as it says itself."),
+    "errors_per_second": Metric("Those that failed by its own fault: HTTP 5xx, gRPC Internal and the like."),
+    "latency_p50_seconds": Metric("Half of its requests took no longer.", max),
+    "latency_p95_seconds": Metric("95 of 100 took no longer.", max),
+    "latency_p99_seconds": Metric("99 of 100 took no longer.", max),
+}
+"""Of an instance that serves Prometheus' text at its `metrics` address, every ten seconds."""
+
+METRICS = tuple(dict.fromkeys((*INSTANCE_METRICS, *SERVED_METRICS, *HOST_METRICS)))
 """Everything that can be asked for."""
 
 

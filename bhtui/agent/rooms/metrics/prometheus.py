@@ -18,7 +18,7 @@ from bhtui.core.states import State
 from bhtui.core.status import InstanceStatus
 
 from . import procfs
-from .model import INSTANCE_METRICS
+from .model import INSTANCE_METRICS, service_of
 from .room import Metrics
 
 if TYPE_CHECKING:
@@ -56,6 +56,10 @@ EXPORTED: Mapping[str, Described] = {
     "blackhole_agent_sample_duration_seconds": Described("gauge", "How long the last sampling took."),
     "blackhole_agent_samples_total": Described("counter", "Samplings done."),
     "blackhole_agent_samples_missed_total": Described("counter", "Samplings left out for being late."),
+    "blackhole_scrape_up": Described(
+        "gauge", "1 when an instance's own metrics could be read the last time.", ("service", "instance")
+    ),
+    "blackhole_scrape_failures_total": Described("counter", "Times that an instance's own metrics could not be read."),
     "blackhole_agent_history_bytes": Described("gauge", "Memory of the history of samples."),
     "blackhole_agent_history_disk_bytes": Described("gauge", "Space on disk of the history of samples."),
     "blackhole_agent_samples_unsaved_total": Described("counter", "Samplings that are not on disk."),
@@ -140,6 +144,10 @@ class Endpoint:
             "process_resource_usage": list(self._usage(instances)),
             "blackhole_instance_restarts": [((one.service, one.instance), one.restarts) for one in instances],
             "blackhole_agent_info": [((self._version,), 1.0)],
+            "blackhole_scrape_up": [
+                ((service_of(name), name), float(not target.problem and target.seen is not None))
+                for name, target in self._metrics.scraper.targets.items()
+            ],
             **agent,
             **self._more(),
         }
@@ -161,6 +169,7 @@ class Endpoint:
             "blackhole_agent_sample_duration_seconds": pace.duration_seconds,
             "blackhole_agent_samples_total": pace.ticks,
             "blackhole_agent_samples_missed_total": pace.missed,
+            "blackhole_scrape_failures_total": self._metrics.scraper.failures,
             "blackhole_agent_history_bytes": self._metrics.history.memory_bytes,
             "blackhole_agent_history_disk_bytes": self._metrics.history.disk_bytes,
             "blackhole_agent_samples_unsaved_total": self._metrics.history.lost,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from .model import HOST, HOST_METRICS, INSTANCE_METRICS, Metric, service_of
+from .model import HOST, HOST_METRICS, INSTANCE_METRICS, SERVED_METRICS, Metric, service_of
 from .points import NAN, Key, Points
 
 
@@ -22,7 +22,7 @@ def folded(points: Mapping[Key, Points]) -> dict[Key, Points]:
 
 def describe(name: str, metric: str) -> Metric:
     """What a metric of the host or of an instance is."""
-    return (HOST_METRICS if name == HOST else INSTANCE_METRICS)[metric]
+    return HOST_METRICS[metric] if name == HOST else {**INSTANCE_METRICS, **SERVED_METRICS}[metric]
 
 
 def _fold(series: Sequence[Points], metric: Metric) -> Points:

@@ -23,6 +23,7 @@ from .host import HostReading
 from .model import HOST, HOST_METRICS, INSTANCE_METRICS, METRICS, HostSample, Sample, service_of
 from .points import Key, Points
 from .rollup import folded
+from .scrape import Scraper
 from .tree import Tree
 
 PERIOD = 1.0
@@ -58,6 +59,9 @@ class Metrics:
         kept: MetricsSpec | None = None,
     ) -> None:
         self.pace = Pace()
+        self.served: Callable[[], Mapping[str, str]] = dict
+        """Address of the own metrics of each running instance that has one; the wiring gives it."""
+        self.scraper = Scraper(lambda: self.served())
         self.history = History(state_folder / "metrics", kept or MetricsSpec())
         self._folder, self._groups_of, self._limit_of, self._clock = state_folder, groups_of, limit_of, clock
         self._trees: dict[str, Tree] = {}
@@ -67,18 +71,24 @@ class Metrics:
         self._host_sample = HostSample()
         self._os = host.os_name()
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="metrics")
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begins to sample, in the running loop."""
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="metrics")
-        self._task.add_done_callback(_tell_failure)
+        loop = asyncio.get_running_loop()
+        self._tasks = [
+            loop.create_task(self._run(), name="metrics"),
+            loop.create_task(self.scraper.watch(), name="scrape"),
+        ]
+        for task in self._tasks:
+            task.add_done_callback(_tell_failure)
 
     async def close(self) -> None:
         """Ends sampling and closes every file."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.to_thread(self.scraper.close)
         self._pool.shutdown(wait=True)
         await self.history.close()
         for tree in [*self._trees.values(), *self._ended]:
@@ -182,6 +192,7 @@ class Metrics:
         values = dict(_known(HOST, HOST_METRICS, self._host_sample))
         for name, one in self._latest.items():
             values.update(_known(name, INSTANCE_METRICS, one))
+        values.update(self.scraper.values())
         self.history.append(self._clock(), values)
 
     def _measure(self, trees: Mapping[str, Tree], ended: Sequence[Tree]) -> tuple[dict[str, Sample], HostReading]:

@@ -9,6 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from bhtui.agent.rooms.metrics.model import INSTANCE_METRICS, Sample
 from bhtui.agent.rooms.metrics.prometheus import EXPORTED, Endpoint, parse_listen
 from bhtui.agent.rooms.metrics.room import Metrics
+from bhtui.agent.rooms.metrics.scrape import Target
 from bhtui.core.errors import BlackholeError, UsageError
 from bhtui.core.states import Goal, Health, State
 from bhtui.core.status import InstanceStatus
@@ -43,8 +44,9 @@ def scrape(port):
         return answer.read().decode()
 
 
-def test_a_scrape_has_all_that_is_described(endpoint):
+def test_a_scrape_has_all_that_is_described(endpoint, metrics):
     endpoint.observe_request("blackhole.v1.Status", "Get", "OK", 0.02)
+    metrics.scraper.targets["api-1"] = Target("http://127.0.0.1:1/metrics", problem="refused")
     port = endpoint.start()
     families = {family.name: family for family in text_string_to_metric_families(scrape(port))}
     assert {name.removesuffix("_total") for name in EXPORTED} == set(families)
