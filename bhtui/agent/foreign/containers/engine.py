@@ -108,6 +108,14 @@ class Engine:
         said: Mapping[str, Any] = await self._json("GET", target, f"measure {name}")
         return said
 
+    async def says_stopped(self, found: Container) -> bool:
+        """Whether the engine itself says that somebody stopped it: newer Podmans do, Docker has only its events."""
+        if (await self.version()).engine != PODMAN:
+            return False
+        answer = await self._send("GET", f"/{LIBPOD}/containers/{found.id}/json", None, ASK_SECONDS)
+        said = self._read(partial(json.loads, answer.body)) if answer.status == 200 else {}
+        return isinstance(said, dict) and bool((said.get("State") or {}).get("StoppedByUser"))
+
     async def happened(self, found: Container) -> builtins.list[EngineEvent]:
         """What happened to a container since its latest run began, as far back as the engine remembers."""
         asked = {

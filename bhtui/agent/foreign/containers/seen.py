@@ -13,7 +13,7 @@ from bhtui.core.units import format_size
 
 from .container import Container, Status
 from .engine import EngineEvent
-from .sockets import DOCKER
+from .sockets import DOCKER, PODMAN
 
 SIGNALLED = 128
 """An exit code beyond this is that of a signal, as shells and engines write it."""
@@ -22,6 +22,9 @@ NAMES = {1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 6: "SIGABRT", 7: "SIGBUS", 9: "
 ENDING = {"2", "3", "9", "15", "SIGINT", "SIGQUIT", "SIGKILL", "SIGTERM"}
 """Signals that ask for the end."""
 ENDED_BY_ASKING = {SIGNALLED + number for number in (2, 3, 9, 15)}
+OBEYED = {SIGNALLED + 2, SIGNALLED + 15}
+AFTER_ASKING = {0, *ENDED_BY_ASKING}
+"""How what was asked to end ends."""
 PAUSED = "it is paused: its processes are frozen; `blackhole restart` lets it go on anew, `{} unpause {}` as it was"
 SLACK_NS = 5_000_000_000
 
@@ -37,7 +40,10 @@ def has_ended(found: Container) -> bool:
 
 
 def was_asked(found: Container, engine: str, events: Iterable[EngineEvent]) -> bool:
-    """Whether somebody asked for the end of its latest run. `events` are those since that run began."""
+    """Whether somebody asked for the end of its latest run. `events` are those since that run began.
+
+    Podman has no event of a stop that the container obeyed; that SIGTERM or SIGINT ended it tells as much.
+    """
     if found.oom_killed:
         return False
     for event in events:
@@ -50,6 +56,8 @@ def was_asked(found: Container, engine: str, events: Iterable[EngineEvent]) -> b
             signal = event.attributes.get("signal", "")
             if signal in ENDING or (not signal and found.exit_code in ENDED_BY_ASKING):
                 return True
+    if engine == PODMAN and found.exit_code in OBEYED:
+        return True
     # Docker leaves at rest what it has to restart only when somebody stopped it; its events reach back 256 of them.
     return engine == DOCKER and found.policy in ("always", "unless-stopped")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +21,8 @@ from .engine import Engine
 from .finding import Engines, find
 from .follower import Follower
 from .sockets import PODMAN
+
+FRESH_TRIES, FRESH_SECONDS = 3, 0.15
 
 
 class ContainerSubject:
@@ -59,17 +63,29 @@ class ContainerSubject:
         return [engine.name for engine, _ in self._engines.of(self._spec.engine)]
 
     async def _was_asked(self, engine: Engine, found: Container) -> bool:
-        """Asked once for each run that has ended; an engine that does not tell is no reason not to say how it is."""
+        """Whether somebody asked for its end; an engine that does not tell is no reason not to say how it is.
+
+        Podman notes that it was asked only after the end, so a fresh end is asked about again.
+        """
         run = seen.run_of(found)
         if not seen.has_ended(found):
             return False
-        if self._asked[0] != run:
+        if self._asked[0] == run:
+            return self._asked[1]
+        asked, tries = False, FRESH_TRIES if found.exit_code in seen.AFTER_ASKING else 1
+        for _ in range(tries):
             try:
-                events = await engine.happened(found)
+                said = await engine.says_stopped(found)
+                asked = said or seen.was_asked(found, engine.name, await engine.happened(found))
             except BlackholeError:
                 return seen.was_asked(found, engine.name, ())
-            self._asked = run, seen.was_asked(found, engine.name, events)
-        return self._asked[1]
+            is_fresh = time.time_ns() - found.finished_ns < seen.SLACK_NS
+            if asked or not is_fresh:
+                self._asked = run, asked
+                break
+            if tries > 1:
+                await asyncio.sleep(FRESH_SECONDS)
+        return asked
 
     async def tail(self, count: int) -> tuple[str, ...]:
         """The last lines of its latest run; () when they cannot be had."""

@@ -93,7 +93,12 @@ def test_who_asked_for_an_end_is_seen_in_the_events() -> None:
 
 def test_docker_leaves_at_rest_only_what_somebody_stopped() -> None:
     assert seen.was_asked(replace(EXITED, policy="always"), "docker", ())
-    assert not seen.was_asked(replace(EXITED, policy="always"), "podman", ())
+    assert not seen.was_asked(replace(EXITED, policy="always", exit_code=137), "podman", ())
+
+
+def test_podman_tells_of_an_obeyed_stop_by_its_exit_code() -> None:
+    assert seen.was_asked(EXITED, "podman", ())
+    assert not seen.was_asked(EXITED, "docker", ())
 
 
 def test_an_end_that_was_asked_for_is_no_failure() -> None:
