@@ -11,7 +11,16 @@ from random import Random
 from bhtui.console.sources.backend import Sink
 from bhtui.console.sources.message import HostInfo, LinkSeen, Seen
 from bhtui.core.errors import NoConnection
-from bhtui.rpc.blackhole.v1 import agent_pb2, backup_pb2, events_pb2, logs_pb2, metrics_pb2, operations_pb2, status_pb2
+from bhtui.rpc.blackhole.v1 import (
+    agent_pb2,
+    backup_pb2,
+    events_pb2,
+    logs_pb2,
+    metrics_pb2,
+    operations_pb2,
+    overview_pb2,
+    status_pb2,
+)
 
 NOW = 1_773_803_564.0
 """2026-03-18 03:12:44 UTC."""
@@ -409,6 +418,9 @@ class World:
                 for metric, mean in means.items()
             ]
         )
+
+    async def overview(self, host: str) -> overview_pb2.OverviewResponse:
+        raise NoConnection(f"cannot look around on {host}: no route to host")
 
     async def plan(self, host: str, request: operations_pb2.OperationRequest) -> operations_pb2.OperationPlan:
         step = operations_pb2.PlanStep

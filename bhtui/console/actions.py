@@ -29,6 +29,8 @@ CHAINS: tuple[tuple[str, ...], ...] = (
     ("logs", "logs-screen", "app"),
     ("operations", "table", "app"),
     ("events", "table", "app"),
+    ("overview", "table", "overview-screen", "app"),
+    ("thing", "app"),
 )
 
 TITLES = {
@@ -45,6 +47,9 @@ TITLES = {
     "detail": "Details of an instance",
     "operations": "Operations",
     "events": "Events",
+    "overview-screen": "Overview of a host",
+    "overview": "Lists of the overview",
+    "thing": "Details of what runs",
     "replay": "Replay of a recording",
 }
 
@@ -133,6 +138,10 @@ def _restart(services: Sequence[str]) -> pb.OperationRequest:
     return pb.OperationRequest(restart=pb.RestartRequest(services=services))
 
 
+def _adopt(targets: Sequence[str]) -> pb.OperationRequest:
+    return pb.OperationRequest(adopt=pb.AdoptRequest(target="".join(targets[:1])))
+
+
 def _rolling(services: Sequence[str]) -> pb.OperationRequest:
     return pb.OperationRequest(restart=pb.RestartRequest(services=services, rolling=True))
 
@@ -177,8 +186,11 @@ def _replicas_now(targets: Sequence[Target]) -> str:
     return "\n".join(lines)
 
 
-_BY_SCREEN = frozenset({"filter", "host-logs", "faults", "group", "cancel-operation", "go-operations", "go-events"})
+_BY_SCREEN = frozenset(
+    {"filter", "host-logs", "faults", "group", "cancel-operation", "go-operations", "go-events", "go-overview"}
+)
 
+_PANES = ("host", "instance", "overview-screen")
 _ACTING = ("fleet", "services", "detail")
 _ALIVE = ("starting", "running", "backoff", "waiting", "stopping")
 
@@ -195,14 +207,18 @@ ACTIONS: tuple[Action, ...] = (
            "operate", True, request=_reset_scale,
            asks=Asks("replicas", "a number, 1..5 by load, or reset", _replicas_now, _scale_to)),
 
-    Action("open", "enter", "open", ("fleet", "services", "operations", "events"), "Go into what is selected",
-           footer=10),
+    Action("adopt", "a", "adopt..", ("overview", "thing"), "Make a service of it, after showing the text and the plan",
+           "operate", False, 20, _always, _adopt),
+
+    Action("open", "enter", "open", ("fleet", "services", "operations", "events", "overview"),
+           "Go into what is selected", footer=10),
     Action("mark", "space", "mark", ("fleet", "services"), "Mark; actions then take all that are marked", footer=12),
     Action("mark-all", "asterisk", "mark all", ("fleet", "services"), "Mark everything shown, or nothing"),
     Action("host-logs", "l", "logs", ("fleet",), "Logs of the selected or marked hosts, merged", footer=15),
     Action("faults", "F", "faults", ("fleet",), "Show only what is in trouble, or everything", footer=45),
     Action("group", "g", "group", ("fleet",), "Show the next group of hosts, or all", footer=46),
-    Action("sort", "S", "sort", ("fleet", "services"), "Sort by the next column; after the last, by trouble again"),
+    Action("sort", "S", "sort", ("fleet", "services", "overview"),
+           "Sort by the next column; after the last, by trouble again"),
 
     Action("up", "up,k", "up", ("table", "logs"), "One row up"),
     Action("down", "down,j", "down", ("table", "logs"), "One row down"),
@@ -211,18 +227,18 @@ ACTIONS: tuple[Action, ...] = (
     Action("first", "home", "first", ("table", "logs"), "To the first row"),
     Action("last", "end,G", "last", ("table",), "To the last row"),
     Action("follow", "end,G", "follow", ("logs",), "To the newest line, and follow", footer=31),
-    Action("filter", "slash", "filter", ("fleet", "services", "logs", "operations", "events"),
+    Action("filter", "slash", "filter", ("fleet", "services", "logs", "operations", "events", "overview"),
            "Filter: words are regular expressions, !word must not be there, \"two words\" are one", footer=30),
 
-    Action("pane-1", "1", "services", ("host", "instance"), "To the first pane"),
-    Action("pane-2", "2", "logs", ("host", "instance"), "To the second pane"),
-    Action("pane-3", "3", "graphs", ("host", "instance"), "To the third pane"),
-    Action("pane-4", "4", "backups", ("host",), "To the fourth pane"),
-    Action("next-pane", "tab", "next pane", ("host", "instance"), "To the next pane", footer=50),
-    Action("previous-pane", "shift+tab", "previous pane", ("host", "instance"), "To the pane before"),
-    Action("bigger", "plus,equals_sign", "bigger", ("host", "instance"), "Give the pane more room: half, whole screen"),
-    Action("smaller", "underscore,minus", "smaller", ("host", "instance"), "Give the pane less room"),
-    Action("zoom", "z", "zoom", ("host", "instance"), "The pane on the whole screen, and back", footer=41),
+    Action("pane-1", "1", "services", _PANES, "To the first pane"),
+    Action("pane-2", "2", "logs", _PANES, "To the second pane"),
+    Action("pane-3", "3", "graphs", _PANES, "To the third pane"),
+    Action("pane-4", "4", "backups", ("host", "overview-screen"), "To the fourth pane"),
+    Action("next-pane", "tab", "next pane", _PANES, "To the next pane", footer=50),
+    Action("previous-pane", "shift+tab", "previous pane", _PANES, "To the pane before"),
+    Action("bigger", "plus,equals_sign", "bigger", _PANES, "Give the pane more room: half, whole screen"),
+    Action("smaller", "underscore,minus", "smaller", _PANES, "Give the pane less room"),
+    Action("zoom", "z", "zoom", _PANES, "The pane on the whole screen, and back", footer=41),
     Action("show-logs", "l", "logs", ("host", "instance"), "The log of the selected service", footer=24),
     Action("show-graphs", "g", "graphs", ("host", "instance"), "The graphs of the selected service", footer=25),
     Action("show-backups", "b", "backups", ("host",), "The backups", footer=26),
@@ -263,10 +279,13 @@ ACTIONS: tuple[Action, ...] = (
     Action("roll-back", "b", "roll back..", ("operations",), "Put back what the selected reload has changed",
            "operate", True, 22, request=_roll_back),
 
+    Action("show-services", "h", "services", ("overview-screen",), "The services of the host", footer=25),
+    Action("go-overview", "O", "overview", ("fleet", "host", "instance"),
+           "What the host runs and has, declared or not"),
     Action("go-fleet", "f1", "fleet", ("app",), "The fleet"),
-    Action("go-operations", "o", "operations", ("fleet", "host", "instance", "events"),
+    Action("go-operations", "o", "operations", ("fleet", "host", "instance", "events", "overview-screen"),
            "What was changed, by whom, how it went", footer=43),
-    Action("go-events", "n", "events", ("fleet", "host", "instance", "operations"),
+    Action("go-events", "n", "events", ("fleet", "host", "instance", "operations", "overview-screen"),
            "Everything that was observed, in order", footer=44),
     Action("command", "colon", "go to", ("app",), "Go to a screen, host or service by name", footer=60),
     Action("palette", "ctrl+p", "palette", ("app",), "Everything that can be done here, by name"),

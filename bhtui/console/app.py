@@ -30,6 +30,7 @@ from .actions import ACTIONS, Action, Target, bindings, for_contexts, shown_key,
 from .models.fleet import FleetView, reduce_fleet
 from .models.host import HostView
 from .models.operation import ENDED, headline
+from .models.overview import is_bare
 from .models.series import SeriesModel
 from .paint import Span
 from .screens.ask import AskScreen
@@ -42,6 +43,7 @@ from .screens.host import HostScreen
 from .screens.instance import InstanceScreen
 from .screens.logs import LogScreen
 from .screens.operations import OperationsScreen
+from .screens.overview import OverviewScreen
 from .sources.backend import Backend
 from .sources.message import HostInfo, Seen
 from .widgets.canvas import Canvas
@@ -371,7 +373,12 @@ class Console(App[None]):
                 while len(self.screen_stack) > 2:
                     self.pop_screen()
             case "host":
-                self.push_screen(HostScreen(names[0]))
+                bare = is_bare(self.host(names[0]))
+                self.push_screen(OverviewScreen(names[0]) if bare else HostScreen(names[0]))
+            case "services":
+                self.switch_screen(HostScreen(names[0], stay=True))
+            case "overview":
+                self._go_overview(names[0] if names else current)
             case "instance":
                 self.push_screen(InstanceScreen(*names))
             case "logs":
@@ -381,6 +388,17 @@ class Console(App[None]):
             case "events" | "audit":
                 instance = self.screen.instance if isinstance(self.screen, InstanceScreen) else ""
                 self.push_screen(EventsScreen([current] if current else None, instance, audit=place == "audit"))
+
+    def _go_overview(self, host: str) -> None:
+        if host:
+            self.push_screen(OverviewScreen(host))
+        else:
+            self.say("choose a host first: the overview is of one", "dim")
+
+    def show_bare(self, screen: HostScreen) -> None:
+        """The overview in the place of a host's services, of which it has none."""
+        if self.screen is screen:
+            self.switch_screen(OverviewScreen(screen.host))
 
     def go_logs(self, hosts: Sequence[str], scope: str) -> None:
         """Opens the log of hosts, or of one instance of them."""
@@ -396,6 +414,7 @@ class Console(App[None]):
             "events": "what was observed",
             "audit": "what people did",
             "logs": "lines of this host, or of all",
+            **({"overview": "what this host runs and has"} if self._current_host() else {}),
         }
         found = [Place(name, "screen", about, "", partial(self.go, name)) for name, about in screens.items()]
         for view in self.fleet.hosts.values():

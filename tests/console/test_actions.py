@@ -12,7 +12,9 @@ from bhtui.console.panes.backups import BackupsPane
 from bhtui.console.panes.detail import DetailPane
 from bhtui.console.panes.graphs import GraphPane
 from bhtui.console.panes.logs import LogPane
+from bhtui.console.panes.overview import ThingsPane
 from bhtui.console.panes.services import ServicesPane
+from bhtui.console.panes.thing import ThingPane
 from bhtui.console.replaying import ReplayConsole
 from bhtui.console.screens.events import EventsScreen, EventsTable
 from bhtui.console.screens.fleet import FleetScreen, FleetTable
@@ -20,6 +22,7 @@ from bhtui.console.screens.host import HostScreen
 from bhtui.console.screens.instance import InstanceScreen
 from bhtui.console.screens.logs import LogScreen
 from bhtui.console.screens.operations import OperationsScreen, OperationsTable
+from bhtui.console.screens.overview import OverviewScreen, ThingScreen
 from bhtui.console.sources.message import HostInfo
 from bhtui.console.widgets.table import Table
 from bhtui.core.errors import ConfigError
@@ -39,6 +42,9 @@ OWNERS = {
     "instance": (InstanceScreen, InstanceScreen),
     "operations": (OperationsTable, OperationsScreen),
     "events": (EventsTable, EventsScreen),
+    "overview": (ThingsPane, OverviewScreen),
+    "overview-screen": (OverviewScreen, OverviewScreen),
+    "thing": (ThingPane, ThingScreen),
     "replay": (ReplayConsole, ReplayConsole),
 }
 """Who binds the keys of a context, and the screen that `screen.` actions go to."""

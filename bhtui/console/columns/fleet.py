@@ -5,6 +5,7 @@ from __future__ import annotations
 from bhtui.core.units import format_age, format_size
 
 from ..models.host import HostView
+from ..models.overview import bare_text, failed_units, is_bare
 from ..models.trouble import STYLE, Level, counts, host_level, is_up, link_level, link_text, worst_text
 from ..paint import Spans, fit, meter
 from . import cells
@@ -51,6 +52,8 @@ def _what(view: HostView, now: float, _: int) -> Spans:
         return cells.text(f"configuration refused: {view.agent.config_error}", "warn")
     if view.trouble:
         return cells.text(view.trouble, "warn")
+    if is_bare(view):
+        return _dimmed(view, now, cells.text(bare_text(view), "warn" if failed_units(view) else "dim"))
     worst = max((one.level for one in view.instances.values()), default=Level.FINE)
     return _dimmed(view, now, cells.text(worst_text(view), STYLE[worst]))
 

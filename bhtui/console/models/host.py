@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from bhtui.rpc.blackhole.v1 import agent_pb2, backup_pb2, events_pb2, operations_pb2, status_pb2
+from bhtui.rpc.blackhole.v1 import agent_pb2, backup_pb2, events_pb2, operations_pb2, overview_pb2, status_pb2
 
 from ..sources.message import HostInfo, LinkSeen, Seen, Trouble
 from .trouble import Level, instance_level
@@ -53,6 +53,7 @@ class HostView:
     """Newest first."""
     backups: backup_pb2.ListBackupsResponse | None = None
     trouble: str = ""
+    overview: overview_pb2.OverviewResponse | None = None
 
     @property
     def name(self) -> str:
@@ -97,6 +98,8 @@ def reduce_host(view: HostView, seen: Seen) -> HostView:
             return replace(view, operations=_merged(view.operations, (operation,)))
         case backup_pb2.ListBackupsResponse() as backups:
             return replace(view, backups=backups)
+        case overview_pb2.OverviewResponse() as overview:
+            return replace(view, overview=overview)
         case _:
             return view
 

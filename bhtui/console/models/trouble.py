@@ -106,9 +106,15 @@ def host_level(view: HostView, now: float) -> Level:
     return max(
         [
             link_level(view, now),
+            Level.WARN if _failed_units(view) else Level.OFF,
             *(Level.FINE if one.level is Level.OFF else one.level for one in view.instances.values()),
         ]
     )
+
+
+def _failed_units(view: HostView) -> int:
+    """Units that failed on a host where nothing is declared; elsewhere the services are what counts."""
+    return 0 if view.instances or view.overview is None else len(view.overview.failed)
 
 
 def counts(view: HostView) -> tuple[int, int]:
@@ -129,6 +135,8 @@ def worst_text(view: HostView) -> str:
 def trouble_text(view: HostView, now: float) -> str:
     """The worst of a host in words: its worst instance, or its connection when that is worse."""
     link = link_level(view, now)
+    if (failed := _failed_units(view)) and link is Level.FINE:
+        return f"{failed} unit{'s' if failed > 1 else ''} failed"
     worst = max((one.level for one in view.instances.values()), default=Level.OFF)
     wins = worst >= link if worst >= Level.WARN else link is Level.FINE
     return (worst_text(view) if wins else "") or link_text(view, now)

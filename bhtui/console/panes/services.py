@@ -80,6 +80,7 @@ class ServicesPane(Table[ServiceRow]):
             Line((("   no services are declared", "strong"),)),
             Line((("   declare them in ", "dim"), (plain(path), "link"))),
             Line((("   then: ", "dim"), ("blackhole start", "link"))),
+            Line((("   O", "key"), (" shows what runs here nevertheless", "dim"))),
         ]
 
 

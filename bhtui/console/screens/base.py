@@ -126,5 +126,8 @@ class BaseScreen(Screen[None]):
     def action_go_operations(self) -> None:
         self.console_app.go("operations")
 
+    def action_go_overview(self) -> None:
+        self.console_app.go("overview")
+
     def action_go_events(self) -> None:
         self.console_app.go("events")

@@ -246,6 +246,7 @@ def _whole(one: Planned, width: int) -> list[Line]:
     lines = [Line(_step(number, step, plan)) for number, step in enumerate(plan.steps, 1)]
     if not plan.steps:
         lines.append(Line((("nothing to do: everything is as it would be", "dim"),)))
+    lines += _document(plan.document, width)
     lines.append(Line())
     for number, effect in enumerate(plan.effects):
         for part, piece in enumerate(wrap(plain(effect), width - 13)):
@@ -255,6 +256,16 @@ def _whole(one: Planned, width: int) -> list[Line]:
     undo = "what was done is undone, last first" if plan.undo_on_failure else "it stops there; nothing is undone"
     lines.append(Line((("if it fails  ", "dim"), (undo, ""))))
     lines.append(Line((("last time    ", "dim"), (_recent(list(plan.recent_seconds)), ""))))
+    return lines
+
+
+def _document(text: str, width: int) -> list[Line]:
+    """What would be written, to the letter; a long line goes on below itself."""
+    lines: list[Line] = []
+    for written in text.splitlines():
+        for part, piece in enumerate(wrap(plain(written), width - 4)):
+            style = "dim" if written.lstrip().startswith("#") else "link"
+            lines.append(Line((("  ┆ " if not part else "  ┆   ", "faint"), (piece, style))))
     return lines
 
 

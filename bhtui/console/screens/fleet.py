@@ -11,8 +11,9 @@ from ..columns.fleet import FLEET
 from ..models.fleet import chosen
 from ..models.host import HostView
 from ..models.match import parse
+from ..models.overview import bare_text, failed_units
 from ..models.trouble import Level, host_level, reason, word
-from ..paint import Line, Spans, plain, wrap
+from ..paint import Line, Spans, crop, plain, wrap
 from ..widgets.table import Row, Table
 from .base import BaseScreen
 
@@ -110,6 +111,10 @@ class FleetScreen(BaseScreen):
     def on_table_moved(self) -> None:
         self.refresh_footer()
 
+    def action_go_overview(self) -> None:
+        if self.table.selected is not None:
+            self.console_app.go("overview", self.table.cursor_key)
+
     def action_host_logs(self) -> None:
         names = [view.name for view in self.table.chosen()]
         if names:
@@ -138,7 +143,8 @@ class FleetScreen(BaseScreen):
 def _why(view: HostView, now: float, width: int) -> tuple[Spans, ...]:
     """Why it is not well, and the remedy, as far as there is room."""
     if host_level(view, now) < Level.BAD:
-        return ()
+        text = crop(plain(bare_text(view)), max(20, width - 8))
+        return ((("   └ ", "faint"), (text, "warn")),) if failed_units(view) else ()
     bad = max(view.instances.values(), key=lambda one: one.level, default=None)
     if not view.fresh(now) or bad is None:
         text, style = view.link.detail or view.trouble, "dim"

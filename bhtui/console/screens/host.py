@@ -13,6 +13,7 @@ from bhtui.core.units import format_age
 from ..actions import Target, bindings
 from ..models.host import HostView
 from ..models.match import parse
+from ..models.overview import is_bare
 from ..models.trouble import Level, host_level, link_level, link_text, trouble_text
 from ..paint import Spans, plain
 from ..panes.backups import BackupsPane
@@ -48,9 +49,11 @@ class HostScreen(PaneActions, FeedingScreen):
     HostScreen GraphPane { height: 3fr; } HostScreen BackupsPane { height: 2fr; }
     """
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host: str, *, stay: bool = False) -> None:
+        """`stay`: also where nothing is declared; else the overview takes its place there."""
         super().__init__()
         self.host = host
+        self.stay = stay
         self._services_filter = ""
 
     def body(self) -> Iterable[Widget]:
@@ -84,6 +87,9 @@ class HostScreen(PaneActions, FeedingScreen):
 
     def show(self) -> None:
         now = self.console_app.now()
+        if not self.stay and is_bare(self.view) and self.app.screen is self:
+            self.stay = True
+            self.console_app.call_later(self.console_app.show_bare, self)
         self.services.show(self.view, parse(self._services_filter), now)
         self._fit_height(self.services, 0.5)
         self.logs.problem = self.view.link.detail if not self.view.fresh(now) else ""

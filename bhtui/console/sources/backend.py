@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
-from bhtui.rpc.blackhole.v1 import logs_pb2, metrics_pb2, operations_pb2
+from bhtui.rpc.blackhole.v1 import logs_pb2, metrics_pb2, operations_pb2, overview_pb2
 
 from .message import HostInfo, Seen
 
@@ -26,6 +26,9 @@ class Backend(Protocol):
 
     async def series(self, host: str, request: metrics_pb2.SeriesRequest) -> metrics_pb2.SeriesResponse:
         """Samples over time."""
+
+    async def overview(self, host: str) -> overview_pb2.OverviewResponse:
+        """What the host runs and has, declared or not."""
 
     async def plan(self, host: str, request: operations_pb2.OperationRequest) -> operations_pb2.OperationPlan:
         """What `begin` would run."""

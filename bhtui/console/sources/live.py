@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from bhtui.core.errors import BlackholeError, NoConnection
-from bhtui.rpc.blackhole.v1 import events_pb2, logs_pb2, metrics_pb2, operations_pb2
+from bhtui.rpc.blackhole.v1 import events_pb2, logs_pb2, metrics_pb2, operations_pb2, overview_pb2
 from bhtui.rpc.client import AgentClient
 
 from .backend import Sink
 from .message import HostInfo, LinkSeen, Seen, Trouble
+
+log = logging.getLogger(__name__)
 
 FIRST_DELAY = 0.25
 MOST_DELAY = 10.0
@@ -167,6 +170,9 @@ class LiveBackend:
     async def series(self, host: str, request: metrics_pb2.SeriesRequest) -> metrics_pb2.SeriesResponse:
         return await (await self._client_now(host)).series(request)
 
+    async def overview(self, host: str) -> overview_pb2.OverviewResponse:
+        return await (await self._client_now(host)).overview()
+
     async def plan(self, host: str, request: operations_pb2.OperationRequest) -> operations_pb2.OperationPlan:
         return await (await self._client_now(host)).plan(request)
 
@@ -279,4 +285,16 @@ async def _slow(client: AgentClient, say: Callable[[Any], None], _: _Woken) -> N
     while True:
         say(await client.info())
         say(await client.backups())
+        await _bare(client, say)
         await asyncio.sleep(SLOW)
+
+
+async def _bare(client: AgentClient, say: Callable[[Any], None]) -> None:
+    """What runs on a host where nothing is declared, so that the fleet knows what failed there."""
+    try:
+        if not (await client.status()).instances:
+            say(await client.overview())
+    except NoConnection:
+        raise
+    except BlackholeError as error:  # an older agent does not know the question, and all else about it is well
+        log.debug("no overview: %s", error)

@@ -6,7 +6,16 @@ from dataclasses import dataclass
 
 from google.protobuf.message import Message
 
-from bhtui.rpc.blackhole.v1 import agent_pb2, backup_pb2, events_pb2, logs_pb2, metrics_pb2, operations_pb2, status_pb2
+from bhtui.rpc.blackhole.v1 import (
+    agent_pb2,
+    backup_pb2,
+    events_pb2,
+    logs_pb2,
+    metrics_pb2,
+    operations_pb2,
+    overview_pb2,
+    status_pb2,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,7 @@ MESSAGES: dict[str, type[Message]] = {
     "operations": operations_pb2.ListOperationsResponse,
     "operation": operations_pb2.Operation,
     "backups": backup_pb2.ListBackupsResponse,
+    "overview": overview_pb2.OverviewResponse,
     "series": metrics_pb2.SeriesResponse,
 }
 """Bodies that are messages of the API, by the name a recording gives them."""

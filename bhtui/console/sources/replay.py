@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from bhtui.core.errors import NotFound, Refused, UsageError
-from bhtui.rpc.blackhole.v1 import logs_pb2, metrics_pb2, operations_pb2
+from bhtui.rpc.blackhole.v1 import logs_pb2, metrics_pb2, operations_pb2, overview_pb2
 
 from .backend import Sink
 from .message import HostInfo, LogsSeen, Seen
@@ -105,6 +105,12 @@ class Replay:
                 names = set(request.names)
                 out.series.extend(one for one in seen.body.series if not names or names & {one.service, one.instance})
         return out
+
+    async def overview(self, host: str) -> overview_pb2.OverviewResponse:
+        seen = [one.body for one in self._seen_until_now(host) if isinstance(one.body, overview_pb2.OverviewResponse)]
+        if not seen:
+            raise NotFound(f"cannot find an overview of {host} so early in this recording")
+        return seen[-1]
 
     def _seen_until_now(self, host: str) -> list[Seen]:
         now = self.now()

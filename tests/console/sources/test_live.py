@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 from bhtui.console.sources.live import LiveBackend, LogResume
 from bhtui.console.sources.message import HostInfo, LinkSeen, Seen, Trouble
 from bhtui.core.errors import BlackholeError, NoConnection, UsageError
-from bhtui.rpc.blackhole.v1 import agent_pb2, backup_pb2, events_pb2, logs_pb2, metrics_pb2, operations_pb2, status_pb2
+from bhtui.rpc.blackhole.v1 import (
+    agent_pb2,
+    backup_pb2,
+    events_pb2,
+    logs_pb2,
+    metrics_pb2,
+    operations_pb2,
+    overview_pb2,
+    status_pb2,
+)
 from tests.waiting import eventually
 
 
@@ -32,6 +41,8 @@ class Agent:
         self.begins: list[str] = []
         self.refuse: BlackholeError | None = None
         self.after: list[int] = []
+        self.bare: bool | BlackholeError = False
+        """Whether nothing is declared there; or how it refuses to say what runs nevertheless."""
 
     def drop(self) -> None:
         dropped, self.dropped = self.dropped, asyncio.Event()
@@ -46,6 +57,14 @@ class Agent:
 
     async def backups(self) -> backup_pb2.ListBackupsResponse:
         return backup_pb2.ListBackupsResponse(hint="make one")
+
+    async def status(self) -> status_pb2.Snapshot:
+        return status_pb2.Snapshot(instances=[] if self.bare else [status_pb2.InstanceStatus(instance="api-1")])
+
+    async def overview(self) -> overview_pb2.OverviewResponse:
+        if isinstance(self.bare, BlackholeError):
+            raise self.bare
+        return overview_pb2.OverviewResponse(services=0, time_ns=7)
 
     async def operations(self) -> list[operations_pb2.Operation]:
         return [operations_pb2.Operation(id="a", state="done")]
@@ -143,6 +162,17 @@ async def test_one_host_that_cannot_be_reached_does_not_hold_up_another(running)
     assert bodies(seen, "bad", LinkSeen) == [LinkSeen("no-route", "no route to host; check the network")]
     assert not bodies(seen, "bad", status_pb2.Snapshot)
     assert bodies(seen, "good", agent_pb2.AgentInfo)
+
+
+async def test_a_host_without_services_is_asked_what_it_runs(running):
+    bare, older = Agent(), Agent()
+    bare.bare, older.bare = True, BlackholeError("cannot ask this: the agent is older than this program")
+    _, seen = running(Links(bare=bare, older=older, other=Agent()))
+    await eventually(lambda: bodies(seen, "bare", overview_pb2.OverviewResponse))
+    for name in ("older", "other"):
+        await eventually(lambda name=name: bodies(seen, name, backup_pb2.ListBackupsResponse))
+        assert not bodies(seen, name, overview_pb2.OverviewResponse)
+        assert not bodies(seen, name, Trouble)
 
 
 async def test_events_go_on_after_the_last_one_seen(running):
