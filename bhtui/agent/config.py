@@ -87,8 +87,11 @@ class ConfigInForce:
                 self.spec, self.text = _kept(saved) or _parse(text), text
                 return self.spec
             except ConfigError as error:
-                self.text = ConfigText("", text.path)
                 self._refused(error)
+                if from_before := _decoded(saved):  # this version checks more, and what runs is not to pay for it
+                    self.spec, self.text = from_before, text
+                    return self.spec
+                self.text = ConfigText("", text.path)
         if self.file.exists():
             try:
                 self.adopt(*self.candidate("", ""))
@@ -183,8 +186,11 @@ def _parse(text: ConfigText) -> Spec:
 
 def _kept(saved: dict[str, Any]) -> Spec | None:
     """The checked values; None when another version wrote them, which this one may understand otherwise."""
-    if saved.get("shape") != codec.shape(Spec):
-        return None
+    return _decoded(saved) if saved.get("shape") == codec.shape(Spec) else None
+
+
+def _decoded(saved: dict[str, Any]) -> Spec | None:
+    """The checked values, whoever wrote them, as far as they can be understood: what is new has its default."""
     try:
         spec: Spec = codec.decode(Spec, saved["spec"])
     except codec.CodecError:

@@ -169,6 +169,18 @@ def test_what_another_version_kept_is_read_from_its_text(world: World, tmp_path:
     assert list(world.agent().spec.services) == ["web"]
 
 
+def test_what_another_version_took_and_this_one_would_refuse_stays_in_force(world: World) -> None:
+    """An upgrade that checks more must not leave what runs without a declaration."""
+    world.file.write_text(GOOD)
+    before = world.agent().spec
+    assert before.services
+    saved = world.store.setting("config")
+    world.store.set_setting("config", saved | {"shape": "older", "yaml": "services: {web: {command: [a, '{port}']}}"})
+    assert world.agent().spec == before
+    told = [each for each in world.events.read(limit=100) if each.kind == EventKind.CONFIG_REFUSED]
+    assert "speaks of {port}" in told[-1].message
+
+
 def test_an_agent_whose_configuration_stays_reads_none(world: World) -> None:
     world.file.write_text(GOOD)
     world.agent()

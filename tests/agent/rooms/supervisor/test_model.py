@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 )
 
 from bhtui.core.errors import BlackholeError
-from bhtui.core.request import ReloadConfigRequest, RestartRequest, StopRequest
+from bhtui.core.request import ReloadConfigRequest, RestartRequest, ScaleRequest, StopRequest
 from bhtui.core.spec import Condition, ProbeKind, ProbeSpec, Restart, RestartSpec, ServiceSpec, StopSpec
 from bhtui.core.states import Goal, State
 from tests.agent.rooms.supervisor.rig import spec_of
@@ -102,6 +102,7 @@ class Host(RuleBasedStateMachine):
             st.builds(ReloadConfigRequest, st.sampled_from(list(SPECS))),
             st.builds(RestartRequest, st.sampled_from([(), ("api",), ("db",)]), st.booleans()),
             st.builds(StopRequest, st.sampled_from([(), ("api",), ("db", "web")]), st.booleans()),
+            st.builds(ScaleRequest, st.sampled_from([("api",), ("db", "api")]), st.sampled_from([None, 0, 1, 3])),
         ),
         pause=pauses,
     )
