@@ -85,7 +85,7 @@ class EndpointsRoom:
         self._write()
         for name, endpoints in self._table.items():
             self._tell(name, spec.services[name].endpoints, endpoints)
-        for name in [name for name in self._tellers if name not in self._table]:
+        for name in {*self._tellers, *self._told} - self._table.keys():
             self._drop(name)
 
     def _seen(self) -> ready.Table:
@@ -114,6 +114,9 @@ class EndpointsRoom:
         self._tellers[name].want(spec, endpoints)
 
     def _drop(self, name: str) -> None:
+        """Tells nobody of it any more. What others know of it will be out of date when they are told again."""
+        if name in self._told:
+            self._keep_told(name, None)
         if teller := self._tellers.pop(name, None):
             task = asyncio.create_task(teller.close())
             self._closing.add(task)

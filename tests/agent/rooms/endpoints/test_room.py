@@ -196,6 +196,7 @@ async def test_another_command_is_told_although_nothing_changed(tmp_path: Path) 
         rig.happen()
         await eventually(lambda: json.loads((rig.folder / "api.json").read_text())["ready"] == [*ALL[1:]])
         assert command.told == [ALL, ALL]
+        assert rig.store.setting("endpoints.told") == {}, "who is asked again later is told anew"
 
 
 async def test_a_real_command_reads_json_and_has_it_in_its_environment(tmp_path: Path) -> None:
