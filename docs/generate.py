@@ -81,9 +81,14 @@ def commands() -> Iterator[tuple[str, click.Command]]:
     for verb in (name for names in VERBS.values() for name in names):
         found = app.get_command(click.Context(app), verb)
         assert found is not None
-        yield verb, found.by_itself if isinstance(found, MainVerb) else found
-        if isinstance(found, click.Group):
-            yield from ((f"{verb} {name}", sub) for name, sub in sorted(found.commands.items()))
+        yield from _with_further_words(verb, found)
+
+
+def _with_further_words(words: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:
+    yield words, command.by_itself if isinstance(command, MainVerb) else command
+    if isinstance(command, click.Group):
+        for name, sub in sorted(command.commands.items()):
+            yield from _with_further_words(f"{words} {name}", sub)
 
 
 def options(command: click.Command) -> list[Option]:
@@ -193,8 +198,10 @@ VALIDATED = {
     "section": "section",
     "secret_files": "mapping of variables to files",
     "test_command": "command",
+    "time_zone": "time zone",
     "tuning": "mapping of settings to values",
     "unit_name": "name of a unit",
+    "window_start": "`Sun 02:00`, `02:00`, or cron expression",
 }
 """By the validator's name, where a field has one of its own."""
 PLAIN = {bool: "true or false", int: "whole number", float: "number", str: "text"}

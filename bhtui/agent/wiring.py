@@ -48,6 +48,8 @@ from bhtui.agent.rooms.limits.watch import PressureWatch
 from bhtui.agent.rooms.logs.cleanup import Cleanup
 from bhtui.agent.rooms.logs.outputs.room import Outputs
 from bhtui.agent.rooms.logs.room import Logs
+from bhtui.agent.rooms.maintenance import steps as maintenance_steps
+from bhtui.agent.rooms.maintenance.room import Maintenance
 from bhtui.agent.rooms.metrics.room import Metrics
 from bhtui.agent.rooms.overview import steps as overview_steps
 from bhtui.agent.rooms.overview.adoption import Adoption
@@ -77,6 +79,7 @@ from bhtui.core.request import (
     ResourceRequest,
     ScaleRequest,
     StopRequest,
+    WindowRequest,
 )
 from bhtui.core.spec import Spec
 from bhtui.rpc import options, stopped
@@ -87,6 +90,7 @@ from bhtui.rpc.blackhole.v1 import (
     config_pb2_grpc,
     events_pb2_grpc,
     logs_pb2_grpc,
+    maintenance_pb2_grpc,
     metrics_pb2_grpc,
     operations_pb2_grpc,
     overview_pb2_grpc,
@@ -141,6 +145,7 @@ class Assembled:
     scaling: Scaling
     runner: Runner
     adoption: Adoption
+    maintenance: Maintenance
     begun: float
 
     def info(self) -> agent_pb2.AgentInfo:
@@ -172,13 +177,15 @@ class Assembled:
     def _plan(self, request: Request) -> Plan:
         if isinstance(request, ResourceRequest):
             return self.resources.plan(request)
-        if isinstance(request, PastRequest):
-            return self.supervisor.plan_past(request, *self.runner.recall(request.operation))
+        if isinstance(request, WindowRequest):
+            return self.maintenance.plan(request)
         if isinstance(request, CleanupLogsRequest):
             return self.cleanup.plan(request)
         if isinstance(request, AutoScaleRequest):
             return self.scaling.plan(request)
         assert not isinstance(request, AdoptRequest), "what is adopted is looked for first"
+        if isinstance(request, PastRequest):
+            return self.supervisor.plan_past(request, *self.runner.recall(request.operation))
         plan = self.supervisor.plan(request)
         return self.scaling.with_number_by_hand(request, plan) if isinstance(request, ScaleRequest) else plan
 
@@ -311,6 +318,10 @@ async def _assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: 
     scaling = Scaling(ScaleBook(store), supervisor, limits, lambda name, n: _cannot_have(supervisor, name, n))
     supervisor.auto_scale = scaling.note
 
+    # Before anything is taken over: what an open window holds is not started again.
+    maintenance = Maintenance(store, supervisor, events)
+    supervisor.holding = maintenance.held
+
     # What a dead keeper left and nobody has the pipes of any more would run a second time otherwise.
     swept = await keeper.sweep()
     if swept.killed:
@@ -325,7 +336,7 @@ async def _assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: 
     adoption = Adoption(config, around.ours, around)
     every_kind = (
         *steps.kinds(supervisor), *limits_steps.kinds(resources), *scaling_steps.kinds(scaling), *cleanup.kinds(),
-        *overview_steps.kinds(), *endpoints_steps.kinds(reached),
+        *overview_steps.kinds(), *endpoints_steps.kinds(reached), *maintenance_steps.kinds(maintenance),
     )  # fmt: skip
     kinds = {kind.name: kind for kind in every_kind}
     runner = Runner(store, kinds, events, time.time_ns, advice)
@@ -338,12 +349,13 @@ async def _assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: 
     await stack.enter_async_context(_task(keeper_watch.watch(), "the watch on the keeper"))
     agent = Assembled(
         paths, ending, events, config, keeper, keeper_watch, limits, resources, cleanup, supervisor, scaling, runner,
-        adoption, begun,
+        adoption, maintenance, begun,
     )  # fmt: skip
-    pressure = PressureWatch(limits, supervisor, metrics, events, agent.begin, time.time_ns)
-    await stack.enter_async_context(_task(pressure.watch(), "the watch on memory"))
-    load = LoadWatch(scaling, supervisor, metrics, runner, store, events, agent.scale)
+    load = LoadWatch(scaling, supervisor, metrics, runner, store, events, agent.scale, maintenance.held)
     await stack.enter_async_context(_task(load.watch(), "the watch on loads"))
+    pressure = PressureWatch(limits, supervisor, metrics, events, agent.begin, time.time_ns, maintenance.held)
+    await stack.enter_async_context(_task(pressure.watch(), "the watch on memory"))
+    await stack.enter_async_context(_task(maintenance.watch(), "the watch on maintenance windows"))
     losses = Losses(keeper.stats, events, (paths.state, paths.logs))
     await stack.enter_async_context(_task(losses.watch(), "the watch on lost lines and full disks"))
 
@@ -389,6 +401,8 @@ async def _serve(
     logs_pb2_grpc.add_LogsServicer_to_server(servicers.Logs(logs, outputs), server)
     metrics_pb2_grpc.add_MetricsServicer_to_server(servicers.Metrics(metrics), server)
     operations = servicers.Operations(agent.runner, agent.look_and_plan)
+    windows = servicers.Maintenance(agent.maintenance.windows, time.time_ns)
+    maintenance_pb2_grpc.add_MaintenanceServicer_to_server(windows, server)
     operations_pb2_grpc.add_OperationsServicer_to_server(operations, server)
     overview_pb2_grpc.add_OverviewServicer_to_server(servicers.Overview(overview), server)
     resources = servicers.Resources(agent.resources.read, lambda: metrics.host_status(time.time_ns()))

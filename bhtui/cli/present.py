@@ -214,8 +214,8 @@ def _status_row(each: Mapping[str, Any], detailed: bool, hosts: bool) -> list[tu
             (each["probe"], ""),
             (each["result"], ""),
             (" ".join(map(str, each["ports"])) or "-", ""),
-            (each["endpoint"] or "-", ""),
-            (replicas(each["scaling"], each["auto_scale"]), ""),
+            (each.get("endpoint") or "-", ""),
+            (replicas(each.get("scaling"), each.get("auto_scale", "")), ""),
             ((each["since"] or "-")[:19], ""),
         ]
     return [(each["host"], ""), *row] if hosts else row
@@ -254,8 +254,10 @@ def _reasons(each: Mapping[str, Any], detailed: bool) -> list[str]:
     lines: list[str] = []
     if each["state"] == "waiting" and each["waiting_for"]:
         lines.append(f"waits for {each['waiting_for']}")
-    if each["state"] in ("failed", "backoff", "stopped"):  # a start that failed was stopped again
+    if each["state"] in ("failed", "backoff", "stopped") or each.get("held"):  # a start that failed was stopped again
         lines += each["last_error"].splitlines()
+    if each.get("held"):
+        lines.append(f"held: {each['held']}")
     if each["state"] == "backoff" and each["next_start_seconds"] is not None:
         lines.append(f"starts again in {each['next_start_seconds']:.1f} s")
     if each["health"] in ("unhealthy", "degraded") and each["health_detail"]:

@@ -245,6 +245,24 @@ def alert_actions_exist(config: Config) -> Iterator[Fault]:
                 yield Fault(path, f"alert {alert.name!r}: there is no action {action!r}", suggest(action, ACTIONS))
 
 
+def windows_are_told_apart(config: Config) -> Iterator[Fault]:
+    """A maintenance window is closed by its name."""
+    yield from _repeated([each.name for each in config.maintenance.windows], ("maintenance", "windows"), "a window")
+
+
+def windows_are_of_services(config: Config) -> Iterator[Fault]:
+    """A maintenance window holds declared services, and is over some time."""
+    for index, window in enumerate(config.maintenance.windows):
+        path = ("maintenance", "windows", index)
+        for number, name in enumerate(window.services):
+            if name not in config.declared and name not in config.switched_off:
+                at = (*path, "services", number)
+                yield Fault(at, f"window {window.name!r}: there is no service {name!r}", suggest(name, config.declared))
+        if window.is_endless():
+            hint = "make it shorter, or write restart: no"
+            yield Fault((*path, "duration"), f"window {window.name!r} opens again before it closes", hint)
+
+
 def task_names_are_unique(config: Config) -> Iterator[Fault]:
     """An automated task is found by its name."""
     yield from _repeated([task.name for task in config.automation.tasks], ("automation", "tasks"), "a task")
@@ -331,6 +349,8 @@ CHECKS: tuple[Check, ...] = (
     pressure_can_be_relieved,
     alert_names_are_unique,
     alert_actions_exist,
+    windows_are_told_apart,
+    windows_are_of_services,
     task_names_are_unique,
     output_names_are_unique,
     outputs_are_of_services,

@@ -51,6 +51,7 @@ class Reading:
             digest=hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest(),
             source=self.source,
             outputs=self._outputs(),
+            windows=tuple(each.spec() for each in config.maintenance.windows),
         )
 
     def _outputs(self) -> tuple[OutputSpec, ...]:

@@ -17,7 +17,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json
 
 from bhtui.core.spec import ServiceKind
 
-from . import endpoints, fields, healthcheck, metrics, performance, restart, scale, services
+from . import endpoints, fields, healthcheck, maintenance, metrics, performance, restart, scale, services
 from .composition import Composition
 from .model import SECTIONS, WRAPPED
 
@@ -76,6 +76,8 @@ FORMS: dict[Any, Callable[[Schema], Schema]] = {
     _func(fields.Period): lambda _: {"type": "string", "pattern": r"^\s*\d+\s*(min|h|d|w|m|y)\s*$"},
     healthcheck.test_command: lambda _: {"anyOf": [{"type": "string", "minLength": 1}, _texts(1)]},
     metrics.fine_only: lambda inner: {"anyOf": [{"type": ["string", "number"], "pattern": _DURATION}, inner]},
+    maintenance.window_start: lambda _: {"type": "string"},
+    maintenance.time_zone: lambda _: {"type": "string"},
     metrics.loopback: lambda _: WORD,
     performance.tuning: lambda _: _mapping("^[a-z][a-z0-9_]*$"),
     restart.from_word: lambda inner: {

@@ -27,6 +27,9 @@ class EventKind(StrEnum):
     LIMITS_NOT_HELD = "limits.not_held"
     LIMITS_PRESSURE = "limits.pressure"
     STOP_COMMAND_FAILED = "instance.stop_command"
+    RESTART_HELD = "instance.held"  # what would be restarted by itself, in a maintenance window
+    WINDOW_OPENED = "window.opened"
+    WINDOW_CLOSED = "window.closed"
     REPLICAS_CHANGED = "service.replicas"
     ENDPOINTS_TOLD = "endpoints.told"
     ENDPOINTS_FAILED = "endpoints.failed"
@@ -60,6 +63,9 @@ MEANING: dict[EventKind, str] = {
     EventKind.CHANGED_OUTSIDE: "Somebody started or stopped a unit or container past the agent; its goal follows.",
     EventKind.LIMITS_NOT_HELD: "An instance was started with limits that nothing holds here; each with the reason.",
     EventKind.LIMITS_PRESSURE: "An instance is near its memory limit; with what is done about it, step by step.",
+    EventKind.RESTART_HELD: "An instance would be restarted by itself, and is held: by which maintenance window.",
+    EventKind.WINDOW_OPENED: "A maintenance window is open, until when, and who opened it with which reason.",
+    EventKind.WINDOW_CLOSED: "A maintenance window is closed; what it held is started.",
     EventKind.STOP_COMMAND_FAILED: "The stop command of an instance failed, with the reason; its signal was sent.",
     EventKind.REPLICAS_CHANGED: "Another number of instances of a service holds from now on, and who set it.",
     EventKind.ENDPOINTS_TOLD: "The `on_change` of a service has taken the endpoints that are ready now.",

@@ -186,7 +186,28 @@ class AdoptRequest:
 
 LifeRequest = StartRequest | StopRequest | RestartRequest | ReloadConfigRequest
 ResourceRequest = SetLimitsRequest | ResetLimitsRequest | SetPriorityRequest | ClearCacheRequest | CollectGarbageRequest
+
+
+@dataclass(frozen=True, slots=True)
+class OpenWindowRequest:
+    """Hold what would be restarted by itself, for a while."""
+
+    seconds: float
+    services: tuple[str, ...] = ()
+    """None: all."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloseWindowRequest:
+    """Close a maintenance window, a declared one until its time comes next, and start what it held."""
+
+    window: str = ""
+    """Its name, or the beginning of its id; empty: the only one that is open."""
+
+
+WindowRequest = OpenWindowRequest | CloseWindowRequest
 PastRequest = ResumeRequest | RollBackRequest
 """What is about an operation that has ended."""
 NumberRequest = ScaleRequest | AutoScaleRequest
-Request = LifeRequest | NumberRequest | ResourceRequest | CleanupLogsRequest | AdoptRequest | PastRequest
+HostRequest = CleanupLogsRequest | AdoptRequest | WindowRequest
+Request = LifeRequest | NumberRequest | ResourceRequest | HostRequest | PastRequest

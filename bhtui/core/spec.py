@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from .autoscale import FIXED, AutoScaleSpec
+from .maintenance import WindowSpec
 from .outputs import OutputSpec
 
 
@@ -241,3 +242,5 @@ class Spec:
     """Path of the file it was read from, or empty."""
     outputs: tuple[OutputSpec, ...] = ()
     """Where captured lines are sent besides the files of each service."""
+    windows: tuple[WindowSpec, ...] = ()
+    """Times in which nothing is restarted by itself."""

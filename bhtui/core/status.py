@@ -68,6 +68,8 @@ class InstanceStatus:
     """The unit or container it stands for; empty for a process."""
     auto_scale: str = ""
     """`auto 1..5: cpu 91 % of the limit over 60 s, above 80 %: 2 -> 3`: how their number follows their load."""
+    held: str = ""
+    """What holds the restart that would come by itself: `maintenance window "night" until 03:00`; empty: nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ from .blackhole.v1 import (
     events_pb2_grpc,
     logs_pb2,
     logs_pb2_grpc,
+    maintenance_pb2,
+    maintenance_pb2_grpc,
     metrics_pb2,
     metrics_pb2_grpc,
     operations_pb2,
@@ -84,6 +86,7 @@ class AgentClient:
         self._config = config_pb2_grpc.ConfigStub(self._channel)
         self._events = events_pb2_grpc.EventsStub(self._channel)
         self._logs = logs_pb2_grpc.LogsStub(self._channel)
+        self._maintenance = maintenance_pb2_grpc.MaintenanceStub(self._channel)
         self._metrics = metrics_pb2_grpc.MetricsStub(self._channel)
         self._operations = operations_pb2_grpc.OperationsStub(self._channel)
         self._overview = overview_pb2_grpc.OverviewStub(self._channel)
@@ -143,6 +146,10 @@ class AgentClient:
     async def resources(self, names: Iterable[str] = ()) -> resources_pb2.ResourcesResponse:
         """What instances may use, what holds it, and what they use."""
         return await self._ask(self._resources.Get, resources_pb2.ResourcesRequest(names=names))
+
+    async def windows(self) -> maintenance_pb2.WindowsResponse:
+        """Maintenance windows: which are open, and when the others are."""
+        return await self._ask(self._maintenance.Windows, maintenance_pb2.WindowsRequest())
 
     async def overview(self) -> overview_pb2.OverviewResponse:
         """What the host runs, declared or not, and what it has; takes half a second."""

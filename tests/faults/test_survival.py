@@ -116,6 +116,29 @@ def test_a_rolling_reload_goes_on_after_the_agent_was_killed_in_it(way: str) -> 
         assert "another configuration was put in force since" in refused
 
 
+def test_what_a_maintenance_window_holds_is_held_by_the_next_agent_too() -> None:
+    """Ended before the agent was killed, and while there was none."""
+    with home(CONFIG) as made:
+        made.cli("start")
+        made.cli("maintenance", "windows", "open", "one", "two", "--for", "1h", "--reason", "new disk")
+        os.kill(pids(made)["one-1"], signal.SIGKILL)
+        until(lambda: "maintenance window" in made.status()["one-1"]["held"], 20, "one-1 is held")
+        agent, second, third = made.agent_pid(), pids(made)["two-1"], pids(made)["three-1"]
+        os.kill(agent, signal.SIGKILL)
+        os.kill(second, signal.SIGKILL)
+        os.kill(third, signal.SIGKILL)
+        until(lambda: made.status() and made.agent_pid() != agent, 20, "the agent is back")
+        made.wait_state("three-1", "running")
+        assert {name: bool(status["held"]) for name, status in made.status().items()} == {
+            "one-1": True, "two-1": True, "three-1": False
+        }  # fmt: skip
+        [window] = json.loads(made.cli("maintenance", "windows", "--output", "json").stdout)
+        assert (window["open"], window["services"], window["reason"]) == (True, ["one", "two"], "new disk")
+        made.cli("maintenance", "windows", "close")
+        made.wait_state("one-1", "running")
+        made.wait_state("two-1", "running")
+
+
 def test_keeper_replaced_in_place_under_load(running: Home) -> None:
     before, keeper = pids(running), running.keeper_pid()
     for _ in range(5):

@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bhtui.core import backup as core_backup
-from bhtui.core import errors, event, logs, operation, request, resources, series, status
+from bhtui.core import errors, event, logs, maintenance, operation, request, resources, series, status
 from bhtui.rpc.blackhole.v1 import operations_pb2, status_pb2
 from bhtui.rpc.convert import backup as convert_backup
 from bhtui.rpc.convert import config as convert_config
 from bhtui.rpc.convert import events as convert_events
 from bhtui.rpc.convert import logs as convert_logs
+from bhtui.rpc.convert import maintenance as convert_maintenance
 from bhtui.rpc.convert import metrics as convert_metrics
 from bhtui.rpc.convert import operations as convert_operations
 from bhtui.rpc.convert import resources as convert_resources
@@ -74,7 +75,11 @@ requests = st.one_of(
     st.builds(request.StartRequest, names, text, text, st.booleans(), st.booleans()),
     st.builds(request.StopRequest, names, st.booleans(), finite, st.booleans()),
     st.builds(request.RestartRequest, names, st.booleans(), st.booleans()),
-    st.builds(request.ReloadConfigRequest, text, text),
+    st.builds(request.ReloadConfigRequest, text, text, st.booleans(), text),
+    st.builds(request.ResumeRequest, text),
+    st.builds(request.RollBackRequest, text),
+    st.builds(request.OpenWindowRequest, finite, names),
+    st.builds(request.CloseWindowRequest, text),
     st.builds(request.ScaleRequest, names, st.none() | int32),
     st.builds(
         request.AutoScaleRequest,
@@ -127,6 +132,11 @@ ROADS: list[tuple[Any, Any, Any]] = [
         ),
         convert_status.host_to_message,
         convert_status.host_from_message,
+    ),
+    (
+        st.builds(maintenance.Window, text, names, st.booleans(), int64, int64, text, text, text, text),
+        convert_maintenance.to_message,
+        convert_maintenance.from_message,
     ),
     (used, convert_resources.to_message, convert_resources.from_message),
     (operations, convert_operations.operation_to_message, convert_operations.operation_from_message),

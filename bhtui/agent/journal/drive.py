@@ -64,6 +64,7 @@ def make_call(book: Book, index: int, elapsed: float) -> Call:
         elapsed=max(0.0, elapsed),
         progress=lambda text: record.set_detail(index, text),
         actor_name=record.operation.actor.name,
+        reason=record.operation.reason,
         before=tuple(record.steps[other].learned for other in planned.after),
     )
 

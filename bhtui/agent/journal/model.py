@@ -56,6 +56,8 @@ class Call:
     progress: Callable[[str], None]
     """Sets the step's detail, shown live."""
     actor_name: str = ""
+    reason: str = ""
+    """Why the operation was asked for."""
     before: tuple[Mapping[str, Any], ...] = ()
     """What the steps that this one comes after have learned, in the order of its `after`."""
 

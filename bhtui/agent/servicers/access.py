@@ -38,6 +38,7 @@ ACCESS: Final[dict[str, Role]] = {
     "/blackhole.v1.Operations/Plan": Role.READ,
     "/blackhole.v1.Operations/Watch": Role.READ,
     "/blackhole.v1.Overview/Get": Role.READ,
+    "/blackhole.v1.Maintenance/Windows": Role.READ,
     "/blackhole.v1.Resources/Get": Role.READ,
     "/blackhole.v1.Status/CheckHealth": Role.READ,
     "/blackhole.v1.Status/Get": Role.READ,

@@ -147,6 +147,8 @@ def reason(status: status_pb2.InstanceStatus) -> str:
     error = status.last_error.splitlines()[0] if status.last_error else ""
     if status.state == "stopped" and status.goal != "up" and _ANNOUNCED.search(error):
         return ""  # of an earlier run; a person has stopped it since
+    if status.held:
+        return f"held: {status.held}" + (f"; {error}" if error else "")
     if status.state in ("failed", "backoff", "stopped", "starting") and error:
         return error
     if status.state == "waiting" and status.waiting_for:

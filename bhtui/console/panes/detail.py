@@ -127,6 +127,8 @@ def _facts(row: ServiceRow, now: float, width: int) -> list[tuple[str, Spans]]:
     facts += _number(row, max(20, width))
     if status.waiting_for:
         facts.insert(1, ("waits for", ((plain(status.waiting_for), "notice"),)))
+    if status.held:
+        facts.insert(1, ("held by", ((plain(status.held), "notice"),)))
     return facts
 
 

@@ -12,7 +12,9 @@ from bhtui.core.request import (
     AutoScaleRequest,
     CleanupLogsRequest,
     ClearCacheRequest,
+    CloseWindowRequest,
     CollectGarbageRequest,
+    OpenWindowRequest,
     ReloadConfigRequest,
     Request,
     ResetLimitsRequest,
@@ -46,6 +48,8 @@ REQUESTS: Mapping[str, type[Request]] = {
     "collect_garbage": CollectGarbageRequest,
     "cleanup_logs": CleanupLogsRequest,
     "adopt": AdoptRequest,
+    "open_window": OpenWindowRequest,
+    "close_window": CloseWindowRequest,
 }
 """Field of OperationRequest: what it asks for. Messages and core types have the same names."""
 

@@ -73,6 +73,7 @@ def instance_to_json(status: InstanceStatus, host: str = "") -> dict[str, Any]:
         "limits_override_seconds": _rounded(status.limits_override_seconds, 0),
         "endpoint": status.endpoint,
         "scaling": _scaling_to_json(status.scaling),
+        "held": status.held,
         "kind": str(status.kind),
         "ref": status.ref,
         "auto_scale": status.auto_scale,

@@ -113,7 +113,7 @@ async def _drive_into(case: Case, handler: Handler, learned: dict[str, Any]) -> 
         while True:
             elapsed = loop.time() - start
             known = json.loads(json.dumps(learned))
-            call = Call("suite", case.target, case.args, known, elapsed, lambda text: None, "suite", case.before)
+            call = Call("suite", case.target, case.args, known, elapsed, lambda text: None, "suite", "", case.before)
             outcome = await handler(call)
             learned.update(json.loads(json.dumps(dict(outcome.learned))))
             if isinstance(outcome, Done):

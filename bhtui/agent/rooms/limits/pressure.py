@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 SECOND = 1_000_000_000
+RESTART = "restart"
 NEAR = 0.9
 CALM = 0.8
 STEP_WAIT = 20.0
@@ -43,8 +44,13 @@ class Verdict:
 NOTHING = Verdict()
 
 
-def decide(was: Pressure, part: float, steps: Sequence[str], now_ns: int) -> tuple[Pressure, Verdict]:
-    """`part` of its limit is used at the moment `now_ns`; `steps` are those of its policy, in order."""
+def decide(
+    was: Pressure, part: float, steps: Sequence[str], now_ns: int, held: bool = False
+) -> tuple[Pressure, Verdict]:
+    """`part` of its limit is used at the moment `now_ns`; `steps` are those of its policy, in order.
+
+    `held`: a restart is not to be begun now; it is taken as soon as it may, if it is still needed.
+    """
     if part < CALM:
         return replace(was, active=False), NOTHING
     if part < NEAR:
@@ -52,8 +58,10 @@ def decide(was: Pressure, part: float, steps: Sequence[str], now_ns: int) -> tup
     if not was.active:
         if was.begun_ns and now_ns - was.begun_ns < COOLDOWN * SECOND:
             return was, NOTHING
-        first = steps[0] if steps else ""
-        return Pressure(True, now_ns, now_ns, len(steps[:1])), Verdict(True, first)
+        first = "" if not steps or (held and steps[0] == RESTART) else steps[0]
+        return Pressure(True, now_ns, now_ns, int(bool(first))), Verdict(True, first)
+    if held and list(steps[was.taken : was.taken + 1]) == [RESTART]:
+        return was, NOTHING
     if was.taken >= len(steps) or now_ns - was.acted_ns < STEP_WAIT * SECOND:
         return was, NOTHING
     return replace(was, acted_ns=now_ns, taken=was.taken + 1), Verdict(step=steps[was.taken])

@@ -33,9 +33,11 @@ class PressureWatch:
         events: Events,
         begin: Begin,
         clock: Callable[[], int],
+        held: Callable[[str], str] = lambda _: "",
     ) -> None:
+        """`held`: what holds automatic restarts of a service now, a maintenance window; empty: nothing does."""
         self._limits, self._instances, self._usage = limits, instances, usage
-        self._events, self._begin, self._clock = events, begin, clock
+        self._events, self._begin, self._clock, self._held = events, begin, clock, held
         self._pressures: dict[str, Pressure] = {}
 
     async def watch(self) -> None:
@@ -55,12 +57,13 @@ class PressureWatch:
                 await self._judge(i, sample.memory_bytes, limit)
 
     async def _judge(self, i: Running, used: int, limit: int) -> None:
-        was = self._pressures.get(i.name, Pressure())
-        self._pressures[i.name], verdict = decide(was, used / limit, i.spec.on_pressure, self._clock())
+        was, held = self._pressures.get(i.name, Pressure()), self._held(i.service)
+        self._pressures[i.name], verdict = decide(was, used / limit, i.spec.on_pressure, self._clock(), bool(held))
         said = f"{i.name} uses {format_size(used)} of {format_size(limit)} ({used / limit:.0%})"
         if verdict.tell:
             steps = list(i.spec.on_pressure)
             then = f"in turn: {', '.join(steps)}" if steps else "its policy (limits.on_pressure) has no steps"
+            then += f"; a restart is held: {held}" if held and "restart" in steps else ""
             data = {"memory_bytes": used, "limit_bytes": limit, "steps": steps}
             self._events.append(EventKind.LIMITS_PRESSURE, i.name, f"{said}; {then}", data)
         if verdict.step:

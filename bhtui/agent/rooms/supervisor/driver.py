@@ -69,6 +69,8 @@ class Tools:
     """Told of each change, before and after; saves it."""
     waiting_for: Callable[[Instance, bool], str]
     """What it has to wait for; True: for an automatic restart."""
+    held: Callable[[str], str]
+    """What holds automatic restarts of a service; empty: nothing does."""
     pids: Callable[[], set[int]]
     """The processes of all instances."""
     siblings_live: Callable[[Instance], bool]
@@ -181,8 +183,18 @@ class Driver:
     def dependencies_changed(self) -> None:
         """Something it depends on is in another state."""
         self.post(lambda i: machine.on_dependencies(
-            i, self._tools.waiting_for(i, i.state is State.BACKOFF), self._tools.clock()
+            i, self._tools.waiting_for(i, i.state is State.BACKOFF), self._tools.clock(), self._held()
         ))  # fmt: skip
+
+    def holds_changed(self) -> None:
+        """Maintenance windows have opened or closed."""
+        if self.instance.held:
+            self.post(lambda i: machine.on_holds_changed(
+                i, self._held(), self._tools.waiting_for(i, i.state is State.BACKOFF), self._tools.clock()
+            ))  # fmt: skip
+
+    def _held(self) -> str:
+        return self._tools.held(self.instance.service)
 
     async def exited(self, incarnation: int, ended: KeptExit) -> None:
         """Its process has ended; gathers what tells why."""
@@ -213,7 +225,7 @@ class Driver:
         return self._on_health(i, verdict)
 
     def _on_health(self, i: Instance, verdict: Verdict) -> Moved:
-        return machine.on_health(i, verdict.health, verdict.detail, self._tools.clock())
+        return machine.on_health(i, verdict.health, verdict.detail, self._tools.clock(), self._held())
 
     def _ring(self, timer: Timer, incarnation: int) -> None:
         self._timers.pop(timer, None)
@@ -229,7 +241,7 @@ class Driver:
             case Timer.GRACE:
                 return machine.on_grace_over(i, now)
             case Timer.BACKOFF:
-                return machine.on_backoff_over(i, self._tools.waiting_for(i, True), now)
+                return machine.on_backoff_over(i, self._tools.waiting_for(i, True), now, self._held())
 
     # ---- the loop ----------------------------------------------------------------------------------------------
 

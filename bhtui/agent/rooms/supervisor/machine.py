@@ -65,6 +65,8 @@ class Instance:
     """Runs in a row that ended before they were ready."""
     next_start_ns: int = 0
     waiting_for: str = ""
+    held: str = ""
+    """What holds the restart that would come by itself: `maintenance window "night" until 03:00`."""
     stop_cause: Result = Result.NONE
     """In `stopping`: why, if it was not asked for (start-timeout, liveness)."""
     again: bool = False
@@ -123,7 +125,7 @@ Moved = tuple[Instance, tuple[Effect, ...]]
 def enter(i: Instance, state: State, now: int, why: str, **changes: Any) -> Moved:
     """The only change of a state. An edge that is not in EDGES is a fault of this file, so it raises AssertionError."""
     assert state in EDGES[i.state], f"{i.name}: no edge from {i.state} to {state} ({why})"
-    after = replace(i, state=state, since_ns=now, **changes)
+    after = replace(i, **{"state": state, "since_ns": now, "held": "", **changes})
     data: dict[str, Any] = {"from": str(i.state), "to": str(state), "reason": why, "pid": i.pid or after.pid}
     if after.exit_text and state not in (State.WAITING, State.STARTING, State.RUNNING):
         data["exit"] = after.exit_text
@@ -143,8 +145,11 @@ def on_start_asked(i: Instance, by: str, environment: Mapping[str, str], waiting
     fresh = replace(
         wanted, asked_by=by, run_environment=dict(environment), history=History(), early_exits=0, last_error="",
         result=Result.NONE, exit_text="", ended="", leftover=0, waiting_for=waiting_for,
+        held="",
     )  # fmt: skip
     match i.state:
+        case State.WAITING if i.held:  # what a person asks for is done also in a maintenance window
+            return (fresh, (Ignored(waiting_for),)) if waiting_for else _spawn(fresh, now, "asked to start now")
         case State.STOPPED | State.FAILED:
             if waiting_for:
                 return enter(fresh, State.WAITING, now, waiting_for)
@@ -157,9 +162,13 @@ def on_start_asked(i: Instance, by: str, environment: Mapping[str, str], waiting
             return _ignore(wanted, "it was asked to start before")
 
 
-def on_dependencies(i: Instance, waiting_for: str, now: int) -> Moved:
-    """What it depends on has changed."""
+def on_dependencies(i: Instance, waiting_for: str, now: int, held: str = "") -> Moved:
+    """What it depends on has changed. `held`: what holds automatic restarts."""
     match i.state:
+        case State.WAITING | State.BACKOFF if i.held:
+            return _ignore(i, i.held)
+        case State.BACKOFF if i.waiting_for and not waiting_for and held:
+            return hold(i, held)
         case State.WAITING if not waiting_for:
             return _spawn(i, now, "what it depends on is there")
         case State.BACKOFF if i.waiting_for and not waiting_for:
@@ -245,8 +254,8 @@ def on_spawn_failed(i: Instance, reason: str, now: int, chance: float) -> Moved:
             return _ignore(i, "no process was expected")
 
 
-def on_health(i: Instance, health: Health, detail: str, now: int) -> Moved:
-    """What the probes say has changed."""
+def on_health(i: Instance, health: Health, detail: str, now: int, held: str = "") -> Moved:
+    """What the probes say has changed. `held`: what holds automatic restarts."""
     match i.state:
         case State.STARTING if i.pid is not None and health in (Health.HEALTHY, Health.DEGRADED):
             return _ready(i, health, detail, now)
@@ -255,17 +264,20 @@ def on_health(i: Instance, health: Health, detail: str, now: int) -> Moved:
         case State.RUNNING if health is i.health:
             return _ignore(replace(i, health_detail=detail), "its health is as before")
         case State.RUNNING:
-            return _health_changed(i, health, detail, now)
+            return _health_changed(i, health, detail, now, held)
         case _:
             return _ignore(i, "its health does not matter now")
 
 
-def _health_changed(i: Instance, health: Health, detail: str, now: int) -> Moved:
+def _health_changed(i: Instance, health: Health, detail: str, now: int, held: str) -> Moved:
     message = f"{i.name} {health}" + (f": {detail}" if detail else "")
     record = Record(EventKind.HEALTH_CHANGED, message, {"from": str(i.health), "to": str(health), "detail": detail})
-    i = replace(i, health=health, health_detail=detail)
+    i = replace(i, health=health, health_detail=detail, held="")
     if health is Health.UNHEALTHY and i.spec.probe.liveness and not i.spec.is_foreign:
         i = replace(i, last_error=f"unhealthy: {detail}")
+        if held:  # unwell is better than down, until the window is over
+            i, effects = hold(i, held)
+            return i, (record, *effects)
         i, effects = _end(i, Result.LIVENESS, now, "its liveness probe failed")
         return i, (record, *effects)
     return i, (record,)
@@ -307,9 +319,7 @@ def on_stop_asked(i: Instance, grace: float | None, now: int) -> Moved:
         case State.STARTING | State.RUNNING:
             return _end(i, Result.NONE, now, "asked to stop", grace)
         case State.WAITING | State.BACKOFF | State.FAILED:
-            if i.state is State.BACKOFF and i.ended:  # the restart that was promised does not come
-                i = replace(i, last_error=with_tail(i.ended, tuple(i.last_error.split("\n  ")[1:])))
-            i, record = enter(i, State.STOPPED, now, "asked to stop", waiting_for="", next_start_ns=0)
+            i, record = enter(_unpromised(i), State.STOPPED, now, "asked to stop", waiting_for="", next_start_ns=0)
             return i, (*record, StopTimer(Timer.BACKOFF))
         case State.STOPPING if grace is not None and i.pid is not None:
             hurry = StartTimer(Timer.GRACE, grace, i.incarnation) if grace > 0 else KillTree(i.incarnation)
@@ -423,13 +433,56 @@ def _settle(i: Instance, now: int, chance: float) -> Moved:
     return _after_run(i, reason, ran, now, chance, tuple(line.strip() for line in tail))
 
 
-def on_backoff_over(i: Instance, waiting_for: str, now: int) -> Moved:
-    """The delay before its next start is over."""
+def on_backoff_over(i: Instance, waiting_for: str, now: int, held: str = "") -> Moved:
+    """The delay before its next start is over. `held`: what holds automatic restarts."""
     if i.state is not State.BACKOFF:
         return _ignore(i, "it does not wait for a restart")
+    if held:
+        return hold(i, held)
     if waiting_for:  # a restart that cannot succeed would only use up the start limit
         return replace(i, waiting_for=waiting_for, next_start_ns=0), ()
     return _spawn(i, now, f"restart {i.history.restarts}")
+
+
+def hold(i: Instance, held: str) -> Moved:
+    """It would be restarted by itself, and is not, as long as `held` holds."""
+    message = f"{i.name} is not restarted by itself: {held}"
+    record = Record(EventKind.RESTART_HELD, message, {"held": held, "state": str(i.state)})
+    return replace(_unpromised(i), held=held, waiting_for="", next_start_ns=0), (record,)
+
+
+def _unpromised(i: Instance) -> Instance:
+    """The restart that its error promises does not come."""
+    if i.state is not State.BACKOFF or not i.ended:
+        return i
+    return replace(i, last_error=with_tail(i.ended, tuple(i.last_error.split("\n  ")[1:])))
+
+
+def on_holds_changed(i: Instance, held: str, waiting_for: str, now: int) -> Moved:
+    """Maintenance windows have opened or closed; `held` is what holds automatic restarts now, or empty."""
+    if not i.held:
+        return _ignore(i, "it is not held")
+    if held:
+        return replace(i, held=held), ()
+    i = replace(i, held="")
+    match i.state:
+        case State.WAITING | State.BACKOFF if waiting_for:
+            return replace(i, waiting_for=waiting_for), ()
+        case State.WAITING | State.BACKOFF:
+            return _spawn(i, now, "no maintenance window holds it any more")
+        case State.RUNNING if i.health is Health.UNHEALTHY and i.spec.probe.liveness:
+            return _end(i, Result.LIVENESS, now, "its liveness probe failed in a maintenance window")
+        case _:
+            return i, ()
+
+
+def on_still_held(i: Instance, held: str, now: int) -> Moved:
+    """It was held when an earlier agent ended, and is held now."""
+    if i.state not in (State.STOPPED, State.FAILED):
+        return _ignore(i, "it has taken its process already")
+    i, record = enter(i, State.WAITING, now, held)
+    i, effects = hold(i, held)
+    return i, (*record, *effects)
 
 
 def on_adopted(i: Instance, pid: int, ready: bool, now: int) -> Moved:
@@ -451,8 +504,8 @@ def on_adopted(i: Instance, pid: int, ready: bool, now: int) -> Moved:
     return i, (adopted, *record, *effects, *more)
 
 
-def on_ended_unseen(i: Instance, exit_: Exit, waiting_for: str, now: int, chance: float) -> Moved:
-    """Its process has ended while there was no agent. Nothing of it is left."""
+def on_ended_unseen(i: Instance, exit_: Exit, waiting_for: str, now: int, chance: float, held: str = "") -> Moved:
+    """Its process has ended while there was no agent. Nothing of it is left. `held`: what holds automatic restarts."""
     if i.state not in (State.STOPPED, State.FAILED) or i.goal is Goal.DOWN:
         return _ignore(i, "it should not run, and does not")
     i = replace(i, result=exit_.result, exit_text=exit_.text, ended=exit_.text, waiting_for=waiting_for)
@@ -461,6 +514,8 @@ def on_ended_unseen(i: Instance, exit_: Exit, waiting_for: str, now: int, chance
     said = decide(i.spec.restart, i.history, exit_.text, success, ran, now, chance)
     i = replace(i, history=said.history, last_error="" if success else with_tail(said.reason, exit_.tail))
     match said.action:
+        case Action.RESTART if held:
+            return on_still_held(i, held, now)
         case Action.RESTART if waiting_for:
             return enter(i, State.WAITING, now, waiting_for)
         case Action.RESTART:

@@ -36,6 +36,7 @@ def to_record(i: Instance, boot_id: str) -> dict[str, Any]:
         "held_by": i.held_by,
         "not_held": i.not_held,
         **(_of_foreign(i) if i.spec.is_foreign else {}),
+        **({"held": i.held} if i.held else {}),
         **({"spec": codec.encode(i.spec)} if i.coming else {}),
     }
 

@@ -77,13 +77,15 @@ class Supervisor:
         """What an instance is told of those that it depends on; the wiring gives it."""
         self.auto_scale: Callable[[str], str] = lambda _: ""
         """How the number of a service's instances follows their load, in words; the wiring gives it."""
+        self.holding: Callable[[str], str] = lambda _: ""
+        """What holds automatic restarts of a service, a maintenance window; the wiring gives it."""
         self._early: list[KeptExit] | None = []
         """Ends that were told before everything was adopted."""
         self._clearing = Clearing(keeper)
         self._tools = Tools(
             keeper, self._clearing, health, limits, usage, tail, self._record, self._changed, self._waiting_for,
-            self._pids, self._siblings_live, clock, chance, environ, managers or {},
-            lambda spec: self.surroundings(spec),
+            lambda service: self.holding(service), self._pids, self._siblings_live, clock, chance, environ,
+            managers or {}, lambda spec: self.surroundings(spec),
         )  # fmt: skip
 
     # ---- questions -----------------------------------------------------------------------------------------------
@@ -212,7 +214,9 @@ class Supervisor:
         for ended in early:
             self.on_exit(ended)
         # Only now, so that nobody waits for an instance that has not been adopted yet.
-        await asyncio.gather(*(self._bring_up(name, verdict) for name, verdict in fates.items()))
+        await asyncio.gather(
+            *(self._bring_up(name, verdict, bool(records.get(name, {}).get("held"))) for name, verdict in fates.items())
+        )
         self._drop_undeclared()
 
     def _recorded(self) -> dict[str, Mapping[str, Any]]:
@@ -268,10 +272,14 @@ class Supervisor:
             log.warning("%s runs and is not declared any more; stop it with `blackhole stop %s`", name, name)
         await driver.ask(lambda i: machine.on_adopted(i, kept.pid, ready, self._clock()))
 
-    async def _bring_up(self, name: str, verdict: adoption.Verdict) -> None:
+    async def _bring_up(self, name: str, verdict: adoption.Verdict, was_held: bool) -> None:
+        """What was to be up before a reboot comes up also in a maintenance window; what one held is held on."""
         driver = self._drivers[name]
+        still_held = self.holding(driver.instance.service) if was_held else ""
         incarnation = driver.instance.incarnation
-        if verdict.fate is Fate.START:
+        if verdict.fate is Fate.START and still_held:
+            await driver.ask(lambda i: machine.on_still_held(i, still_held, self._clock()))
+        elif verdict.fate is Fate.START:
             await self.start(name)
         elif verdict.fate is Fate.ENDED and verdict.kept and verdict.kept.exit:
             await self._settle(driver, await driver.explain(incarnation, verdict.kept.exit))
@@ -280,7 +288,7 @@ class Supervisor:
 
     async def _settle(self, driver: Driver, exit_: Exit) -> None:
         await driver.ask(lambda i: machine.on_ended_unseen(
-            i, exit_, self._waiting_for(i, False), self._clock(), self._tools.chance()
+            i, exit_, self._waiting_for(i, False), self._clock(), self._tools.chance(), self.holding(i.service)
         ))  # fmt: skip
 
     async def _clear(self, kept: Kept) -> None:
@@ -381,6 +389,11 @@ class Supervisor:
             message = f"{service}: replicas {number}" + (f", set by {wanted.actor}" if wanted else "")
             self._record(service, EventKind.REPLICAS_CHANGED, message, {"replicas": wanted.value if wanted else None})
         await self.apply(self.config.spec)
+
+    def look_at_holds(self) -> None:
+        """The maintenance windows have changed: what is held no more is started, what is held longer says so."""
+        for driver in self._own_drivers():
+            driver.holds_changed()
 
     def on_emergency(self) -> None:
         """Everything was killed past the agent (the keeper's emergency stop): nothing is to be started again."""

@@ -186,6 +186,8 @@ def failure(i: Instance) -> str:
     ended, tail = i.ended, i.last_error.split("\n")[1:]
     if i.state is State.STOPPED and i.goal is Goal.DOWN:
         return f"cannot start {i.name}: it was stopped meanwhile"
+    if i.held and i.state is State.BACKOFF:
+        return "\n".join((f"cannot start {i.name}: {ended}; it is not tried again: {i.held}", *tail))
     ended_so = i.state is State.BACKOFF and i.result in (Result.SPAWN_ERROR, Result.START_TIMEOUT)
     rests = i.state in (State.FAILED, State.STOPPED) and not i.completed
     rests = rests or (i.spec.is_foreign and i.state is State.STARTING and i.result is Result.START_TIMEOUT)

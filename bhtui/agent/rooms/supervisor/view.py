@@ -42,6 +42,7 @@ def to_status(
         limits_override_seconds=max(0.0, (now - override.time_ns) / SECOND) if override else None,
         last_error=_last_error(i, uptime),
         waiting_for=i.waiting_for,
+        held=i.held,
         since_ns=i.since_ns,
         threads=sample.threads if sample and alive else None,
         fds=sample.fds if sample and alive else None,

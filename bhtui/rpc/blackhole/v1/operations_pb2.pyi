@@ -63,6 +63,8 @@ class OperationRequest(_message.Message):
     RESUME_FIELD_NUMBER: _builtins.int
     ROLL_BACK_FIELD_NUMBER: _builtins.int
     ADOPT_FIELD_NUMBER: _builtins.int
+    OPEN_WINDOW_FIELD_NUMBER: _builtins.int
+    CLOSE_WINDOW_FIELD_NUMBER: _builtins.int
     CLEANUP_LOGS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Chosen by the client: 32 hexadecimal digits of a random UUID. Ignored by Plan."""
@@ -98,6 +100,10 @@ class OperationRequest(_message.Message):
     @_builtins.property
     def adopt(self) -> Global___AdoptRequest: ...
     @_builtins.property
+    def open_window(self) -> Global___OpenWindowRequest: ...
+    @_builtins.property
+    def close_window(self) -> Global___CloseWindowRequest: ...
+    @_builtins.property
     def cleanup_logs(self) -> Global___CleanupLogsRequest: ...
     def __init__(
         self,
@@ -119,13 +125,15 @@ class OperationRequest(_message.Message):
         resume: Global___ResumeRequest | None = ...,
         roll_back: Global___RollBackRequest | None = ...,
         adopt: Global___AdoptRequest | None = ...,
+        open_window: Global___OpenWindowRequest | None = ...,
+        close_window: Global___CloseWindowRequest | None = ...,
         cleanup_logs: Global___CleanupLogsRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "adopt", b"adopt", "auto_scale", b"auto_scale", "cleanup_logs", b"cleanup_logs", "clear_cache", b"clear_cache", "collect_garbage", b"collect_garbage", "reload_config", b"reload_config", "request", b"request", "reset_limits", b"reset_limits", "restart", b"restart", "resume", b"resume", "roll_back", b"roll_back", "scale", b"scale", "set_limits", b"set_limits", "set_priority", b"set_priority", "start", b"start", "stop", b"stop"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "adopt", b"adopt", "auto_scale", b"auto_scale", "cleanup_logs", b"cleanup_logs", "clear_cache", b"clear_cache", "close_window", b"close_window", "collect_garbage", b"collect_garbage", "open_window", b"open_window", "reload_config", b"reload_config", "request", b"request", "reset_limits", b"reset_limits", "restart", b"restart", "resume", b"resume", "roll_back", b"roll_back", "scale", b"scale", "set_limits", b"set_limits", "set_priority", b"set_priority", "start", b"start", "stop", b"stop"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "adopt", b"adopt", "auto_scale", b"auto_scale", "cleanup_logs", b"cleanup_logs", "clear_cache", b"clear_cache", "collect_garbage", b"collect_garbage", "id", b"id", "reason", b"reason", "reload_config", b"reload_config", "request", b"request", "reset_limits", b"reset_limits", "restart", b"restart", "resume", b"resume", "roll_back", b"roll_back", "scale", b"scale", "set_limits", b"set_limits", "set_priority", b"set_priority", "start", b"start", "stop", b"stop"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "adopt", b"adopt", "auto_scale", b"auto_scale", "cleanup_logs", b"cleanup_logs", "clear_cache", b"clear_cache", "close_window", b"close_window", "collect_garbage", b"collect_garbage", "id", b"id", "open_window", b"open_window", "reason", b"reason", "reload_config", b"reload_config", "request", b"request", "reset_limits", b"reset_limits", "restart", b"restart", "resume", b"resume", "roll_back", b"roll_back", "scale", b"scale", "set_limits", b"set_limits", "set_priority", b"set_priority", "start", b"start", "stop", b"stop"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_request: _TypeAlias = _typing.Literal["start", "stop", "restart", "reload_config", "set_limits", "reset_limits", "set_priority", "clear_cache", "collect_garbage", "scale", "auto_scale", "resume", "roll_back", "adopt", "cleanup_logs"]  # noqa: Y015
+    _WhichOneofReturnType_request: _TypeAlias = _typing.Literal["start", "stop", "restart", "reload_config", "set_limits", "reset_limits", "set_priority", "clear_cache", "collect_garbage", "scale", "auto_scale", "resume", "roll_back", "adopt", "open_window", "close_window", "cleanup_logs"]  # noqa: Y015
     _WhichOneofArgType_request: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_request) -> _WhichOneofReturnType_request | None: ...
 
@@ -311,6 +319,56 @@ class RollBackRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RollBackRequest: _TypeAlias = RollBackRequest  # noqa: Y015
+
+@_typing.final
+class OpenWindowRequest(_message.Message):
+    """Holds what would be restarted by itself, for a while; the reason is kept with the window."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SECONDS_FIELD_NUMBER: _builtins.int
+    SERVICES_FIELD_NUMBER: _builtins.int
+    seconds: _builtins.float
+    """1 s to 366 days."""
+    @_builtins.property
+    def services(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """None: all."""
+
+    def __init__(
+        self,
+        *,
+        seconds: _builtins.float = ...,
+        services: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["seconds", b"seconds", "services", b"services"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OpenWindowRequest: _TypeAlias = OpenWindowRequest  # noqa: Y015
+
+@_typing.final
+class CloseWindowRequest(_message.Message):
+    """Closes a maintenance window and starts what it held; a declared one opens again when its time comes next."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WINDOW_FIELD_NUMBER: _builtins.int
+    window: _builtins.str
+    """Its name, or the beginning of its id; empty: the only one that is open."""
+    def __init__(
+        self,
+        *,
+        window: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["window", b"window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CloseWindowRequest: _TypeAlias = CloseWindowRequest  # noqa: Y015
 
 @_typing.final
 class ScaleRequest(_message.Message):

@@ -56,3 +56,13 @@ def test_never_more_than_its_steps_in_the_cooldown(parts, pause):
     assert sum(bool(each.step) for each in seen) <= len(STEPS) * len(begun)
     assert all(parts[number] >= NEAR for number, each in enumerate(seen) if each.step)
     assert CALM < NEAR
+
+
+def test_a_restart_that_is_held_is_taken_when_it_may_and_not_counted_before():
+    was, verdict = decide(Pressure(), 0.95, ("restart",), START, held=True)
+    assert verdict == Verdict(True, "")
+    was, verdict = decide(was, 0.95, ("restart",), START + round(100 * SECOND), held=True)
+    assert verdict == Verdict()
+    _, verdict = decide(was, 0.95, ("restart",), START + round(200 * SECOND))
+    assert verdict == Verdict(False, "restart")
+    assert decide(Pressure(), 0.95, STEPS, START, held=True)[1].step == "clear-cache"
