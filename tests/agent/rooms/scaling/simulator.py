@@ -114,7 +114,8 @@ def simulate(
             each.memory = memory(each, t, cpu)
             since = t - each.ready if each in ready else None
             readings.append(Reading(each.name, since, each in ready, cpu, each.memory))
-        ticks = [*ticks, tick(readings, len(there), spec, now)][-kept_ticks(spec, run.history, now) :]
+        ticks.append(tick(readings, len(there), spec, now))
+        del ticks[: -kept_ticks(spec, run.history, now)]
         run.counts.append((t, len(there)))
         if t >= busy_until:
             if busy_until >= 0:

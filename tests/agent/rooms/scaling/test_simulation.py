@@ -87,7 +87,7 @@ def test_without_the_damping_it_would_swing_along(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_steady_load_settles() -> None:
-    for load in range(0, 700, 23):
+    for load in range(0, 700, 35):
         seen = simulate(SPEC, flat(load), 7200)
         steady(seen, SPEC)
         ups = [change.after > change.before for _, change in seen.changes]
@@ -178,7 +178,7 @@ def test_any_load(pieces: list[tuple[int, float]], spec: AutoScaleSpec, delay: f
     seen = simulate(
         spec,
         load,
-        min(3 * 3600, 30 * len(values)),
+        min(2 * 3600, 30 * len(values)),
         count=spec.min,
         start_delay=delay,
         limited=limited,
