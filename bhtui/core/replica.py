@@ -174,8 +174,10 @@ def data_clashes(services: Mapping[str, ServiceSpec]) -> Iterator[Clash]:
                 holder = holders.setdefault(fill(path, values), own)
                 if holder != own and at not in told:
                     told.add(at)
-                    yield Clash(name, ("data", at), f"{fill(path, values)} of {own} is already the data of {holder}",
-                                "write {replica} or {instance} in the path")  # fmt: skip
+                    is_sibling = holder.rpartition("-")[0] == name
+                    hint = "write {replica} or {instance} in the path" if is_sibling else "declare it for one of them"
+                    message = f"{fill(path, values)} of {own} is already the data of {holder}"
+                    yield Clash(name, ("data", at), message, hint)
 
 
 def probe_clashes(services: Mapping[str, ServiceSpec]) -> Iterator[Clash]:

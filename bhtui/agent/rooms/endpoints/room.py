@@ -174,7 +174,10 @@ class EndpointsRoom:
     # ---- questions -------------------------------------------------------------------------------------------------
 
     def surroundings(self, spec: ServiceSpec) -> dict[str, str]:
-        """What a service is told of those that it depends on, in its environment: `API_ENDPOINTS`, and their file."""
+        """What a service is told of those that it depends on, in its environment: `API_ENDPOINTS`, and their file.
+
+        Not the file when it runs as another user, who may not enter the agent's folder.
+        """
         needs = [name for name in spec.depends_on if name in self._instances.spec.services]
         if not any(self._instances.spec.services[name].ports for name in needs):
             return {}
@@ -183,7 +186,8 @@ class EndpointsRoom:
         for name in needs:
             if name in seen:
                 told[variable_of(name)] = ",".join(ready_addresses(seen[name]))
-                told[variable_of(name) + "_FILE"] = str(self._files.path(name))
+                if not spec.user:
+                    told[variable_of(name) + "_FILE"] = str(self._files.path(name))
         return told
 
     async def _run_command(self, service: str, spec: EndpointsSpec, endpoints: tuple[Endpoint, ...]) -> command.Said:

@@ -240,6 +240,7 @@ async def test_those_that_depend_on_it_are_told_in_their_environment(tmp_path: P
             "API_ENDPOINTS": f"{ALL[0]},{ALL[1]}",
             "API_ENDPOINTS_FILE": str(rig.folder / "api.json"),
         }
+        assert rig.room.surroundings(replace(web, user="nobody")) == {"API_ENDPOINTS": f"{ALL[0]},{ALL[1]}"}
         assert rig.room.surroundings(API) == {}
 
 
