@@ -200,10 +200,10 @@ class Assembled:
             raise Refused(f"cannot {plan.kind}: {held.STAYS}")
         return await self.runner.begin(uuid.uuid4().hex, plan, AGENT, reason)
 
-    async def scale(self, service: str, replicas: int, reason: str) -> Operation:
+    async def scale(self, service: str, replicas: int, reason: str, operation_id: str) -> Operation:
         """Begins what a load asks for: the number goes on following it. Raises BlackholeError."""
         plan = self.supervisor.plan(ScaleRequest((service,), replicas))
-        return await self.runner.begin(uuid.uuid4().hex, plan, AGENT, reason)
+        return await self.runner.begin(operation_id, plan, AGENT, reason)
 
     async def stop_services(self, reason: str) -> None:
         """Stops what is ours in reverse order, and remembers what was up for the next agent. Waits STOP_SECONDS.

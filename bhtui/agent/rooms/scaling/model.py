@@ -230,5 +230,5 @@ class Events(Protocol):
     ) -> Event: ...
 
 
-Begin = Callable[[str, int, str], Awaitable[Operation]]
-"""Begins to give a service a number of instances, for a reason, as the agent. Raises BlackholeError."""
+Begin = Callable[[str, int, str, str], Awaitable[object]]
+"""Begins to give a service a number of instances, for a reason, as the agent, under an id. Raises BlackholeError."""

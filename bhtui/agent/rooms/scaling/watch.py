@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -175,11 +176,16 @@ class LoadWatch:
             self._failed(name, mine, look, f"{last.before} -> {last.after} has failed: {why}")
 
     async def _act(self, name: str, mine: Followed, look: Look, verdict: Verdict) -> str:
+        """Written down first, under an id of ours: an agent that is killed meanwhile is followed by one that knows."""
         assert verdict.to is not None, "only a change is begun"
+        operation = uuid.uuid4().hex
+        begun = changed(mine.history, look, verdict, operation)
+        self._keep(name, begun)
         try:
-            operation = await self._begin(name, verdict.to, verdict.reason)
+            await self._begin(name, verdict.to, verdict.reason, operation)
         except Refused as error:
             if self._operations.conflicts((f"service:{name}",)):
+                self._keep(name, mine.history)
                 return f"held: {error}"
             mine.history = refused(mine.history, look.now_ns)
             self._failed(name, mine, look, f"{look.count} -> {verdict.to} is refused: {error}")
@@ -188,10 +194,10 @@ class LoadWatch:
             mine.history = refused(mine.history, look.now_ns)
             self._failed(name, mine, look, f"{look.count} -> {verdict.to} could not be begun: {error}")
             return f"held: {error}"
-        mine.history = changed(mine.history, look, verdict, operation.id)
+        mine.history = begun
         data = {
             "from": look.count, "to": verdict.to, "cause": str(verdict.cause), "reason": verdict.reason,
-            "operation": operation.id,
+            "operation": operation,
         }  # fmt: skip
         self._events.append(EventKind.SCALING_DECIDED, name, f"{name}: {verdict.reason}", data)
         return verdict.reason

@@ -118,11 +118,11 @@ class Rig:
     ) -> Any:
         self.events.append((str(kind), target, message, data or {}))
 
-    async def scale(self, service: str, replicas: int, reason: str) -> Operation:
+    async def scale(self, service: str, replicas: int, reason: str, operation_id: str) -> Operation:
         if self.refuse:
             raise self.refuse
         self.begun.append((service, replicas, reason))
-        made = Operation(f"op{len(self.begun)}", "scale", (service,), AGENT, reason, self.outcome, (), error=self.error)
+        made = Operation(operation_id, "scale", (service,), AGENT, reason, self.outcome, (), error=self.error)
         self.known[made.id] = made
         if self.outcome is OperationState.DONE:
             self.set_number(service, replicas)

@@ -147,12 +147,29 @@ async def test_another_agent_learns_how_the_change_ended(rig: Rig) -> None:
     rig.begin_anew()
     await rig.run(30, cpu=49)
     assert len(rig.begun) == 1
-    rig.known["op1"] = Operation("op1", "scale", ("api",), Actor("agent"), "", OperationState.CANCELLED, ())
+    (known,) = rig.known
+    rig.known[known] = Operation(known, "scale", ("api",), Actor("agent"), "", OperationState.CANCELLED, ())
     await rig.run(5, cpu=49)
     assert rig.told("scaling.held") == ["api: 1 -> 2 has failed: it was cancelled"]
     rig.known.clear()
     rig.begin_anew()
     await rig.run(5, cpu=49)
+
+
+async def test_an_agent_that_was_killed_before_it_began_tries_again_later(rig: Rig) -> None:
+    class Killed(BaseException):
+        pass
+
+    rig.refuse = Killed()  # type: ignore[assignment]
+    with pytest.raises(Killed):
+        await rig.run(60, cpu=49)
+    rig.refuse = None
+    rig.begin_anew()
+    await rig.run(50, cpu=49)
+    assert rig.begun == []
+    assert rig.room.note("api").startswith("auto 1..3: held: the last change failed; tried again in")
+    await rig.run(60, cpu=49)
+    assert [number for _, number, _ in rig.begun] == [2]
 
 
 async def test_a_number_by_somebody_else_begins_the_cooldown(rig: Rig) -> None:
