@@ -45,6 +45,7 @@ from bhtui.agent.rooms.limits.overrides import OverrideBook
 from bhtui.agent.rooms.limits.resources import Resources
 from bhtui.agent.rooms.limits.room import Limits
 from bhtui.agent.rooms.limits.watch import PressureWatch
+from bhtui.agent.rooms.logs import levels
 from bhtui.agent.rooms.logs.cleanup import Cleanup
 from bhtui.agent.rooms.logs.outputs.room import Outputs
 from bhtui.agent.rooms.logs.room import Logs
@@ -300,7 +301,7 @@ async def _assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: 
         listener=Listener(told.exited, told.replaced, told.terminate, told.emergency),
     )
     stack.push_async_callback(keeper.close)
-    managers = Managers(devices_of)
+    managers = Managers(devices_of, lambda line: bool(levels.detect(line)))
     stack.push_async_callback(managers.close)
     supervisor = Supervisor(
         config, keeper, health, limits, metrics, events, store, paths.logs, managers=managers, replicas=replicas

@@ -13,11 +13,16 @@ Devices = Callable[[Sequence[str]], tuple[Collection[str], Sequence[str]]]
 """The devices (`254:0`) below paths, and the paths that are on none."""
 
 
+HasLevel = Callable[[bytes], bool]
+"""Whether a line of a log says its level itself."""
+
+
 class Managers(Mapping[ServiceKind, Manager]):
     """An agent without units and containers pays nothing for them."""
 
-    def __init__(self, devices: Devices) -> None:
+    def __init__(self, devices: Devices, has_level: HasLevel) -> None:
         self._makers: Mapping[ServiceKind, Callable[[], Manager]] = {
+            ServiceKind.SYSTEMD: lambda: _units(has_level),
             ServiceKind.CONTAINER: lambda: _containers(devices),
         }
         self._made: dict[ServiceKind, Manager] = {}
@@ -36,6 +41,12 @@ class Managers(Mapping[ServiceKind, Manager]):
     async def close(self) -> None:
         """Lets go of everything; what they supervise runs on."""
         await asyncio.gather(*(manager.close() for manager in self._made.values()))
+
+
+def _units(has_level: HasLevel) -> Manager:
+    from .systemd.manager import Systemd
+
+    return Systemd(has_level)
 
 
 def _containers(devices: Devices) -> Manager:

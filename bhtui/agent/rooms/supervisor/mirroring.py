@@ -139,9 +139,17 @@ class Mirroring(Driver):
 
     async def _look(self) -> tuple[Observation, tuple[str, ...]]:
         """How it is, and the last lines of its log when they tell why it does not run."""
-        seen, i = await self._subject.observe(), self.instance
+        seen, i = await self._observe(), self.instance
         fell = seen.state in (State.FAILED, State.BACKOFF) and (i.state is not seen.state or i.run != seen.run)
         return seen, await self._subject.tail(TAIL_LINES) if fell else ()
+
+    async def _observe(self) -> Observation:
+        try:
+            return await self._subject.observe()
+        except Exception as fault:
+            # A fault of ours in one observation must not end the watch; that nothing is known is shown.
+            log.exception("%s: it could not be observed", self.instance.name)
+            return Observation(None, text=f"it could not be observed: {type(fault).__name__}; see the agent's log")
 
     def _observed(self, seen: Observation, tail: tuple[str, ...]) -> StateEvent:
         return lambda i: mirror.on_observed(i, seen, tail, self._tools.clock())
