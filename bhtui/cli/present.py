@@ -175,6 +175,7 @@ def status_table(instances: Sequence[Mapping[str, Any]], *, detailed: bool = Fal
     heads = ["INSTANCE", "STATE", "HEALTH", "PID", "UPTIME", "RESTARTS", "CPU", "MEMORY", "LIMIT"]
     if detailed:
         heads += ["THREADS", "FDS", "HELD BY", "LIMITS", "PROBE", "LAST RUN", "PORTS", "ENDPOINT", "REPLICAS", "SINCE"]
+        heads += ["KIND"]
     if hosts:
         heads.insert(0, "HOST")
     rows = [_status_row(each, detailed, hosts) for each in instances]
@@ -217,6 +218,7 @@ def _status_row(each: Mapping[str, Any], detailed: bool, hosts: bool) -> list[tu
             (each.get("endpoint") or "-", ""),
             (replicas(each.get("scaling"), each.get("auto_scale", "")), ""),
             ((each["since"] or "-")[:19], ""),
+            (kind(each["kind"], each["ref"]), ""),
         ]
     return [(each["host"], ""), *row] if hosts else row
 
@@ -224,6 +226,11 @@ def _status_row(each: Mapping[str, Any], detailed: bool, hosts: bool) -> list[tu
 def origin(by: str, seconds: float | None) -> str:
     """Where limits come from: `spec`, or who set them at run time."""
     return f"override by {printable(by)} {age(seconds)} ago" if by else "spec"
+
+
+def kind(name: str, ref: str) -> str:
+    """Who supervises it: `process`, or `systemd nginx.service`."""
+    return f"{printable(name)} {printable(ref)}".strip()
 
 
 def replicas(scaling: Mapping[str, Any] | None, auto_scale: str) -> str:

@@ -160,10 +160,11 @@ def _health(row: ServiceRow) -> Spans:
 
 def _process(row: ServiceRow) -> Spans:
     status = row.view.status
+    by: Span = (f"  {status.kind} {plain(status.ref)}" if status.ref else "", "dim")
     if not status.HasField("pid"):
-        return (("none", "dim"),)
+        return (("none", "dim"), by)
     up = f"  up {format_age(status.uptime_seconds)}" if status.HasField("uptime_seconds") else ""
-    return ((f"pid {status.pid}", ""), (up, "dim"))
+    return ((f"pid {status.pid}", ""), (up, "dim"), by)
 
 
 def _memory(row: ServiceRow, width: int) -> Spans:

@@ -48,19 +48,29 @@ class Bus:
     def is_open(self) -> bool:
         return self._connection is not None
 
+    @property
+    def is_private(self) -> bool:
+        """Whether systemd itself is at the other end, as on hosts without a message bus: all signals are told then."""
+        return self.path.endswith("/private")
+
     async def open(self) -> None:
         """Connects. Raises BusLost."""
         from jeepney.auth import AuthenticationError
-        from jeepney.io.asyncio import open_dbus_connection
 
         try:
             async with asyncio.timeout(CALL_SECONDS):
-                self._connection = await open_dbus_connection(f"unix:path={self.path}")
+                self._connection = await _connect(self.path)
         except TimeoutError:
             raise BusLost(f"{self.path} does not answer") from None
         except (OSError, EOFError, ValueError, RuntimeError, AuthenticationError) as error:
             raise BusLost(f"{self.path}: {getattr(error, 'strerror', None) or error or type(error).__name__}") from None
         self._reader = asyncio.create_task(self._read(self._connection), name=f"read {self.path}")
+        if not self.is_private:
+            try:
+                await self.call("/org/freedesktop/DBus", "org.freedesktop.DBus", "Hello")
+            except BusError as error:
+                await self.close()
+                raise BusLost(f"{self.path}: {error}") from None
 
     async def close(self) -> None:
         """Closes the connection; whoever waits is told that it is lost."""
@@ -99,10 +109,14 @@ class Bus:
 
     async def match(self, rule: str) -> None:
         """Asks for the signals of a rule. Raises BusError, BusLost."""
+        if self.is_private:
+            return
         await self.call("/org/freedesktop/DBus", "org.freedesktop.DBus", "AddMatch", "s", rule)
 
     async def unmatch(self, rule: str) -> None:
         """They are not wanted any more. Raises BusError, BusLost."""
+        if self.is_private:
+            return
         await self.call("/org/freedesktop/DBus", "org.freedesktop.DBus", "RemoveMatch", "s", rule)
 
     async def _read(self, connection: Any) -> None:
@@ -130,6 +144,28 @@ class Bus:
         reply = self._replies.get(fields.get(HeaderFields.reply_serial, 0))
         if reply is not None and not reply.done():
             reply.set_result(message)
+
+
+async def _connect(path: str) -> Any:
+    """A connection that has logged in. Raises OSError, EOFError, ValueError, AuthenticationError."""
+    from jeepney.auth import BEGIN, Authenticator
+    from jeepney.io.asyncio import DBusConnection
+
+    reader, writer = await asyncio.open_unix_connection(path)
+    login = Authenticator()
+    try:
+        for data in login:
+            writer.write(data)
+            await writer.drain()
+            if not (answer := await reader.read(1024)):
+                raise EOFError("it was closed during the login")
+            login.feed(answer)
+        writer.write(BEGIN)
+        await writer.drain()
+    except BaseException:
+        writer.close()
+        raise
+    return DBusConnection(reader, writer)
 
 
 def _owner_of(interface: str) -> str:

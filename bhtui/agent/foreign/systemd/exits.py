@@ -78,7 +78,16 @@ def exit_text(p: Properties) -> str:
             return "skipped: its ExecCondition= does not hold"
         case "success":
             return _main(p)
-    return _beside(p) or _main(p) or str(p.get("Result"))
+    return (_beside(p) or _main(p) or str(p.get("Result"))) + _given_up(p)
+
+
+def _given_up(p: Properties) -> str:
+    """That systemd would have started it again, had it not done so too often."""
+    restarts = p.get("NRestarts", 0)
+    if p.get("ActiveState") != "failed" or not restarts:
+        return ""
+    within = _seconds(p.get("StartLimitIntervalUSec"))
+    return f"; systemd gave up after {restarts} restarts (start limit {p.get('StartLimitBurst', 0)} within {within})"
 
 
 def _main(p: Properties) -> str:

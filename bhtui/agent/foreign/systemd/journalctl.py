@@ -250,9 +250,17 @@ NOT_ALLOWED = "the agent's user may not read it; put him into the group systemd-
 
 def _unreadable(scope: str) -> str:
     """Why nothing can be read; empty: it can. journalctl itself would only show nothing."""
-    names = "system*.journal" if scope == "system" else "*.journal"
-    found = [path for top in JOURNALS for path in Path(top).glob(f"*/{names}")]
-    return NOT_ALLOWED if found and not any(os.access(path, os.R_OK) for path in found) else ""
+    folders = [folder for top in JOURNALS for folder in _listed(Path(top))]
+    files = [file for folder in folders for file in _listed(folder) if file.suffix == ".journal"]
+    whole = [file for file in files if scope == "user" or file.name.startswith("system")]
+    return NOT_ALLOWED if folders and not any(os.access(file, os.R_OK) for file in whole) else ""
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:  # it is not there, or not for everybody's eyes
+        return []
 
 
 def _in_words(said: str) -> str:

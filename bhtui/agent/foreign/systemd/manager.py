@@ -6,7 +6,7 @@ import asyncio
 import logging
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ from .subject import UnitSubject
 
 log = logging.getLogger(__name__)
 
-SYSTEM_BUS = "/run/dbus/system_bus_socket"
 JOB_SECONDS = 300.0
 """How long a job is waited for; what comes after that is observed."""
 JOBS_KEPT = 256
@@ -28,11 +27,14 @@ AGAIN_SECONDS = 5.0
 MANAGER_INTERFACE = f"{SYSTEMD}.Manager"
 
 
-def bus_path(scope: str, uid: int, environ: dict[str, str]) -> str:
-    """The socket of the bus on which the scope's systemd is."""
-    if scope == "user":
-        return f"{environ.get('XDG_RUNTIME_DIR') or f'/run/user/{uid}'}/bus"
-    return environ.get("DBUS_SYSTEM_BUS_ADDRESS", "").removeprefix("unix:path=") or SYSTEM_BUS
+def bus_path(scope: str, uid: int, environ: Mapping[str, str]) -> str:
+    """The socket of the bus on which the scope's systemd is, or its own where there is no bus."""
+    run = environ.get("XDG_RUNTIME_DIR") or f"/run/user/{uid}"
+    ways = {
+        "user": (f"{run}/bus", f"{run}/systemd/private"),
+        "system": ("/run/dbus/system_bus_socket", "/run/systemd/private"),
+    }[scope]
+    return next((way for way in ways if Path(way).exists()), ways[0])
 
 
 class Systemd:
@@ -59,10 +61,11 @@ class Scope:
 
     def __init__(self, name: str, journal: Journal) -> None:
         self.name, self.journal = name, journal
-        self._bus = Bus(bus_path(name, os.getuid(), dict(os.environ)), self._on_signal, self._on_lost)
+        self._bus = Bus("", self._on_signal, self._on_lost)
         self._opening = asyncio.Lock()
         self._subjects: dict[str, UnitSubject] = {}
         """By the path of the unit's object."""
+        self._kept: set[str] = set()
         self._jobs: dict[str, asyncio.Future[str]] = {}
         self._ended: OrderedDict[str, str] = OrderedDict()
         """Jobs that ended lately, for whoever learns only afterwards that it was his."""
@@ -111,6 +114,7 @@ class Scope:
         async with self._opening:
             if self._bus.is_open:
                 return
+            self._bus.path = bus_path(self.name, os.getuid(), os.environ)
             if not Path(self._bus.path).exists():
                 raise BusLost(_no_bus(self.name, self._bus.path))
             await self._bus.open()
@@ -135,16 +139,33 @@ class Scope:
         else:
             await self._open()
 
+    async def keep(self, unit: str) -> None:
+        """Lets systemd not forget how a unit ended as soon as it has; only root may ask for that, of the host's own.
+
+        It holds as long as the connection does. Raises BusLost.
+        """
+        if unit in self._kept:
+            return
+        await self._open()
+        self._kept.add(unit)
+        try:
+            await self.call("RefUnit", "s", unit)
+        except BusError as error:
+            log.debug("%s is not kept: %s", unit, error)
+
     def forget(self, path: str, subject: UnitSubject) -> None:
         """The subject wants to know no more."""
         if self._subjects.get(path) is subject:
             del self._subjects[path]
             if self._bus.is_open:
-                self._own(self._unmatch(path))
+                self._own(self._let_go(path, subject.unit))
 
-    async def _unmatch(self, path: str) -> None:
+    async def _let_go(self, path: str, unit: str) -> None:
         try:
             await self._bus.unmatch(_changes_of(path))
+            if unit in self._kept:
+                self._kept.discard(unit)
+                await self.call("UnrefUnit", "s", unit)
         except (BusError, BusLost) as error:
             log.debug("its signals go on: %s", error)
 
@@ -168,6 +189,7 @@ class Scope:
                 subject.on_job(job)
 
     def _on_lost(self) -> None:
+        self._kept.clear()
         for waiting in self._jobs.values():
             if not waiting.done():
                 waiting.set_result("")
@@ -202,5 +224,5 @@ def _no_bus(scope: str, path: str) -> str:
     if not Path("/run/systemd/system").is_dir():
         return "this host was not started by systemd, so it has no units"
     if scope == "user":
-        return f"this user has no systemd of his own ({path} is missing); loginctl enable-linger, or log in"
-    return f"there is no message bus at {path}; systemctl start dbus"
+        return "this user has no systemd of his own here; `loginctl enable-linger` starts it with the host"
+    return f"there is no message bus at {path}; systemctl start dbus.socket"

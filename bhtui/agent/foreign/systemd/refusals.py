@@ -62,7 +62,7 @@ def job_failed(verb: str, unit: str, scope: str, result: str, p: Mapping[str, An
 
 def unmet_condition(p: Mapping[str, Any]) -> str:
     """`its ConditionPathExists=/etc/x does not hold`; empty: all hold."""
-    if p.get("ConditionResult", True):
+    if p.get("ConditionResult", True) or not p.get("ConditionTimestamp"):
         return ""
     for name, _, is_negated, value, state in p.get("Conditions") or ():
         if state < 0:

@@ -76,11 +76,13 @@ class UnitSubject:
         if not self._watching:
             await self._scope.watch(self._path, self)
             self._watching = True
+        await self._scope.keep(self.unit)
         p = await self._scope.properties(self._path, f"{SYSTEMD}.Unit")
         if (own := p.get("Id") or self.unit) != self.unit:  # only of its own name do signals and log entries speak
             self._scope.forget(self._path, self)
             self.unit, self._path = own, object_path(own)
             await self._scope.watch(self._path, self)
+            await self._scope.keep(self.unit)
         self._open_log()
         if kind := self._interface():
             p |= await self._scope.properties(self._path, kind)

@@ -133,7 +133,7 @@ class Mirroring(Driver):
         """Holds each run to its limits: some managers forget them with the run before. The run that is held now."""
         i = self.instance
         is_new = i.run != held_run and i.state in (State.STARTING, State.RUNNING)
-        if (is_new or not held_run) and (self._limits() != NO_LIMITS or i.hold_before):
+        if (is_new or not held_run) and self._has_limits():
             await self._hold()
         return i.run or held_run
 
@@ -194,6 +194,8 @@ class Mirroring(Driver):
     async def _ask_manager(self, wanted: AskManager) -> None:
         error = ""
         try:
+            if wanted.verb != mirror.STOP and self._has_limits():
+                await self._hold()  # before it runs
             match wanted.verb:
                 case mirror.START:
                     await self._subject.start()
@@ -222,6 +224,9 @@ class Mirroring(Driver):
     def _limits(self) -> LimitsSpec:
         return self._tools.limits.effective(self.instance.spec).limits
 
+    def _has_limits(self) -> bool:
+        return self._limits() != NO_LIMITS or bool(self.instance.hold_before)
+
     async def hold(self) -> Hold:
         """Holds it to the limits in force. Raises BlackholeError when its manager cannot be asked."""
         async with self._hold_turn:
@@ -238,12 +243,12 @@ class Mirroring(Driver):
 
     async def _hold(self) -> None:
         """As `hold`, for declared limits; what is not held is an event."""
-        name = self.instance.name
+        name, before = self.instance.name, self.hold_now
         try:
             held = await self.hold()
             not_held, told = dict(held.not_held), limits_text(held.not_held)
         except BlackholeError as error:
             not_held, told = {"all": str(error)}, str(error)
-        if told:
+        if told and (before is None or before.not_held != not_held):
             message = f"{name} runs with limits that are not held: {told}"
             self._tools.record(name, EventKind.LIMITS_NOT_HELD, message, not_held)
