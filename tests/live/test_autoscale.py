@@ -128,6 +128,15 @@ def test_what_is_refused_changes_nothing(here: Home, words: tuple[str, ...], cod
     assert here.status()["api-1"]["auto_scale"] == ""
 
 
+def test_a_maintenance_window_holds_it(here: Home) -> None:
+    here.cli("maintenance", "windows", "open", "api", "--for", "10m")
+    here.cli("scale", "api", "--auto")
+    until(lambda: "held: maintenance window" in here.status()["api-1"]["auto_scale"], what="it says that it is held")
+    here.cli("maintenance", "windows", "close")
+    until(lambda: "held" not in here.status()["api-1"]["auto_scale"], what="it goes on")
+    here.cli("scale", "api", "--no-auto")
+
+
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Any:
     with home(config(tmp_path_factory.mktemp("auto"))) as made:
