@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class Endpoints:
-    """At most one endpoint at a time."""
+    """One endpoint, made when it is first wanted; its port is open while the configuration wants that."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class Endpoints:
     ) -> None:
         self._metrics, self._status, self._more, self._events = metrics, status, more, events
         self._listen = ""
-        self._open: Endpoint | None = None
+        self._endpoint: Endpoint | None = None
 
     def follow(self, spec: Spec) -> None:
         """Serves where this configuration says; one that cannot be opened is told and stays closed."""
@@ -40,20 +40,26 @@ class Endpoints:
         if not self._listen:
             return
         try:
-            endpoint = Endpoint(self._listen, self._metrics, self._status, bhtui.__version__, self._more)
-            endpoint.start()
-            self._open = endpoint
+            self._made().start(self._listen)
         except BlackholeError as error:
             log.error("%s", error)
             self._events.append(EventKind.CONFIG_REFUSED, "metrics.listen", str(error))
 
+    def page(self) -> str:
+        """What the endpoint has to say now, whether its port is open or not."""
+        return self._made().page()
+
+    def _made(self) -> Endpoint:
+        if self._endpoint is None:
+            self._endpoint = Endpoint(self._metrics, self._status, bhtui.__version__, self._more)
+        return self._endpoint
+
     def observe_request(self, service: str, method: str, status: str, seconds: float) -> None:
         """Counts a call to the agent, where somebody may ask for it."""
-        if self._open:
-            self._open.observe_request(service, method, status, seconds)
+        if self._endpoint is not None:
+            self._endpoint.observe_request(service, method, status, seconds)
 
     def close(self) -> None:
-        """Closes the port, if there is one."""
-        if self._open:
-            self._open.close()
-            self._open = None
+        """Closes the port, if it is open."""
+        if self._endpoint is not None:
+            self._endpoint.close()

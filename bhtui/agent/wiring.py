@@ -400,7 +400,7 @@ async def _serve(
     config_pb2_grpc.add_ConfigServicer_to_server(servicers.Config(agent.config), server)
     events_pb2_grpc.add_EventsServicer_to_server(servicers.Events(agent.events), server)
     logs_pb2_grpc.add_LogsServicer_to_server(servicers.Logs(logs, outputs), server)
-    metrics_pb2_grpc.add_MetricsServicer_to_server(servicers.Metrics(metrics), server)
+    metrics_pb2_grpc.add_MetricsServicer_to_server(servicers.Metrics(metrics, endpoint.page), server)
     operations = servicers.Operations(agent.runner, agent.look_and_plan)
     windows = servicers.Maintenance(agent.maintenance.windows, time.time_ns)
     maintenance_pb2_grpc.add_MaintenanceServicer_to_server(windows, server)

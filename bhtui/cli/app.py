@@ -31,6 +31,7 @@ VERBS = {
         "maintenance": "Windows in which nothing is restarted by itself.",
         "resources": "What services use of what they may; set limits and priorities.",
         "hosts": "Which hosts are known.",
+        "fleet": "All hosts as one source of figures for Prometheus.",
     },
     "Change": {
         "start": "Start services in the order of their needs.",

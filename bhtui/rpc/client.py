@@ -140,6 +140,10 @@ class AgentClient:
         request = status_pb2.StatusRequest(names=names, interval=interval)
         return self._stream(self._status.Watch, request, silence=self._timeout + 3 * interval)
 
+    async def metrics_page(self) -> str:
+        """The host's figures as Prometheus reads them."""
+        return (await self._ask(self._metrics.Page, metrics_pb2.PageRequest())).text
+
     async def series(self, request: metrics_pb2.SeriesRequest) -> metrics_pb2.SeriesResponse:
         return await self._ask(self._metrics.Read, request)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bhtui.agent.rooms.metrics.room import Metrics as MetricsRoom
 from bhtui.rpc.blackhole.v1 import metrics_pb2 as pb
 from bhtui.rpc.blackhole.v1.metrics_pb2_grpc import MetricsServicer
@@ -11,10 +13,13 @@ from .guard import Context
 
 
 class Metrics(MetricsServicer):
-    """Asks the room for series."""
+    """Asks the room for series, and the endpoint for its page."""
 
-    def __init__(self, room: MetricsRoom) -> None:
-        self._room = room
+    def __init__(self, room: MetricsRoom, page: Callable[[], str]) -> None:
+        self._room, self._page = room, page
 
     async def Read(self, request: pb.SeriesRequest, context: Context) -> pb.SeriesResponse:
         return response_to_message(await self._room.series(query_from_message(request)))
+
+    async def Page(self, request: pb.PageRequest, context: Context) -> pb.PageResponse:
+        return pb.PageResponse(text=self._page())

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import sys
-import tempfile
 from pathlib import Path
 
+from bhtui.cli.files import write_whole
 from bhtui.core.errors import BlackholeError, Refused
 from bhtui.core.paths import Paths
 from bhtui.platform.demo import PORTS, demo_yaml
@@ -83,13 +83,3 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def write_whole(path: Path, text: str, mode: int = 0o600) -> None:
-    """A reader sees the old text or the new one, never a part."""
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    Path(file.name).chmod(mode)
-    Path(file.name).rename(path)

@@ -16,9 +16,9 @@ from typing import Any
 
 import asyncssh
 
+from bhtui.cli.files import write_whole
 from bhtui.core.errors import BlackholeError
 
-from .home import write_whole
 from .processes import descendants, started
 
 START_TIMEOUT = 15.0

@@ -74,11 +74,10 @@ Row = tuple[tuple[str, ...], float]
 
 
 class Endpoint:
-    """Serves `http://HOST:PORT/metrics` from `start` to `close`."""
+    """The page, and from `start` to `close` a server of it at `http://HOST:PORT/metrics`."""
 
     def __init__(
         self,
-        listen: str,
         metrics: Metrics,
         status: Callable[[], Sequence[InstanceStatus]],
         version: str,
@@ -88,7 +87,6 @@ class Endpoint:
 
         # A second series beside each, which nothing reads.
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        self._address = parse_listen(listen)
         self._metrics, self._status, self._version = metrics, status, version
         self._more = more
         self._registry = CollectorRegistry()
@@ -101,11 +99,17 @@ class Endpoint:
         """Counts one call to the agent; `status` as gRPC names it, `OK`."""
         self._requests.labels(service, method, status).observe(seconds)
 
-    def start(self) -> int:
+    def page(self) -> str:
+        """Everything now."""
+        from prometheus_client import generate_latest
+
+        return generate_latest(self._registry).decode()
+
+    def start(self, listen: str) -> int:
         """Opens the port and returns it. Raises BlackholeError."""
         from prometheus_client import start_http_server
 
-        address, port = self._address
+        address, port = parse_listen(listen)
         try:
             self._served = start_http_server(port, address, self._registry)
         except OSError as error:

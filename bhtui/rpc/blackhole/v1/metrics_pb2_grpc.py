@@ -39,6 +39,11 @@ class MetricsStub:
                 request_serializer=blackhole_dot_v1_dot_metrics__pb2.SeriesRequest.SerializeToString,
                 response_deserializer=blackhole_dot_v1_dot_metrics__pb2.SeriesResponse.FromString,
                 _registered_method=True)
+        self.Page = channel.unary_unary(
+                '/blackhole.v1.Metrics/Page',
+                request_serializer=blackhole_dot_v1_dot_metrics__pb2.PageRequest.SerializeToString,
+                response_deserializer=blackhole_dot_v1_dot_metrics__pb2.PageResponse.FromString,
+                _registered_method=True)
 
 
 class MetricsServicer:
@@ -50,6 +55,13 @@ class MetricsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Page(self, request, context):
+        """What the Prometheus endpoint says, whether its port is open or not.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MetricsServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -57,6 +69,11 @@ def add_MetricsServicer_to_server(servicer, server):
                     servicer.Read,
                     request_deserializer=blackhole_dot_v1_dot_metrics__pb2.SeriesRequest.FromString,
                     response_serializer=blackhole_dot_v1_dot_metrics__pb2.SeriesResponse.SerializeToString,
+            ),
+            'Page': grpc.unary_unary_rpc_method_handler(
+                    servicer.Page,
+                    request_deserializer=blackhole_dot_v1_dot_metrics__pb2.PageRequest.FromString,
+                    response_serializer=blackhole_dot_v1_dot_metrics__pb2.PageResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -86,6 +103,33 @@ class Metrics:
             '/blackhole.v1.Metrics/Read',
             blackhole_dot_v1_dot_metrics__pb2.SeriesRequest.SerializeToString,
             blackhole_dot_v1_dot_metrics__pb2.SeriesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Page(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/blackhole.v1.Metrics/Page',
+            blackhole_dot_v1_dot_metrics__pb2.PageRequest.SerializeToString,
+            blackhole_dot_v1_dot_metrics__pb2.PageResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -32,11 +32,15 @@ class MetricsStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> MetricsAsyncStub: ...
     Read: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.SeriesRequest, _metrics_pb2.SeriesResponse]
+    Page: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.PageRequest, _metrics_pb2.PageResponse]
+    """What the Prometheus endpoint says, whether its port is open or not."""
 
 @_typing.type_check_only
 class MetricsAsyncStub(MetricsStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     Read: _aio.UnaryUnaryMultiCallable[_metrics_pb2.SeriesRequest, _metrics_pb2.SeriesResponse]  # type: ignore[assignment]
+    Page: _aio.UnaryUnaryMultiCallable[_metrics_pb2.PageRequest, _metrics_pb2.PageResponse]  # type: ignore[assignment]
+    """What the Prometheus endpoint says, whether its port is open or not."""
 
 class MetricsServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -45,5 +49,13 @@ class MetricsServicer(metaclass=_abc_1.ABCMeta):
         request: _metrics_pb2.SeriesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_metrics_pb2.SeriesResponse, _abc.Awaitable[_metrics_pb2.SeriesResponse]]: ...
+
+    @_abc_1.abstractmethod
+    def Page(
+        self,
+        request: _metrics_pb2.PageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_metrics_pb2.PageResponse, _abc.Awaitable[_metrics_pb2.PageResponse]]:
+        """What the Prometheus endpoint says, whether its port is open or not."""
 
 def add_MetricsServicer_to_server(servicer: MetricsServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -34,7 +34,7 @@ def outputs():
 
 @pytest.fixture
 def endpoint(metrics):
-    made = Endpoint("127.0.0.1:0", metrics, lambda: [status("api-1"), status("api-2", State.BACKOFF)], "1.2.3", outputs)
+    made = Endpoint(metrics, lambda: [status("api-1"), status("api-2", State.BACKOFF)], "1.2.3", outputs)
     yield made
     made.close()
 
@@ -47,7 +47,7 @@ def scrape(port):
 def test_a_scrape_has_all_that_is_described(endpoint, metrics):
     endpoint.observe_request("blackhole.v1.Status", "Get", "OK", 0.02)
     metrics.scraper.targets["api-1"] = Target("http://127.0.0.1:1/metrics", problem="refused")
-    port = endpoint.start()
+    port = endpoint.start("127.0.0.1:0")
     families = {family.name: family for family in text_string_to_metric_families(scrape(port))}
     assert {name.removesuffix("_total") for name in EXPORTED} == set(families)
     for name, described in EXPORTED.items():
@@ -70,12 +70,12 @@ def test_a_scrape_has_all_that_is_described(endpoint, metrics):
 
 
 def test_closing_frees_the_port(endpoint, metrics):
-    port = endpoint.start()
-    second = Endpoint(f"127.0.0.1:{port}", metrics, list, "1")
+    port = endpoint.start("127.0.0.1:0")
+    second = Endpoint(metrics, list, "1")
     with pytest.raises(BlackholeError, match=rf"cannot serve metrics at 127\.0\.0\.1:{port}: Address already in use"):
-        second.start()
+        second.start(f"127.0.0.1:{port}")
     endpoint.close()
-    assert second.start() == port
+    assert second.start(f"127.0.0.1:{port}") == port
     second.close()
     with socket.socket() as free:
         free.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
