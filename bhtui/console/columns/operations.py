@@ -102,7 +102,7 @@ def event_style(event: events_pb2.Event) -> str:
     text = f"{event.kind} {event.message}"
     if "failed" in text or "unhealthy" in text or "lost" in event.kind or "refused" in event.kind:
         return "bad"
-    if "backoff" in text or "degraded" in text or "cancelled" in text:
+    if event.kind.endswith(".held") or "backoff" in text or "degraded" in text or "cancelled" in text:
         return "warn"
     return "ok" if "healthy" in text or "done" in text or "running" in text else ""
 

@@ -167,7 +167,12 @@ class Supervisor:
         refuse_clashes(found[0], new, f"cannot apply {found[1].path}")
         change = Change(new, found[1].yaml, found[1].path, old.yaml, old.path)
         plan = requests.plan(self.spec, self.picture, request, change)
-        return replace(plan, effects=(*plan.effects, *kept_numbers(new.services, found[0], self.replicas.of)))
+        kept = kept_numbers(new.services, found[0], self._set_by_hand)
+        return replace(plan, effects=(*plan.effects, *kept))
+
+    def _set_by_hand(self, service: str) -> Override | None:
+        """The number that was set of a service, unless it follows the load: then it is no surprise."""
+        return None if self.auto_scale(service) else self.replicas.of(service)
 
     def plan_past(self, request: PastRequest, operation: Operation, plan: Plan) -> Plan:
         """How to go on with, or take back, an operation that has ended. Raises Refused, ConfigError."""

@@ -214,6 +214,8 @@ async def test_another_configuration_keeps_the_number_and_says_so(tmp_path: Path
         plan = rig.room.plan(ReloadConfigRequest("new"))
         assert [each.kind for each in plan.steps] == ["spec.apply"]
         assert "api keeps the 2 replicas that test set; `blackhole scale api --reset` gives it 4" in plan.effects
+        rig.room.auto_scale = lambda _: "auto 1..5"
+        assert not any("keeps the" in each for each in rig.room.plan(ReloadConfigRequest("new")).effects)
         assert (await rig.run(plan)).error == ""
         assert sorted(rig.keeper.table) == ["api-1#1", "api-2#1", "db-1#1"]
         await scaled(rig, None)
