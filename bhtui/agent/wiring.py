@@ -439,7 +439,9 @@ class _Told:
         self._ending.tell("this host is going down, or somebody ended the keeper", services=True)
 
     def emergency(self, uid: int, pid: int) -> None:
-        self._events.append(EventKind.EMERGENCY_STOP, message=f"everything was killed by user {uid}, process {pid}")
+        if pid != os.getpid():  # what the agent itself was asked for is told as an operation
+            message = f"everything was killed by user {uid}, process {pid}"
+            self._events.append(EventKind.EMERGENCY_STOP, message=message)
         if self.supervisor:
             self.supervisor.on_emergency()
 

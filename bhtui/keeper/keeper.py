@@ -21,7 +21,7 @@ from bhtui.keeper.table import Entry, Table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Container, Iterable
     from typing import Any
 
     from bhtui.keeper.kill import Members, Report
@@ -97,23 +97,22 @@ class Keeper:
     def kill(self, targets: list[kill.Target], timeout: float, done: Callable[[Report], None]) -> None:
         """Ends whole trees."""
         spared = self.spared()
-        cgroups = {target.key: target.cgroups for target in targets}
-        self._kill(
-            lambda: kill.trees(targets, self.run_dir, spared),
-            lambda key: kill.usable_cgroups(cgroups[key], spared),
-            timeout,
-            done,
-        )
+        usable: dict[str, list[str]] = {}
+
+        def find(keys: Container[str]) -> dict[str, Members]:
+            return kill.trees([one for one in targets if one.key in keys], self.run_dir, spared, usable)
+
+        self._kill(find, lambda key: usable[key], timeout, done)
 
     def sweep(self, timeout: float, done: Callable[[Report], None]) -> None:
         """Ends what an earlier keeper of this run directory left and nobody adopted."""
         known = {entry.key for entry in self.table.entries.values()}
         known |= self.children.keys
-        self._kill(lambda: kill.strays(self.run_dir, known, self.spared()), lambda _: (), timeout, done)
+        self._kill(lambda _: kill.strays(self.run_dir, known, self.spared()), lambda _: (), timeout, done)
 
     def _kill(
         self,
-        find: Callable[[], dict[str, Members]],
+        find: Callable[[Container[str]], dict[str, Members]],
         cgroups: Callable[[str], Iterable[str]],
         timeout: float,
         done: Callable[[Report], None],

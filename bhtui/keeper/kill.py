@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 
 from bhtui.keeper import proc
 from bhtui.keeper.loop import Loop
@@ -19,11 +20,12 @@ from bhtui.keeper.spawn import KEY_VARIABLE, RUN_VARIABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Container, Iterable
 
     Members = dict[int, int]  # pid: start time in ticks since boot
     Report = dict[str, tuple[int, list[int]]]  # key: how many were killed, which remain
 
+NO_GROUPS_BELOW = 2  # links of a cgroup's folder: each group below it adds one
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.001, 0.05
 
 
@@ -37,12 +39,16 @@ class Target:
         self.cgroups = cgroups
 
 
-def trees(targets: Iterable[Target], run_dir: str, spared: set[int]) -> dict[str, Members]:
-    """The living processes of each target."""
+def trees(
+    targets: Iterable[Target], run_dir: str, spared: set[int], usable: dict[str, list[str]] | None = None
+) -> dict[str, Members]:
+    """The living processes of each target; `usable` learns the cgroups whose members may all be killed."""
     found: dict[str, Members] = {}
     by_family = []
     for target in targets:
         groups = usable_cgroups(target.cgroups, spared)
+        if usable is not None:
+            usable[target.key] = list(groups)
         if groups:
             pids = {pid for members in groups.values() for pid in members}
             found[target.key] = {pid: start for pid in pids if (start := proc.start_of(pid))}
@@ -106,29 +112,44 @@ def _is_in_session(one: proc.Stat, target: Target) -> bool:
 
 
 def cgroup_pids(folder: str) -> list[int]:
-    """Every process in a cgroup and the ones below it."""
-    pids = []
-    for path, _, _ in os.walk(folder):
-        pids += [int(pid) for pid in proc.read(path + "/cgroup.procs").split()]
+    """Every process in a cgroup and the ones below it. Raises OSError when it is not there."""
+    links = os.stat(folder).st_nlink
+    pids = [int(pid) for pid in proc.read(folder + "/cgroup.procs").split()]
+    if links > NO_GROUPS_BELOW:
+        with suppress(OSError), os.scandir(folder) as entries:  # a group may be gone by now
+            for one in entries:
+                if one.is_dir(follow_symlinks=False):
+                    pids += cgroup_pids(one.path)
     return pids
 
 
 def usable_cgroups(folders: list[str], spared: set[int]) -> dict[str, list[int]]:
     """Those that exist and hold none of the spared: a cgroup shared with the keeper says nothing about an instance."""
-    there = {folder: cgroup_pids(folder) for folder in folders if os.path.exists(folder + "/cgroup.procs")}
+    there = {}
+    for folder in folders:
+        with suppress(OSError):
+            there[folder] = cgroup_pids(folder)
     return {folder: pids for folder, pids in there.items() if spared.isdisjoint(pids)}
+
+
+class Everything:
+    """Contains every key."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
 
 
 class Killer:
     """Kills trees with SIGKILL in rounds; calls `done` once with the report, at the latest after `timeout` seconds.
 
-    `cgroups` tells those of a key whose members may all be killed.
+    `find` is given the keys of which something was there the last time; `cgroups` tells those of a key, as just found,
+    whose members may all be killed.
     """
 
     def __init__(
         self,
         loop: Loop,
-        find: Callable[[], dict[str, Members]],
+        find: Callable[[Container[str]], dict[str, Members]],
         cgroups: Callable[[str], Iterable[str]],
         timeout: float,
         done: Callable[[Report], None],
@@ -137,10 +158,11 @@ class Killer:
         self._deadline = time.monotonic() + timeout
         self._pause = FIRST_PAUSE_S
         self._seen: dict[str, set[tuple[int, int]]] = {}
+        self._left: Container[str] = Everything()
         self._round()
 
     def _round(self) -> None:
-        trees = self._find()
+        trees = self._find(self._left)
         for key, members in trees.items():
             self._seen.setdefault(key, set()).update(members.items())
         if not any(trees.values()) or time.monotonic() > self._deadline:
@@ -149,6 +171,7 @@ class Killer:
         for key, members in trees.items():
             if members:
                 strike(members, self._cgroups(key))
+        self._left = {key for key, members in trees.items() if members}
         self._loop.later(self._pause, self._round)
         self._pause = min(2 * self._pause, LONGEST_PAUSE_S)
 
@@ -162,10 +185,13 @@ class Killer:
 
 def strike(members: Members, folders: Iterable[str]) -> None:
     """One round: SIGKILL to each of them and to all that sit in these cgroups."""
-    old = [folder for folder in folders if not _put(folder + "/cgroup.kill", "1")]
-    frozen = [folder for folder in old if _put(folder + "/freezer.state", "FROZEN")]
+    folders = tuple(folders)
+    # Where version 2 has killed the whole group nothing can fork any more, and there is nothing to freeze.
+    whole = sum(_put(folder + "/cgroup.kill", "1") for folder in folders)
+    frozen = [] if whole else [folder for folder in folders if _put(folder + "/freezer.state", "FROZEN")]
     for folder in frozen:  # those that were forked until the freeze
-        members = {**members, **{pid: proc.start_of(pid) for pid in cgroup_pids(folder)}}
+        with suppress(OSError):
+            members = {**members, **{pid: proc.start_of(pid) for pid in cgroup_pids(folder)}}
     for pid, start in members.items():
         proc.send(pid, start, signal.SIGKILL)
     for folder in frozen:

@@ -107,8 +107,14 @@ def test_no_request_ends_the_keeper(keeper: Running, op: str, body: dict[str, ob
     assert b"Traceback" not in (keeper.logs / "keeper.log").read_bytes()
 
 
+def _fds_at_rest(keeper: Running) -> int:
+    """When the agent has been started, whose pipes count too."""
+    until(lambda: keeper.ask("stats")["agent"]["pid"], what="the agent")
+    return int(keeper.ask("stats")["fds"])
+
+
 def test_descriptors_nobody_wanted_are_closed(keeper: Running) -> None:
-    before = keeper.ask("stats")["fds"]
+    before = _fds_at_rest(keeper)
     with raw(keeper) as sock:
         for _ in range(50):
             wire.send(sock, {"op": "hello", "id": 1}, [0, 1, 2])
@@ -118,7 +124,7 @@ def test_descriptors_nobody_wanted_are_closed(keeper: Running) -> None:
 
 def test_a_client_that_does_not_read_is_dropped_and_blocks_nobody(keeper: Running) -> None:
     keeper.spawn("a-1#1", IDLE)
-    before = keeper.ask("stats")["fds"]
+    before = _fds_at_rest(keeper)
     with raw(keeper) as sock:
         sent = 0
         try:

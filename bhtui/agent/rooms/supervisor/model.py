@@ -182,6 +182,9 @@ class Keeper(Protocol):
 
     async def list(self) -> Sequence[KeptProcess]: ...
     async def forget(self, key: str) -> None: ...
+    async def emergency(self) -> Killed:
+        """Kills everything at once, and holds it down."""
+
     async def resume(self) -> None: ...
 
 

@@ -69,7 +69,8 @@ def _plan_stop(spec: Spec, picture: Picture, request: StopRequest) -> Plan:
     b = Builder(spec.services, picture)
     if request.emergency:
         for name in names:
-            b.add("service.kill", name, kill_title(name, picture[name].spec), {}, (), 20.0)
+            args = {} if request.services else {"everything": True}
+            b.add("service.kill", name, kill_title(name, picture[name].spec), args, (), 20.0)
     else:
         b.stop(names, request.timeout, ordered=not request.force)
     effects = [*stay_up(spec, picture, names), *already("stopped", [n for n in chosen if n not in names])]

@@ -82,6 +82,7 @@ class Supervisor:
         self._early: list[KeptExit] | None = []
         """Ends that were told before everything was adopted."""
         self._clearing = Clearing(keeper)
+        self._killing = asyncio.Lock()
         self._tools = Tools(
             keeper, self._clearing, health, limits, usage, tail, self._record, self._changed, self._waiting_for,
             lambda service: self.holding(service), self._pids, self._siblings_live, clock, chance, environ,
@@ -331,6 +332,12 @@ class Supervisor:
     async def lift_hold(self) -> None:
         """Lets things start again after an emergency stop. Raises KeeperError."""
         await self._keeper.resume()
+
+    async def kill_everything(self) -> None:
+        """Has the keeper kill all at once, which tells `on_emergency`; several who ask are one. Raises KeeperError."""
+        async with self._killing:
+            if not self._keeper.held:
+                await self._keeper.emergency()
 
     async def stop(self, name: str, grace: float | None = None) -> Instance:
         """Wants the instance down; grace 0: killed at once."""

@@ -97,7 +97,9 @@ class _Steps:
         return await self._stop(call, call.args.get("grace"))
 
     async def kill(self, call: Call) -> Outcome:
-        """As stop, without grace."""
+        """As stop, without grace; where all is killed, by one blow to everything on this host."""
+        if call.args.get("everything") and "stopping" not in call.learned:
+            await self._room.kill_everything()
         return await self._stop(call, 0.0)
 
     async def _stop(self, call: Call, grace: float | None) -> Outcome:

@@ -37,6 +37,7 @@ class FakeKeeper:
         self.boot_id, self.held = "boot-1", False
         self.table: dict[str, KeptProcess] = {}
         self.exited: Callable[[Exit], None] = lambda exit_: None
+        self.told_emergency: Callable[[], None] = lambda: None
         self.fail: list[KeeperError] = []
         self.requests: list[SpawnRequest] = []
         self.signals: list[tuple[str, int]] = []
@@ -87,6 +88,14 @@ class FakeKeeper:
     async def forget(self, key: str) -> None:
         assert self.table[key].exit is not None
         del self.table[key]
+
+    async def emergency(self) -> Killed:
+        self.held = True
+        self.told_emergency()
+        living = [kept.key for kept in self.table.values() if kept.exit is None]
+        for key in living:
+            self.end(key, signal=9)
+        return Killed(len(living), ())
 
     async def resume(self) -> None:
         self.held = False
@@ -233,7 +242,7 @@ async def fake_rig(
     """With a keeper that spawns nothing."""
     keeper = keeper or FakeKeeper()
     rig = Rig(root, spec, keeper, limits=limits, managers=managers)
-    keeper.exited = rig.room.on_exit
+    keeper.exited, keeper.told_emergency = rig.room.on_exit, rig.room.on_emergency
     try:
         await rig.room.adopt()
         yield rig

@@ -103,6 +103,7 @@ class Host(RuleBasedStateMachine):
             st.builds(RestartRequest, st.sampled_from([(), ("api",), ("db",)]), st.booleans()),
             st.builds(StopRequest, st.sampled_from([(), ("api",), ("db", "web")]), st.booleans()),
             st.builds(ScaleRequest, st.sampled_from([("api",), ("db", "api")]), st.sampled_from([None, 0, 1, 3])),
+            st.just(StopRequest(emergency=True)),
         ),
         pause=pauses,
     )

@@ -288,7 +288,7 @@ async def test_an_emergency_stop_kills_all_without_asking(tmp_path: Path) -> Non
     async with fake_rig(tmp_path, spec_of(API, WEB)) as rig:
         await rig.run(StartRequest())
         assert (await rig.run(StopRequest(emergency=True))).error == ""
-        assert rig.keeper.signals == []
+        assert (rig.keeper.signals, rig.keeper.held) == ([], True)
         assert {rig.state("api-1"), rig.state("web-1")} == {State.STOPPED}
 
 

@@ -121,6 +121,9 @@ class ModelKeeper(FakeKeeper):
     async def _forget(self, key: str) -> None:
         self.table.pop(key, None)
 
+    async def emergency(self) -> Killed:
+        return await self._reach(super().emergency)
+
     async def resume(self) -> None:
         await self._reach(super().resume)
 
@@ -211,14 +214,8 @@ class World:
     def emergency(self, heard: bool) -> None:
         """Everything is killed past the agent, which hears of it or not."""
 
-        async def now() -> None:
-            self.keeper.held = True
-            for kept in list(self.keeper.table.values()):
-                self.keeper.end(kept.key, signal=9)
-            if heard:
-                self.room.on_emergency()
-
-        self.do(now())
+        self.keeper.told_emergency = self.room.on_emergency if heard else lambda: None
+        self.do(self.keeper.emergency())
 
     def say(self, name: str, well: bool) -> None:
         """The probes of an instance say so from now on."""
@@ -244,7 +241,7 @@ class World:
             self.config, self.keeper, self.moods, NoLimits(), Tracked(), self.events, self.store, self.root / "logs",
             self.loop.clock, lambda: 0.5,
         )  # fmt: skip
-        self.keeper.exited = self.room.on_exit
+        self.keeper.exited, self.keeper.told_emergency = self.room.on_exit, self.room.on_emergency
         self.runner = Runner(
             self.store, {kind.name: kind for kind in steps.kinds(self.room)}, self.events, self.loop.clock
         )
