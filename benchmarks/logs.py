@@ -25,12 +25,12 @@ STEP_NS = 500_000
 LEVELS = ["info"] * 80 + ["debug"] * 15 + ["warn"] * 4 + ["error"]
 
 
-def write_log(path: Path) -> int:
+def write_log(path: Path, size: int = SIZE) -> int:
     """Returns the number of lines."""
     path.parent.mkdir()
     number = 0
     with path.open("wb") as file:
-        while file.tell() < SIZE:
+        while file.tell() < size:
             for _ in range(10_000):
                 number += 1
                 text = (

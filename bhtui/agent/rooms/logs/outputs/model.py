@@ -58,8 +58,8 @@ class Sink(Protocol):
     """Sends lines somewhere. Used by one thread; every call ends within its timeouts.
 
     `settle_seconds` 0: when `send` returns, the other side has the lines. More: nothing tells that it has, so they
-    count as received when so many seconds have passed and `check` still finds nothing wrong; when it does, or `send`
-    raises SinkDown, everything that is not settled is sent again.
+    count as received when so many seconds have passed and `check` is true; when `check` or `send` raises SinkDown,
+    everything that is not settled is sent again.
     """
 
     target: str
@@ -70,8 +70,11 @@ class Sink(Protocol):
         """Sends all, in order. Raises SinkDown, Rejected; a connection that was lost is made anew by the next call."""
         ...
 
-    def check(self) -> None:
-        """Raises SinkDown when what was sent since it settled may not have arrived."""
+    def check(self) -> bool:
+        """Whether all that was sent longer than settle_seconds ago is on the other side, as far as that can be known.
+
+        Raises SinkDown when what was sent since then may be lost.
+        """
         ...
 
     def flush(self) -> None:

@@ -272,8 +272,8 @@ class Pump:
         if not self._sent or (wait and time.monotonic() - self._sent[0].at < wait):
             return True
         try:
-            if wait:
-                self._sink.check()
+            if wait and not self._sink.check():
+                return True
         except SinkDown as error:
             self._go_back(error)
             return False

@@ -99,6 +99,8 @@ class StreamReceiver(SyslogReceiver):
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
         super().__init__()
         self.address, self._context = free_port(), context
+        self.is_held = threading.Event()
+        """Set: nothing is read."""
 
     def _listen(self) -> None:
         self._server = socket.create_server(("127.0.0.1", self.address))
@@ -128,19 +130,23 @@ class StreamReceiver(SyslogReceiver):
     def _read_frames(self, connection: socket.socket) -> None:
         data = b""
         while not self._stopping.is_set():
+            if self.is_held.is_set():
+                self._stopping.wait(0.01)
+                continue
             try:
                 more = connection.recv(1 << 16)
             except TimeoutError:
                 continue
             if not more:
                 return
-            data += more
-            while (space := data.find(b" ")) > 0:
-                length = int(data[:space])
-                if len(data) < space + 1 + length:
+            data, at = data + more, 0
+            while (space := data.find(b" ", at)) > 0:
+                end = space + 1 + int(data[at:space])
+                if len(data) < end:
                     break
-                self.take(data[space + 1 : space + 1 + length])
-                data = data[space + 1 + length :]
+                self.take(data[space + 1 : end])
+                at = end
+            data = data[at:]
 
 
 class UdpReceiver(SyslogReceiver):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -32,6 +33,7 @@ class Scripted:
         self.sendings = 0
         self.act: Callable[[Sequence[Record]], Outcome] = lambda records: TAKEN
         self.is_broken = False
+        self.is_slow = False
         self.closes = True
 
     def send(self, records: Sequence[Record]) -> Outcome:
@@ -41,10 +43,11 @@ class Scripted:
         self.got += [record.text.decode() for index, record in enumerate(records) if index not in left]
         return outcome
 
-    def check(self) -> None:
+    def check(self) -> bool:
         if self.is_broken:
             self.is_broken = False
             raise SinkDown("the connection was lost")
+        return not self.is_slow
 
     def flush(self) -> None:
         """Nothing."""
@@ -95,8 +98,6 @@ class Bench:
         return self.pump
 
     def _look(self) -> None:
-        import time
-
         while self._is_looking.is_set():
             for chain in self.chains:
                 if chain.look():
@@ -318,6 +319,18 @@ def test_what_was_lost_on_its_way_is_sent_again(unsure):
     unsure.sink.is_broken = True
     settled(unsure)
     assert unsure.pump.status.retried >= 20
+
+
+def test_what_is_not_acknowledged_yet_is_waited_for_and_not_sent_again(unsure):
+    unsure.sink.is_slow = True
+    unsure.write(20)
+    unsure.start()
+    settled(unsure)
+    until(lambda: time.monotonic() - unsure.pump._sent[0].at > 2 * unsure.sink.settle_seconds)
+    assert unsure.pump._sent and len(unsure.sink.got) == 20
+    unsure.sink.is_slow = False
+    until(lambda: not unsure.pump._sent)
+    assert len(unsure.sink.got) == 20 and unsure.pump.status.retried == 0
 
 
 def test_what_settled_is_not_sent_again(unsure):

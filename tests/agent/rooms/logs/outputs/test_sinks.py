@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 import trustme
 
 from bhtui.agent.rooms.logs.outputs.model import TAKEN, Sink, SinkDown
-from bhtui.agent.rooms.logs.outputs.sinks import KINDS, Around
+from bhtui.agent.rooms.logs.outputs.sinks import KINDS, Around, syslog
 from tests.waiting import until
 
 from .lines import AWKWARD, record, shown
@@ -198,3 +199,30 @@ def test_an_idle_sink_may_be_closed_and_nothing_happened(case):
     receiver.start()
     make().close()
     assert receiver.texts == []
+
+
+@pytest.mark.parametrize("kind", ["tcp", "tls"])
+def test_what_a_stuck_receiver_has_not_acknowledged_has_not_settled(kind, tmp_path, monkeypatch):
+    """It reads nothing for a while: nothing is lost and nothing is sent twice, however long that lasts."""
+    monkeypatch.setattr(syslog, "SETTLE_SECONDS", 0.0)
+    receiver, make = build(kind, tmp_path)
+    receiver.start()
+    sink = make()
+    sink.send([record(1)])
+    until(sink.check)
+    receiver.is_held.set()
+    sent = [record(number, b"x" * 4000) for number in range(3000)]  # more than the buffers of both kernels
+
+    def send() -> None:
+        for at in range(0, len(sent), 20):
+            sink.send(sent[at : at + 20])
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    until(lambda: not sink.check())
+    receiver.is_held.clear()
+    sender.join()
+    until(sink.check)
+    arrived(receiver, ["n 1", *("x" * 4000 for _ in sent)])
+    sink.close()
+    receiver.stop()

@@ -47,7 +47,7 @@ class JournaldSink:
             self._give_up(error)
         return TAKEN
 
-    def check(self) -> None:
+    def check(self) -> bool:
         """Whether the socket is still the one that was written to."""
         try:
             if self._sock is None or Path(self._path).stat().st_ino != self._ino:
@@ -56,6 +56,7 @@ class JournaldSink:
                 probe.connect(self._path)
         except OSError as error:
             self._give_up(error)
+        return True
 
     def flush(self) -> None:
         """The journal decides itself when it writes to the disk."""

@@ -17,9 +17,10 @@ import ssl
 import struct
 import termios
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from ..model import TAKEN, Outcome, Record, SinkDown
 from . import Around, tls
@@ -43,7 +44,7 @@ class Wire(Protocol):
 
     def send(self, messages: Sequence[bytes]) -> None: ...
 
-    def check(self) -> None: ...
+    def check(self) -> bool: ...
 
     def finish(self) -> bool: ...
 
@@ -88,12 +89,12 @@ class SyslogSink:
         self._wire.check()
         return messages[1:]
 
-    def check(self) -> None:
-        """Whether the connection is still there and has taken all that was sent."""
+    def check(self) -> bool:
+        """Whether the connection is still there and what was sent is acknowledged."""
         try:
             if self._wire is None:
                 raise ConnectionError("the connection was lost")
-            self._wire.check()
+            return self._wire.check()
         except OSError as error:
             self._give_up(error)
 
@@ -111,7 +112,7 @@ class SyslogSink:
         finally:
             self._drop()
 
-    def _give_up(self, error: OSError) -> None:
+    def _give_up(self, error: OSError) -> NoReturn:
         self._drop()
         self._was_refused = True
         raise SinkDown(tls.explained(error, self.target)) from error
@@ -156,15 +157,26 @@ class _Stream:
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
+        self._is_tcp = sock.family != socket.AF_UNIX
+        self._sent: deque[tuple[float, int]] = deque()
+        """When each batch was sent, and the count of acknowledged bytes that says that it has arrived."""
 
     def send(self, messages: Sequence[bytes]) -> None:
         self._must_be_open()
-        self._sock.sendall(b"".join([b"%d %s" % (len(message), message) for message in messages]))
+        data = memoryview(b"".join([b"%d %s" % (len(message), message) for message in messages]))
+        while data:  # sendall would have one deadline for all of it, which a slow receiver may need longer for
+            data = data[self._sock.send(data) :]
+        if self._is_tcp:
+            self._sent.append((time.monotonic(), _acknowledged(self._sock) + _queued(self._sock)))
 
-    def check(self) -> None:
+    def check(self) -> bool:
         self._must_be_open()
-        if _unacknowledged(self._sock):
-            raise TimeoutError("what was sent is not acknowledged")
+        if not self._is_tcp:
+            return True
+        due, acknowledged = time.monotonic() - SETTLE_SECONDS, _acknowledged(self._sock)
+        while self._sent and self._sent[0][1] <= acknowledged:
+            self._sent.popleft()
+        return not self._sent or self._sent[0][0] > due
 
     def _must_be_open(self) -> None:
         # A syslog server says nothing; what can be read is the end, or an error, or TLS talking to itself.
@@ -189,15 +201,20 @@ class _Stream:
         deadline = time.monotonic() + CLOSE_SECONDS
         while time.monotonic() < deadline:
             if self._sock.recv(4096) == b"":
-                return not _unacknowledged(self._sock)
+                return not (self._is_tcp and _queued(self._sock))
         return False
 
     def drop(self) -> None:
         self._sock.close()
 
 
-def _unacknowledged(sock: socket.socket) -> int:
-    """Bytes that the other side's kernel has not acknowledged."""
+def _acknowledged(sock: socket.socket) -> int:
+    """Bytes that the other side's kernel has acknowledged: tcpi_bytes_acked of struct tcp_info."""
+    return int(struct.unpack_from("Q", sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 128), 120)[0])
+
+
+def _queued(sock: socket.socket) -> int:
+    """Bytes that were sent and that it has not acknowledged."""
     return int(struct.unpack("i", fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0" * 4))[0])
 
 
@@ -214,12 +231,12 @@ class _Datagrams:
             if self._burst and number % self._burst == 0:
                 time.sleep(UDP_PAUSE)
 
-    def check(self) -> None:
+    def check(self) -> bool:
         if self._path:
             self._must_be_the_same()
-            return
-        if error := self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        elif error := self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             raise OSError(error, os.strerror(error))
+        return True
 
     def _must_be_the_same(self) -> None:
         """Whoever bound the path is still there: another one has none of what the first had not read."""
