@@ -39,6 +39,7 @@ from bhtui.agent.rooms.backup.room import Backup
 from bhtui.agent.rooms.endpoints import steps as endpoints_steps
 from bhtui.agent.rooms.endpoints.room import EndpointsRoom
 from bhtui.agent.rooms.health.room import HealthRoom
+from bhtui.agent.rooms.limits import contract
 from bhtui.agent.rooms.limits import steps as limits_steps
 from bhtui.agent.rooms.limits.device import devices_of
 from bhtui.agent.rooms.limits.overrides import OverrideBook
@@ -316,6 +317,7 @@ async def _assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: 
     }
     resources = Resources(limits, overrides, supervisor, metrics)
     supervisor.latest_override = resources.latest_override
+    supervisor.reload_by_contract = contract.reload
     scaling = Scaling(ScaleBook(store), supervisor, limits, lambda name, n: _cannot_have(supervisor, name, n))
     supervisor.auto_scale = scaling.note
 

@@ -300,7 +300,8 @@ class Service(Section):
     metrics: OwnUrl | None = None
     """URL of its own Prometheus text: asked every ten seconds for requests, errors and latency."""
     contract: SocketAddress | None = None
-    """gRPC address where it speaks blackhole.service.v1: what `resources clear-cache` and `resources gc` ask."""
+    """gRPC address where it speaks blackhole.service.v1: what `resources clear-cache`, `resources gc` and
+    `restart --reload-config` ask."""
     endpoints: Endpoints = Endpoints()
     """How others are told where its instances can be reached; those that have `ports`."""
     reload_signal: SignalName | None = None

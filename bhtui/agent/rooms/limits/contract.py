@@ -41,6 +41,22 @@ async def collect_garbage(service: str, address: str, timeout: float = TIMEOUT) 
     return f"{said.objects} objects, memory {format_size(said.bytes_before)} -> {format_size(said.bytes_after)}"
 
 
+async def reload(service: str, address: str, timeout: float = TIMEOUT) -> str:
+    """What changed when it read its configuration again, in words. Raises BlackholeError when it refuses that.
+
+    One that does not offer it keeps what it has read, which is no failure.
+    """
+    async with grpc.aio.insecure_channel(address, options=OPTIONS) as channel:
+        stub: pb_grpc.ContractAsyncStub = pb_grpc.ContractStub(channel)
+        try:
+            said = await stub.Reload(pb.ReloadRequest(), timeout=timeout)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+                return "its contract offers no reload; it keeps what it has read"
+            raise _failure(f"reload {service}", address, error) from None
+    return f"changed: {', '.join(said.changed)}" if said.changed else "nothing of its own has changed"
+
+
 def _failure(what: str, address: str, error: grpc.aio.AioRpcError) -> BlackholeError:
     match error.code():
         case grpc.StatusCode.UNIMPLEMENTED:

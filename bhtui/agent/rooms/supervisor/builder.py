@@ -29,6 +29,10 @@ def stop_patience(spec: ServiceSpec, timeout: float | None) -> float:
     return (declared if timeout is None else timeout) + 20
 
 
+RELOAD_PATIENCE = 40.0
+"""Seconds that a service may take to read its own configuration."""
+
+
 class Builder:
     """Collects the steps of one plan. `services` are those that hold when the steps run."""
 
@@ -134,8 +138,8 @@ class Builder:
         return self.starts[name]
 
     def reload_step(self, name: str, spec: ServiceSpec, after: Iterable[int]) -> int:
-        args = {"signal": spec.reload_signal}
-        return self.add("service.reload", name, reload_title(name, spec), args, after, 20.0)
+        args = {"signal": spec.reload_signal} if spec.reload_signal else {"contract": spec.contract}
+        return self.add("service.reload", name, reload_title(name, spec), args, after, RELOAD_PATIENCE)
 
     def spec_of(self, name: str) -> ServiceSpec:
         """The declared service of an instance's name. Raises NotFound."""

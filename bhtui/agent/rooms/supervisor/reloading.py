@@ -56,7 +56,7 @@ def _undoes(request: ReloadConfigRequest) -> bool:
 def _all_at_once(spec: Spec, picture: Picture, change: Change) -> tuple[Builder, list[str]]:
     b, told = with_change(spec, picture, change)
     b.start(to_start(spec, picture, change, b.stops), {})
-    for name in to_signal(picture, change.spec, b.stops):
+    for name in to_reload(picture, change.spec, b.stops):
         b.reload_step(name, b.spec_of(name), b.after_all)
     return b, told
 
@@ -97,7 +97,7 @@ def roll_change(
     # What becomes a unit, or a process of ours, is another thing of the same name: it ends before there is the new one.
     b.stop([n for n in stops if n in starts and _changes_kind(picture[n], change.spec)], restore=True)
     b.services = change.spec.services
-    turns = Turns(stops.keys() - b.stops.keys(), starts, frozenset(to_signal(picture, change.spec, stops)))
+    turns = Turns(stops.keys() - b.stops.keys(), starts, frozenset(to_reload(picture, change.spec, stops)))
     if change.spec.digest != spec.digest or found:
         switch_step(b, change, turns)
     b.start_missing(sorted(turns.starts))
@@ -125,9 +125,10 @@ def is_up(picture: Picture, name: str) -> bool:
     return name in picture and picture[name].state is not State.STOPPED
 
 
-def to_signal(picture: Picture, new: Spec, stops: Collection[str]) -> list[str]:
-    """What runs on and has a signal that makes it read its own configuration again."""
-    having = [name for service in new.services.values() if service.reload_signal for name in service.instance_names()]
+def to_reload(picture: Picture, new: Spec, stops: Collection[str]) -> list[str]:
+    """What runs on and can be told, by a signal or by its contract, to read its own configuration again."""
+    able = [service for service in new.services.values() if service.reload_signal or service.contract]
+    having = [name for service in able for name in service.instance_names()]
     return [name for name in having if name not in stops and name in picture and picture[name].state is State.RUNNING]
 
 

@@ -16,7 +16,7 @@ from bhtui.agent.foreign.model import Hold, Manager
 from bhtui.agent.keeper import Exit as KeptExit
 from bhtui.agent.keeper import KeeperError
 from bhtui.agent.keeper import KeptProcess as Kept
-from bhtui.core.errors import NotFound, Refused
+from bhtui.core.errors import BlackholeError, NotFound, Refused
 from bhtui.core.event import EventKind
 from bhtui.core.operation import Operation, Plan
 from bhtui.core.override import Override, same
@@ -71,6 +71,9 @@ class Supervisor:
         self._keeper, self._health, self._usage, self._events = keeper, health, usage, events
         self._records, self._log_dir, self._clock = records, log_dir, clock
         self._drivers: dict[str, Driver] = {}
+        self.reload_by_contract: Callable[[str, str], Awaitable[str]] = _no_contract
+        """Asks an instance at an address to read its configuration again, and says what came of it; the wiring gives
+        it. Raises BlackholeError."""
         self.latest_override: Callable[[str], Override | None] = lambda _: None
         """What was last set at run time of a service's limits; the wiring gives it."""
         self.surroundings: Callable[[ServiceSpec], Mapping[str, str]] = lambda _: {}
@@ -507,3 +510,7 @@ def _undeclared(service: str) -> ServiceSpec:
 def is_same_thing(one: ServiceSpec, other: ServiceSpec) -> bool:
     """Whether both mean the same unit or container, or each a process of ours."""
     return (one.kind, one.ref, one.scope, one.engine) == (other.kind, other.ref, other.scope, other.engine)
+
+
+async def _no_contract(instance: str, address: str) -> str:
+    raise BlackholeError(f"cannot reload {instance}: nobody here speaks its contract at {address}")

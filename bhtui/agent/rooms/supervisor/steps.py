@@ -127,8 +127,10 @@ class _Steps:
     # ---- service.reload ------------------------------------------------------------------------------------------
 
     async def reload(self, call: Call) -> Outcome:
-        """Done when it still runs a moment after its signal."""
+        """Done when it still runs a moment after its signal, or says by its contract that it has done so."""
         i, told = self._room.driver(call.target).instance, call.learned.get("pid")
+        if i.pid is not None and (address := call.args.get("contract")):
+            return Done(detail=await self._room.reload_by_contract(i.name, address))
         if told is not None and i.pid != told:
             raise BlackholeError(f"cannot reload {i.name}: it ended after {call.args['signal']}: {i.ended}")
         if i.pid is None:

@@ -66,7 +66,8 @@ def drain_title(name: str, spec: ServiceSpec) -> str:
 
 def reload_title(name: str, spec: ServiceSpec) -> str:
     """`reload web-1: SIGHUP, so that it reads its own configuration again`."""
-    return f"reload {name}: {spec.reload_signal}, so that it reads its own configuration again"
+    how = spec.reload_signal or "asked by its contract"
+    return f"reload {name}: {how}, so that it reads its own configuration again"
 
 
 def change_lines(found: SpecDiff) -> list[str]:

@@ -10,6 +10,7 @@ import grpc.aio
 import psutil
 import pytest
 
+from bhtui.agent.rooms.limits import contract
 from bhtui.agent.rooms.limits.steps import kinds
 from bhtui.core.errors import BlackholeError
 from bhtui.core.override import Override
@@ -187,6 +188,27 @@ async def test_caches_and_garbage_by_the_contract(rig, serve):
     args = {"contract": await serve(Whole())}
     await checked(Case(step(rig, "service.clear-cache"), "api", lambda: Service.entries, args=args))
     await checked(Case(step(rig, "service.collect-garbage"), "api", lambda: None, args=args))
+
+
+class Reloading(Service):
+    changed = ("LOG_LEVEL",)
+
+    async def Reload(self, request, context):
+        if self.changed is None:
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, "LOG_LEVEL is loud")
+        return contract_pb2.ReloadResponse(changed=self.changed)
+
+
+async def test_a_reload_by_the_contract_says_what_changed_and_one_that_is_not_offered_is_no_failure(serve):
+    reloading = Reloading()
+    address = await serve(reloading)
+    assert await contract.reload("api-1", address) == "changed: LOG_LEVEL"
+    reloading.changed = ()
+    assert await contract.reload("api-1", address) == "nothing of its own has changed"
+    reloading.changed = None
+    with pytest.raises(BlackholeError, match=r"cannot reload api-1: .* LOG_LEVEL is loud"):
+        await contract.reload("api-1", address)
+    assert "offers no reload" in await contract.reload("api-1", await serve(Service()))
 
 
 async def test_what_a_contract_lacks_is_said(rig, serve):

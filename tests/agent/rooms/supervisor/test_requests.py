@@ -264,6 +264,20 @@ def test_a_reload_signals_what_it_does_not_restart() -> None:
     assert same.claims == {"service:db"}
 
 
+def test_a_reload_asks_by_contract_what_has_no_signal() -> None:
+    both = replace(DB, reload_signal="SIGHUP", contract="127.0.0.1:1")
+    spec = spec_of(both, ServiceSpec("cache", ("cache",), contract="127.0.0.1:2"))
+    found = made(
+        ReloadConfigRequest(), picture(spec, db=State.RUNNING, cache=State.RUNNING), spec, Change(spec, "n", "/b")
+    )
+    assert [(step.target, dict(step.args)) for step in found.steps] == [
+        ("db-1", {"signal": "SIGHUP"}), ("cache-1", {"contract": "127.0.0.1:2"}),
+    ]  # fmt: skip
+    assert (
+        found.steps[-1].title == "reload cache-1: asked by its contract, so that it reads its own configuration again"
+    )
+
+
 def outdated(now: dict[str, Instance], *names: str) -> dict[str, Instance]:
     """As if these had been started with another configuration."""
     return {n: replace(i, ran_as="another" if n in names else fingerprint(i.spec)) for n, i in now.items()}
