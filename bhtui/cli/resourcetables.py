@@ -62,7 +62,7 @@ def _origin(*names: str) -> Column:
 def _held_by(*names: str) -> Column:
     def column(seen: InstanceResources) -> Cell:
         found = _limits(seen, names)
-        told = dict.fromkeys(each.held_by or "nothing" for each in found)
+        told = dict.fromkeys(each.held_by or "nothing" for each in found if each.word or each.amount is not None)
         return (", ".join(told) or "-"), YELLOW if "nothing" in told else ""
 
     return column
@@ -72,8 +72,20 @@ def _count(number: float | None, colour: str = "") -> Cell:
     return ("-", "") if number is None else (f"{number:g}", colour if number else "")
 
 
+def _limit(name: str, text: Callable[[float], str]) -> Column:
+    """The limit, `none` where it was lifted at run time, `-` where there is none."""
+
+    def column(seen: InstanceResources) -> Cell:
+        found = seen.limit(name)
+        if found is None:
+            return "-", ""
+        return ("none", "") if found.amount is None else (text(found.amount), "")
+
+    return column
+
+
 def _amount(name: str) -> Column:
-    return lambda seen: _count(seen.amount(name))
+    return _limit(name, lambda number: f"{number:g}")
 
 
 def _rate(number: float | None) -> Cell:
@@ -82,11 +94,6 @@ def _rate(number: float | None) -> Cell:
 
 def _cpu(seen: InstanceResources) -> Cell:
     return ("-", "") if seen.cpu_percent is None else (f"{seen.cpu_percent:.1f} %", "")
-
-
-def _cores(seen: InstanceResources) -> Cell:
-    cores = seen.amount("cpu")
-    return ("-", "") if cores is None else (f"{cores:g} cores", "")
 
 
 def _throttled(seen: InstanceResources) -> Cell:
@@ -104,7 +111,7 @@ def _disk(seen: InstanceResources) -> Cell:
 
 MEMORY: dict[str, Column] = {
     "MEMORY": lambda seen: (size(seen.memory_bytes), ""),
-    "LIMIT": lambda seen: (size(seen.amount("memory")), ""),
+    "LIMIT": _limit("memory", size),
     "USED": lambda seen: _part(seen.memory_bytes, seen.amount("memory")),
     "ORIGIN": _origin("memory"),
     "HELD BY": _held_by("memory"),
@@ -114,7 +121,7 @@ MEMORY: dict[str, Column] = {
 }
 CPU: dict[str, Column] = {
     "CPU": _cpu,
-    "LIMIT": _cores,
+    "LIMIT": _limit("cpu", lambda number: f"{number:g} cores"),
     "USED": lambda seen: _part(seen.cpu_percent, (seen.amount("cpu") or 0) * 100),
     "THROTTLED": _throttled,
     "THREADS": lambda seen: _count(seen.threads),
@@ -127,8 +134,8 @@ DISK: dict[str, Column] = {
     "READS": lambda seen: _rate(seen.read_bytes_per_second),
     "WRITES": lambda seen: _rate(seen.write_bytes_per_second),
     "IOPS": _amount("iops"),
-    "BANDWIDTH": lambda seen: _rate(seen.amount("bandwidth")),
-    "IONICE": lambda seen: (found.word if (found := seen.limit("ionice")) else "-", ""),
+    "BANDWIDTH": _limit("bandwidth", lambda number: f"{size(number)}/s"),
+    "IONICE": lambda seen: ((found.word or "none") if (found := seen.limit("ionice")) else "-", ""),
     "ORIGIN": _origin("iops", "bandwidth", "ionice"),
     "HELD BY": _held_by("iops", "bandwidth", "ionice"),
     "DISK": _disk,

@@ -126,6 +126,8 @@ class SetLimitsRequest:
     """Operations a second on each disk, of reading and of writing each."""
     bandwidth: int | None = None
     """Bytes a second on each disk, of reading and of writing each."""
+    lift: tuple[str, ...] = ()
+    """Limits that do not hold from now on, also if they are declared: `memory`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +146,8 @@ class SetPriorityRequest:
     """-20 (first) to 19 (last)."""
     ionice: str | None = None
     """`idle`, `best-effort:0-7` or `realtime:0-7`."""
+    lift: tuple[str, ...] = ()
+    """Priorities that are the agent's own from now on, also if they are declared: `nice`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,26 @@ class Size(click.ParamType[int]):
             self.fail(str(error), param, ctx)
 
 
+NONE = "none"
+
+
+class OrNone(click.ParamType[Any]):
+    """A value of that kind, or `none`."""
+
+    def __init__(self, kind: click.ParamType[Any]) -> None:
+        self.kind = kind
+        self.name = f"{kind.name}|none"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return NONE if str(value).lower() == NONE else self.kind.convert(value, param, ctx)
+
+
+def _with_lifted(**values: Any) -> dict[str, Any]:
+    """The fields of a request: what was `none` is lifted."""
+    lift = tuple(name for name, value in values.items() if value == NONE)
+    return {name: value for name, value in values.items() if name not in lift} | {"lift": lift}
+
+
 def _services(help_text: str, required: bool = False) -> Callable[[Any], Any]:
     return click.option("--service", "services", multiple=True, metavar="S", required=required, help=help_text)
 
@@ -151,32 +171,46 @@ def _columns(verb: str, rows: list[Row]) -> tuple[Any, list[Row], tuple[str, ...
 @command.command(
     "set-limit",
     help="Limits what each instance of a service may use: at once, and after every restart of service, agent or host, "
-    "until `reset-limit`. What is not named stays as it is.",
+    "until `reset-limit`. What is not named stays as it is; `none` lifts a limit, also a declared one.",
     epilog="""
     blackhole resources set-limit storage --memory 4G
     blackhole resources set-limit ledger --cpu 2.0 --pids 200
     blackhole resources set-limit storage --iops 1000 --bandwidth 10M
+    blackhole resources set-limit storage --memory none
     """,
 )
 @click.argument("service")
-@click.option("--memory", type=Size(), help="Bytes that it may hold, its children included: 512M, 4G.")
-@click.option("--cpu", type=float, metavar="CORES", help="Cores; 0.5 is half of one.")
-@click.option("--iops", type=int, metavar="N", help="Operations a second on each of its disks, reads and writes each.")
-@click.option("--bandwidth", type=Size(), help="Bytes a second on each of its disks, reads and writes each: 10M.")
-@click.option("--pids", type=int, metavar="N", help="Processes and threads.")
+@click.option(
+    "--memory", type=OrNone(Size()), metavar="SIZE", help="Bytes that it may hold, its children included: 512M, 4G."
+)
+@click.option("--cpu", type=OrNone(click.FLOAT), metavar="CORES", help="Cores; 0.5 is half of one.")
+@click.option(
+    "--iops",
+    type=OrNone(click.INT),
+    metavar="N",
+    help="Operations a second on each of its disks, reads and writes each.",
+)
+@click.option(
+    "--bandwidth",
+    type=OrNone(Size()),
+    metavar="SIZE",
+    help="Bytes a second on each of its disks, reads and writes each: 10M.",
+)
+@click.option("--pids", type=OrNone(click.INT), metavar="N", help="Processes and threads.")
 @_dry_run
 @click.pass_obj
 def set_limit(
     settings: Settings,
     service: str,
-    memory: int | None,
-    cpu: float | None,
-    iops: int | None,
-    bandwidth: int | None,
-    pids: int | None,
+    memory: Any,
+    cpu: Any,
+    iops: Any,
+    bandwidth: Any,
+    pids: Any,
     dry_run: bool,
 ) -> int:
-    request = SetLimitsRequest(service, memory=memory, cpu=cpu, pids=pids, iops=iops, bandwidth=bandwidth)
+    limits = _with_lifted(memory=memory, cpu=cpu, pids=pids, iops=iops, bandwidth=bandwidth)
+    request = SetLimitsRequest(service, **limits)
     return carry_out(settings, request, dry_run=dry_run, dangerous=True)
 
 
@@ -194,16 +228,20 @@ def reset_limit(settings: Settings, service: str, dry_run: bool) -> int:
 
 @command.command(
     "priority",
-    help="Sets the priorities of all processes of a service: at once, and after every restart, until `reset-limit`.",
+    help="Sets the priorities of all processes of a service: at once, and after every restart, until `reset-limit`. "
+    "`none` gives it the agent's own, also where another is declared.",
     epilog="blackhole resources priority storage --nice 10 --ionice idle",
 )
 @click.argument("service")
-@click.option("--nice", type=click.IntRange(-20, 19), help="Of the processor, -20 (first) to 19 (last).")
+@click.option(
+    "--nice", type=OrNone(click.IntRange(-20, 19)), metavar="N", help="Of the processor, -20 (first) to 19 (last)."
+)
 @click.option("--ionice", metavar="C", help="Of the disks: idle, best-effort:0-7, realtime:0-7.")
 @_dry_run
 @click.pass_obj
-def priority(settings: Settings, service: str, nice: int | None, ionice: str | None, dry_run: bool) -> int:
-    return carry_out(settings, SetPriorityRequest(service, nice, ionice), dry_run=dry_run, dangerous=True)
+def priority(settings: Settings, service: str, nice: Any, ionice: str | None, dry_run: bool) -> int:
+    request = SetPriorityRequest(service, **_with_lifted(nice=nice, ionice=ionice))
+    return carry_out(settings, request, dry_run=dry_run, dangerous=True)
 
 
 @command.command(

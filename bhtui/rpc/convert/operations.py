@@ -137,7 +137,7 @@ def request_from_message(message: pb.OperationRequest) -> Request:
             "cannot begin the operation: this agent does not know what is asked for; "
             "upgrade it with `blackhole agent upgrade`"
         )
-    return flat.decode(getattr(message, name), REQUESTS[name], {"services": tuple})
+    return flat.decode(getattr(message, name), REQUESTS[name], {"services": tuple, "lift": tuple})
 
 
 def operation_to_json(message: pb.Operation, host: str = "") -> dict[str, Any]:

@@ -70,13 +70,16 @@ def counters(groups: Mapping[str, Path]) -> Counters:
     """What the kernel has counted in the groups of one instance, by controller."""
     none = Path("/nowhere")
     cpu, memory = groups.get("cpu", none) / "cpu.stat", groups.get("memory", none)
-    hits = fs.read(memory / "memory.failcnt").strip()
+    counts = [fs.read(memory / name).strip() for name in ("memory.failcnt", "memory.memsw.failcnt")]
+    kills = fs.find(memory / "memory.oom_control", "oom_kill")
+    # Some kernels count none of the hits that ended in a kill.
+    hits = [float(count) for count in counts if count.isdigit()]
     return Counters(
         fs.find(cpu, "nr_periods"),
         fs.find(cpu, "nr_throttled"),
         fs.find(cpu, "throttled_time", 1e-9),
-        int(hits) if hits.isdigit() else None,
-        fs.find(memory / "memory.oom_control", "oom_kill"),
+        max(sum(hits), kills or 0.0) if hits else None,
+        kills,
     )
 
 

@@ -9,6 +9,8 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+import psutil
+
 from bhtui.core.spec import LimitsSpec
 
 IOPRIO_SET = {"x86_64": 251, "aarch64": 30, "riscv64": 30, "ppc64le": 273, "s390x": 282, "armv7l": 314, "i686": 289}
@@ -34,6 +36,15 @@ def set_tree(members: Callable[[], Collection[int]], limits: LimitsSpec) -> dict
             _try(problems, "ionice", partial(_set_ioprio, thread, wanted))
         seen |= fresh
     return problems
+
+
+def descendants(pid: int | None) -> list[int]:
+    """Without groups: a process and its children, theirs included."""
+    if pid is None:
+        return []
+    with suppress(psutil.Error):
+        return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
+    return [pid]
 
 
 def ioprio(text: str | None) -> int:

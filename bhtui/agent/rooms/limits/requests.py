@@ -23,6 +23,8 @@ from bhtui.core.spec import ServiceSpec
 from bhtui.core.units import format_size
 
 LEAST_MEMORY = 1 << 20
+LIFTED = "none"
+"""In a step, instead of a value: the limit does not hold. A value of None takes back what was set."""
 IONICE = re.compile(r"idle|(best-effort|realtime):[0-7]")
 CLEAR, COLLECT = "service.clear-cache", "service.collect-garbage"
 _SAID = {CLEAR: "clear the caches of", COLLECT: "collect the garbage of"}
@@ -43,16 +45,17 @@ def plan(
     """
     match request:
         case SetLimitsRequest():
-            values = _values(request, LIMITS)
+            values = _values(request, LIMITS, f"limit {request.service}")
             _check(request, values)
             service = _declared(services, request.service)
             _refuse_less_than_used(service, request.memory, in_use)
-            known = () if service.is_foreign else values  # what its manager cannot hold it says when it is asked
+            # What its manager cannot hold it says when it is asked.
+            known = () if service.is_foreign else [name for name in values if name not in request.lift]
             effects = [f"{name} is not held here: {why}" for name in known if (why := not_held(name))]
             steps = [_set("limits.set", service, values, overrides(service.name))]
             return _override_plan("set-limit", service.name, steps, effects)
         case SetPriorityRequest():
-            values = _values(request, PRIORITIES)
+            values = _values(request, PRIORITIES, f"set the priority of {request.service}")
             if not values:
                 raise UsageError(f"cannot set the priority of {request.service}: give nice, ionice or both")
             _check_priority(request)
@@ -67,8 +70,14 @@ def plan(
             return _plan_contract("gc", services, request.services, (CLEAR, COLLECT) if request.force else (COLLECT,))
 
 
-def _values(request: SetLimitsRequest | SetPriorityRequest, names: Sequence[str]) -> dict[str, Any]:
-    return {name: value for name in names if (value := getattr(request, name)) is not None}
+def _values(request: SetLimitsRequest | SetPriorityRequest, names: Sequence[str], what: str) -> dict[str, Any]:
+    values = {name: value for name in names if (value := getattr(request, name)) is not None}
+    for name in request.lift:
+        if name not in names:
+            raise UsageError(f"cannot {what}: there is no {name!r} to lift; known are {', '.join(names)}")
+        if name in values:
+            raise UsageError(f"cannot {what}: {name} is both set and lifted; choose one")
+    return values | dict.fromkeys(request.lift, LIFTED)
 
 
 def _check(request: SetLimitsRequest, values: Values) -> None:
@@ -76,8 +85,9 @@ def _check(request: SetLimitsRequest, values: Values) -> None:
     if not values:
         raise UsageError(f"cannot limit {request.service}: name at least one limit: {', '.join(LIMITS)}")
     for name, value in values.items():
-        if value < least.get(name, 1):
-            raise UsageError(f"cannot limit {request.service}: {name} must be at least {least.get(name, 1):g}")
+        if value != LIFTED and value < least.get(name, 1):
+            shown = format_size(LEAST_MEMORY) if name == "memory" else f"{least.get(name, 1):g}"
+            raise UsageError(f"cannot limit {request.service}: {name} must be at least {shown}")
 
 
 def _check_priority(request: SetPriorityRequest) -> None:
@@ -127,6 +137,8 @@ def _set(kind: str, service: ServiceSpec, values: Values, overrides: Mapping[str
 
 def value_text(name: str, value: Any, service: ServiceSpec) -> str:
     """A limit for people."""
+    if value == LIFTED:
+        return LIFTED
     if value is None:
         declared = getattr(service.limits, name)
         return "as declared, " + ("none" if declared is None else value_text(name, declared, service))

@@ -8,10 +8,7 @@ import resource
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
-
-import psutil
 
 from bhtui.core.errors import BlackholeError
 from bhtui.core.operation import Plan
@@ -91,8 +88,7 @@ class Resources:
         """Gives the trees of the running instances their priorities. Raises BlackholeError when the kernel refuses."""
         for i in self._running(service):
             limits = self._limits.effective(i.spec).limits
-            problems = priority.set_tree(partial(self._members, i), limits)
-            for name, why in problems.items():
+            for name, why in self._limits.prioritise(i.name, i.pid or 0, limits).items():
                 raise BlackholeError(f"cannot set the {name} of {i.name}: {why}")
         return "set"
 
@@ -103,7 +99,7 @@ class Resources:
         return [i for i in self._of(service) if i.pid is not None]
 
     def _members(self, i: Running) -> Sequence[int]:
-        return self._limits.members(i.name) or _descendants(i.pid)
+        return self._limits.members(i.name) or priority.descendants(i.pid)
 
     # ---- questions -------------------------------------------------------------------------------------------------
 
@@ -152,7 +148,7 @@ class Resources:
             override = overrides.get(name)
             if value is None and override is None:
                 continue
-            held_by, problem = self._holder(instance, name, spec)
+            held_by, problem = ("", "") if value is None else self._holder(instance, name, spec)
             yield LimitState(
                 name=name,
                 amount=None if isinstance(value, str) or value is None else float(value),
@@ -188,15 +184,6 @@ def _ignored_ionice(paths: Iterable[str]) -> str:
         if kind and kind not in PRIORITY_SCHEDULERS:
             return f"the disk of {path} has the scheduler {kind}, which looks at no priorities"
     return ""
-
-
-def _descendants(pid: int | None) -> list[int]:
-    """Without groups: a process and its children, theirs included."""
-    if pid is None:
-        return []
-    with suppress(psutil.Error):
-        return [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
-    return [pid]
 
 
 def _nearest_to_fds(pids: Iterable[int]) -> tuple[int | None, int | None]:

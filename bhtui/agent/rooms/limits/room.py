@@ -15,7 +15,7 @@ from bhtui.core.errors import BlackholeError, UsageError
 from bhtui.core.spec import LimitsSpec, ServiceSpec
 from bhtui.core.units import format_size
 
-from . import cgroup1, cgroup2, fs
+from . import cgroup1, cgroup2, fs, priority
 from .detect import Hierarchies, detect, folders_of
 from .device import devices_of
 from .model import CGROUP1, CGROUP2, RLIMITS, Counters, Prepared
@@ -193,6 +193,10 @@ class Limits:
     def members(self, instance: str) -> tuple[int, ...]:
         """The processes of an instance, as its groups know them; none where there are no groups."""
         return tuple(sorted({pid for group in self.groups(instance) for pid in fs.members(Path(group))}))
+
+    def prioritise(self, instance: str, pid: int, limits: LimitsSpec) -> dict[str, str]:
+        """Gives the tree of a running instance its nice and ionice; what was not set, and why."""
+        return priority.set_tree(lambda: self.members(instance) or priority.descendants(pid), limits)
 
     def oom_kills(self, instance: str) -> int:
         """How many processes of an instance the kernel has killed for want of memory since its groups were made."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from bhtui.agent.journal.model import Call, Done, NoUndo, Outcome, RetryAfter, StepKind
 from bhtui.core.override import Override, from_args
 
 from . import contract
-from .requests import CLEAR, COLLECT
+from .requests import CLEAR, COLLECT, LIFTED
 from .resources import Resources
 
 STARTING_RETRY = 0.05
@@ -63,7 +64,7 @@ class _Steps:
     def _wanted(self, call: Call) -> dict[str, Override | None]:
         now = self._room.clock()
         values = call.args["values"]
-        return {n: None if value is None else Override(value, call.actor_name, now) for n, value in values.items()}
+        return {name: _override(value, call.actor_name, now) for name, value in values.items()}
 
     # ---- service.clear-cache, service.collect-garbage --------------------------------------------------------------
 
@@ -74,6 +75,10 @@ class _Steps:
     async def collect_garbage(self, call: Call) -> Outcome:
         """Asks the service, by its contract, to collect its garbage."""
         return Done(detail=await contract.collect_garbage(call.target, call.args["contract"]))
+
+
+def _override(value: Any, actor: str, now: int) -> Override | None:
+    return None if value is None else Override(None if value == LIFTED else value, actor, now)
 
 
 def _before(call: Call) -> dict[str, Override | None]:

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
 
-from bhtui.core import graph
+from bhtui.core import codec, graph
 from bhtui.core.operation import Plan, PlannedStep
 from bhtui.core.replica import instance_spec, number_of
-from bhtui.core.spec import Condition, ServiceSpec
+from bhtui.core.spec import Condition, LimitsSpec, ServiceSpec
 from bhtui.core.states import Goal, State
 
 from .gates import WORDS, Picture, reached
 from .naming import needs_of, service_of
-from .titles import drain_title, reload_title, start_title, stop_title
+from .titles import drain_title, hold_title, reload_title, start_title, stop_title
 
 APPLY, SWITCH = CONFIG_STEPS = ("spec.apply", "spec.switch")
 """Put a configuration in force: for all at once; for those that are to be restarted when their turn comes."""
+HOLD = "service.hold"
+"""Gives what runs other limits."""
 COMPLETION_TIMEOUT = 86400.0
 """Seconds that a one-shot service may take when others wait for its completion."""
 MANAGER_PATIENCE = 90.0
@@ -140,6 +142,12 @@ class Builder:
     def reload_step(self, name: str, spec: ServiceSpec, after: Iterable[int]) -> int:
         args = {"signal": spec.reload_signal} if spec.reload_signal else {"contract": spec.contract}
         return self.add("service.reload", name, reload_title(name, spec), args, after, RELOAD_PATIENCE)
+
+    def hold_step(self, name: str, limits: LimitsSpec, after: Iterable[int]) -> int:
+        """Holds what runs to other limits; undone, to those from before."""
+        before = self.picture[name].spec.limits
+        args = {"limits": codec.encode(limits), "before": codec.encode(before)}
+        return self.add(HOLD, name, hold_title(name, before, limits), args, after, 30.0)
 
     def spec_of(self, name: str) -> ServiceSpec:
         """The declared service of an instance's name. Raises NotFound."""

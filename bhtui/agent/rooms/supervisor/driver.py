@@ -180,6 +180,16 @@ class Driver:
         """Takes note of what holds its limits, which were set anew."""
         self.post(lambda i: machine.on_limits_set(i, held_by, not_held))
 
+    async def take_limits(self, incarnation: int, spec: ServiceSpec, held_by: str, not_held: Mapping[str, str]) -> None:
+        """Its process is held to the limits of another spec, which for the rest is the one it was started with."""
+        await self.ask(
+            lambda i: (
+                machine.on_limits_applied(i, spec, held_by, not_held)
+                if i.incarnation == incarnation
+                else (i, (Ignored("that was another process"),))
+            )
+        )
+
     def dependencies_changed(self) -> None:
         """Something it depends on is in another state."""
         self.post(lambda i: machine.on_dependencies(

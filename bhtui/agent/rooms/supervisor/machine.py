@@ -215,6 +215,12 @@ def on_limits_set(i: Instance, held_by: str, not_held: Mapping[str, str]) -> Mov
     )
 
 
+def on_limits_applied(i: Instance, spec: ServiceSpec, held_by: str, not_held: Mapping[str, str]) -> Moved:
+    """Its process is held to the limits of `spec` as it runs, and is now as if it had been started with that."""
+    i, effects = on_limits_set(i, held_by, not_held)
+    return replace(i, ran_as=fingerprint(spec)), effects
+
+
 def limits_text(not_held: Mapping[str, str]) -> str:
     """What is not held, in one line."""
     return "; ".join(f"{name}: {why}" for name, why in not_held.items())

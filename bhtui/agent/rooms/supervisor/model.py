@@ -64,6 +64,9 @@ class Prepared(Protocol):
     def held_by(self) -> str: ...
     @property
     def not_held(self) -> Mapping[str, str]: ...
+    @property
+    def refused(self) -> Sequence[str]:
+        """Those of them that could be held, had the kernel taken the value."""
 
 
 class Limits(Protocol):
@@ -78,6 +81,12 @@ class Limits(Protocol):
 
         `paths` are on the disks that limits on disks mean.
         """
+
+    def holder(self, name: str) -> tuple[str, str]:
+        """What holds a limit on this host, or empty and why nothing does."""
+
+    def prioritise(self, instance: str, pid: int, limits: LimitsSpec) -> Mapping[str, str]:
+        """Gives the tree of a running instance its nice and ionice; what was not set, and why."""
 
     def remove(self, instance: str) -> None:
         """The instance has no process any more."""

@@ -17,6 +17,7 @@ from bhtui.core.states import ALIVE, Goal, State
 from .aside import stay_up
 from .builder import APPLY, SWITCH, Builder
 from .gates import Picture
+from .livelimits import Holds, Live, holds, never
 from .machine import Instance
 from .rolling import Turns, roll
 from .titles import change_lines
@@ -38,10 +39,13 @@ class Change:
         return {"yaml": self.yaml, "path": self.path, "old_yaml": self.old_yaml, "old_path": self.old_path}
 
 
-def plan_reload(spec: Spec, picture: Picture, change: Change, request: ReloadConfigRequest) -> Plan:
-    """The plan of a reload. Raises UsageError."""
+def plan_reload(spec: Spec, picture: Picture, change: Change, request: ReloadConfigRequest, live: Live = never) -> Plan:
+    """The plan of a reload. `live` says whether limits can be changed as an instance runs. Raises UsageError."""
     undo = _undoes(request)
-    b, told = roll_change(spec, picture, change) if request.rolling else _all_at_once(spec, picture, change)
+    if request.rolling:
+        b, told = roll_change(spec, picture, change, live=live)
+    else:
+        b, told = _all_at_once(spec, picture, change, live)
     same = [] if b.steps or told else ["the configuration is the one in force"]
     return b.build("reload-config", tuple(change.spec.services), [*told, *same], undo_on_failure=undo)
 
@@ -53,21 +57,24 @@ def _undoes(request: ReloadConfigRequest) -> bool:
     return request.on_failure == OnFailure.ROLLBACK or not (request.on_failure or request.rolling)
 
 
-def _all_at_once(spec: Spec, picture: Picture, change: Change) -> tuple[Builder, list[str]]:
-    b, told = with_change(spec, picture, change)
+def _all_at_once(spec: Spec, picture: Picture, change: Change, live: Live) -> tuple[Builder, list[str]]:
+    b, told = with_change(spec, picture, change, live=live)
     b.start(to_start(spec, picture, change, b.stops), {})
     for name in to_reload(picture, change.spec, b.stops):
         b.reload_step(name, b.spec_of(name), b.after_all)
     return b, told
 
 
-def with_change(spec: Spec, picture: Picture, change: Change, leave: bool = False) -> tuple[Builder, list[str]]:
+def with_change(
+    spec: Spec, picture: Picture, change: Change, leave: bool = False, live: Live = never
+) -> tuple[Builder, list[str]]:
     """A builder whose first steps stop what the change touches and apply it, and what is to be said about that.
 
-    `leave`: what runs is not stopped.
+    `leave`: what runs is not stopped, nor held to other limits.
     """
     found = diff(spec, change.spec)
-    touched = _touched(picture, change.spec, found)
+    held = holds(picture, change.spec, never if leave else live)
+    touched = _touched(picture, change.spec, found, held)
     b = Builder(spec.services, picture)
     if not leave:
         for name in touched:
@@ -79,30 +86,39 @@ def with_change(spec: Spec, picture: Picture, change: Change, leave: bool = Fals
     if change.spec.digest != spec.digest or found:
         title = f"apply {change.path}"
         b.after_all = (b.add(APPLY, change.path, title, change.args, b.stops.values(), 60.0),)
-    return b, _told(picture, change, found, touched, leave)
+    for name, limits in held.limits.items():
+        b.hold_step(name, limits, b.after_all)
+    return b, _told(picture, change, found, touched, held, leave)
 
 
 def roll_change(
-    spec: Spec, picture: Picture, change: Change, first: Sequence[str] = (), also: Set[str] = frozenset()
+    spec: Spec,
+    picture: Picture,
+    change: Change,
+    first: Sequence[str] = (),
+    also: Set[str] = frozenset(),
+    live: Live = never,
 ) -> tuple[Builder, list[str]]:
     """A builder whose steps apply the change and restart what it touches one by one, and what is to be said about that.
 
     `first` take the first turns; `also` are started in any case, if they are declared.
     """
     found = diff(spec, change.spec)
-    stops = dict.fromkeys([*_touched(picture, change.spec, found), *(n for n in also if is_up(picture, n))])
+    held = holds(picture, change.spec, live)
+    stops = dict.fromkeys([*_touched(picture, change.spec, found, held), *(n for n in also if is_up(picture, n))])
     declared = {n for service in change.spec.services.values() for n in service.instance_names()}
     starts = {*to_start(spec, picture, change, stops), *(also & declared)}
     b = Builder(spec.services, picture)
     # What becomes a unit, or a process of ours, is another thing of the same name: it ends before there is the new one.
     b.stop([n for n in stops if n in starts and _changes_kind(picture[n], change.spec)], restore=True)
     b.services = change.spec.services
-    turns = Turns(stops.keys() - b.stops.keys(), starts, frozenset(to_reload(picture, change.spec, stops)))
+    reloads = frozenset(to_reload(picture, change.spec, stops))
+    turns = Turns(stops.keys() - b.stops.keys(), starts, reloads, held.limits)
     if change.spec.digest != spec.digest or found:
         switch_step(b, change, turns)
     b.start_missing(sorted(turns.starts))
     roll(b, turns, first, range(len(b.steps)), restore=True)
-    return b, _told(picture, change, found, stops, leave=False)
+    return b, _told(picture, change, found, stops, held, leave=False)
 
 
 def switch_step(b: Builder, change: Change, turns: Turns) -> None:
@@ -116,8 +132,9 @@ def _changes_kind(i: Instance, new: Spec) -> bool:
     return i.spec.is_foreign != new.services[i.service].is_foreign
 
 
-def _touched(picture: Picture, new: Spec, found: SpecDiff) -> list[str]:
-    return [n for n, i in picture.items() if i.state is not State.STOPPED and _is_touched(i, new, found)]
+def _touched(picture: Picture, new: Spec, found: SpecDiff, held: Holds) -> list[str]:
+    up = {name: i for name, i in picture.items() if i.state is not State.STOPPED and name not in held.limits}
+    return [name for name, i in up.items() if _is_touched(i, new, found)]
 
 
 def is_up(picture: Picture, name: str) -> bool:
@@ -132,7 +149,9 @@ def to_reload(picture: Picture, new: Spec, stops: Collection[str]) -> list[str]:
     return [name for name in having if name not in stops and name in picture and picture[name].state is State.RUNNING]
 
 
-def _told(picture: Picture, change: Change, found: SpecDiff, touched: Collection[str], leave: bool) -> list[str]:
+def _told(
+    picture: Picture, change: Change, found: SpecDiff, touched: Collection[str], held: Holds, leave: bool
+) -> list[str]:
     running = [picture[n] for n in touched if picture[n].pid is not None]
     if leave:
         told = [_left_running(i, change.spec) for i in running]
@@ -140,12 +159,14 @@ def _told(picture: Picture, change: Change, found: SpecDiff, touched: Collection
         outdated = [i for i in running if _is_declared(i, change.spec) and i.service not in found.restarted]
         told = [f"{i.service} runs with an earlier configuration" for i in outdated]
         told += stay_up(change.spec, picture, touched)
+        told += [f"{name} is restarted for its limits: {why}" for name, why in held.refused.items()]
     told += [
         f"{i.spec.ref} goes on, and is no service any more"
         for i in picture.values()
         if i.spec.is_foreign and i.state in ALIVE and not _is_declared(i, change.spec)
     ]
-    return [*change_lines(found), *dict.fromkeys(told)]
+    services = {picture[name].service for name in held.limits}
+    return [*change_lines(found, services), *dict.fromkeys(told)]
 
 
 def _is_declared(i: Instance, spec: Spec) -> bool:

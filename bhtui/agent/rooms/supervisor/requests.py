@@ -24,6 +24,7 @@ from bhtui.core.states import Goal, State
 from .aside import already, stay_up
 from .builder import Builder
 from .gates import Picture
+from .livelimits import Live, never
 from .machine import Instance
 from .naming import resolve, targets, without_instances
 from .reloading import Change, plan_reload, to_start, with_change
@@ -31,23 +32,24 @@ from .rolling import Turns, roll
 from .titles import kill_title
 
 
-def plan(spec: Spec, picture: Picture, request: LifeRequest, change: Change | None = None) -> Plan:
-    """The plan of a request. `change` is the configuration it brings. Raises NotFound for unknown names."""
+def plan(spec: Spec, picture: Picture, request: LifeRequest, change: Change | None = None, live: Live = never) -> Plan:
+    """The plan of a request. `change` is the configuration it brings; `live` says whether limits can be changed as an
+    instance runs. Raises NotFound for unknown names."""
     match request:
         case StartRequest():
-            return _plan_start(spec, picture, request, change)
+            return _plan_start(spec, picture, request, change, live)
         case StopRequest():
             return _plan_stop(spec, picture, request)
         case RestartRequest():
             return _plan_restart(spec, picture, request)
         case ReloadConfigRequest():
             assert change is not None, "a reload brings a configuration"
-            return plan_reload(spec, picture, change, request)
+            return plan_reload(spec, picture, change, request, live)
 
 
-def _plan_start(spec: Spec, picture: Picture, request: StartRequest, change: Change | None) -> Plan:
+def _plan_start(spec: Spec, picture: Picture, request: StartRequest, change: Change | None, live: Live) -> Plan:
     new = change.spec if change else spec
-    b, told = with_change(spec, picture, change or Change(spec, "", ""), leave=not request.brings_config)
+    b, told = with_change(spec, picture, change or Change(spec, "", ""), not request.brings_config, live)
     chosen = resolve(request.services, new.services, {})
     names = [n for n in chosen if b.is_down(n) or (request.services and _has_completed(picture, n))]
     more = to_start(spec, picture, change, b.stops) if change and request.brings_config else []

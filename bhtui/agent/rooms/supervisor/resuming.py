@@ -8,7 +8,7 @@ alone, and so is one that somebody stopped. Only the configuration can be put ba
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bhtui.core.diff import fingerprint
@@ -19,8 +19,9 @@ from bhtui.core.spec import Spec
 from bhtui.core.states import Goal, State
 
 from .aside import stay_up
-from .builder import CONFIG_STEPS, Builder
+from .builder import CONFIG_STEPS, HOLD, Builder
 from .gates import WELL, Picture
+from .livelimits import Live, holds
 from .reloading import Change, is_up, roll_change, switch_step
 from .rolling import Turns, roll
 
@@ -101,12 +102,14 @@ def _is_half_done(operation: Operation) -> bool:
     return ended_so and StepState.UNDONE not in states and bool(states & {StepState.DONE, StepState.FAILED})
 
 
-def resume(spec: Spec, picture: Picture, config: Texts, past: Past) -> Plan:
+def resume(spec: Spec, picture: Picture, config: Texts, past: Past, live: Live) -> Plan:
     """Goes on with what was left. Raises Refused, ConfigError."""
     _check_left(past)
     change = _same_change(spec, config, past)
     new = change.spec if change else spec
     turns, told = _turns(new, picture, past)
+    held = holds(picture, new, live).limits
+    turns = replace(turns, holds={name: held[name] for name in past.left(HOLD) if name in held})
     b = Builder(new.services, picture)
     if change:
         switch_step(b, change, turns)
@@ -170,12 +173,12 @@ def _is_there(spec: Spec, picture: Picture, past: Past, name: str) -> bool:
     return i.ran_as == fingerprint(instance_spec(spec.services[i.service], number_of(name)))
 
 
-def roll_back(spec: Spec, picture: Picture, config: Texts, past: Past) -> Plan:
+def roll_back(spec: Spec, picture: Picture, config: Texts, past: Past, live: Live) -> Plan:
     """Puts the configuration before back, one instance at a time. Raises Refused, ConfigError."""
     args = _to_put_back(config, past)
     old = config.read(args["old_yaml"], args["old_path"])
     change = Change(old, args["old_yaml"], args["old_path"], args["yaml"], args["path"])
-    b, told = roll_change(spec, picture, change, past.failed, past.cut)
+    b, told = roll_change(spec, picture, change, past.failed, past.cut, live)
     effects = [f"puts back what {past.name} changed", *told]
     return b.build(RELOAD, tuple(old.services), effects)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 
 from bhtui.core import graph
+from bhtui.core.spec import LimitsSpec
 
 from .builder import Builder
 from .naming import needs_of
@@ -18,10 +19,12 @@ class Turns:
     stops: Set[str] = frozenset()
     starts: Set[str] = frozenset()
     reloads: Set[str] = frozenset()
+    holds: Mapping[str, LimitsSpec] = field(default_factory=dict)
+    """Other limits for what runs on."""
 
     @property
     def names(self) -> Set[str]:
-        return {*self.stops, *self.starts, *self.reloads}
+        return {*self.stops, *self.starts, *self.reloads, *self.holds}
 
 
 def roll(b: Builder, turns: Turns, first: Sequence[str] = (), after: Iterable[int] = (), restore: bool = False) -> None:
@@ -37,7 +40,9 @@ def roll(b: Builder, turns: Turns, first: Sequence[str] = (), after: Iterable[in
         if name in turns.starts and name not in b.starts:
             gates = set(b.gates(name)) - before
             chain = (b.start_step(name, b.spec_of(name), {}, {*chain, *gates}),)
-        elif name in turns.reloads:
+        if name in turns.holds:
+            chain = (b.hold_step(name, turns.holds[name], chain),)
+        if name in turns.reloads:
             chain = (b.reload_step(name, b.spec_of(name), chain),)
         before |= {*chain}
 

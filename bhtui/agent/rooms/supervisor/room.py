@@ -22,7 +22,7 @@ from bhtui.core.operation import Operation, Plan
 from bhtui.core.override import Override, same
 from bhtui.core.replica import all_instances, instance_spec, number_of
 from bhtui.core.request import LifeRequest, PastRequest, ReloadConfigRequest, ResumeRequest, ScaleRequest, StartRequest
-from bhtui.core.spec import ProbeKind, Restart, RestartSpec, ServiceKind, ServiceSpec, Spec
+from bhtui.core.spec import LimitsSpec, ProbeKind, Restart, RestartSpec, ServiceKind, ServiceSpec, Spec
 from bhtui.core.states import ALIVE, Goal, Result, State
 from bhtui.core.status import InstanceStatus, Scaling
 
@@ -31,6 +31,7 @@ from .adoption import Fate
 from .clearing import Clearing
 from .driver import Driver, Tools
 from .exits import Exit
+from .livelimits import cannot_hold
 from .logtail import tail
 from .machine import Instance
 from .mirroring import Mirroring
@@ -170,7 +171,7 @@ class Supervisor:
         new = self.replicas.effective(found[0])
         refuse_clashes(found[0], new, f"cannot apply {found[1].path}")
         change = Change(new, found[1].yaml, found[1].path, old.yaml, old.path)
-        plan = requests.plan(self.spec, self.picture, request, change)
+        plan = requests.plan(self.spec, self.picture, request, change, self._cannot_hold)
         kept = kept_numbers(new.services, found[0], self._set_by_hand)
         return replace(plan, effects=(*plan.effects, *kept))
 
@@ -182,7 +183,33 @@ class Supervisor:
         """How to go on with, or take back, an operation that has ended. Raises Refused, ConfigError."""
         past = resuming.Past(operation, plan)
         make = resuming.resume if isinstance(request, ResumeRequest) else resuming.roll_back
-        return make(self.spec, self.picture, resuming.Texts(self.config.text.yaml, self._read), past)
+        return make(self.spec, self.picture, resuming.Texts(self.config.text.yaml, self._read), past, self._cannot_hold)
+
+    def _cannot_hold(self, i: Instance, limits: LimitsSpec) -> str:
+        """Why it cannot be held to other declared limits while it runs; empty: it can."""
+        effective, sample = self._tools.limits.effective, self._usage.of(i.name)
+        before, after = (effective(each).limits for each in (i.spec, replace(i.spec, limits=limits)))
+        return cannot_hold(before, after, sample.memory_bytes if sample else None, self._tools.limits.holder)
+
+    async def hold_to(self, name: str, limits: LimitsSpec, priorities: bool) -> str:
+        """Holds an instance that runs to these declared limits; what is not held, in words. Raises BlackholeError.
+
+        `priorities`: to its priorities too; else those that it gave itself stay.
+        """
+        driver = self.driver(name)
+        i = driver.instance
+        if i.pid is None:
+            return "it does not run"
+        own = replace(i.spec, limits=limits)
+        effective = self._tools.limits.effective(own)
+        prepared = self._tools.limits.prepare(name, effective.limits, effective.disk_paths)
+        for refused in prepared.refused:
+            raise BlackholeError(f"cannot hold {name} to its limit of {refused}: {prepared.not_held[refused]}")
+        problems = self._tools.limits.prioritise(name, i.pid, effective.limits) if priorities else {}
+        for what, why in problems.items():
+            raise BlackholeError(f"cannot set the {what} of {name}: {why}")
+        await driver.take_limits(i.incarnation, own, prepared.held_by, prepared.not_held)
+        return machine.limits_text(prepared.not_held) or "held"
 
     def _read(self, yaml: str, path: str) -> Spec:
         """Another configuration, with the numbers of replicas that hold. Raises ConfigError, NotFound."""

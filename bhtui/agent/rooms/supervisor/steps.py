@@ -6,14 +6,16 @@ from collections.abc import Collection
 from typing import Any
 
 from bhtui.agent.journal.model import Call, Done, NoUndo, Outcome, RetryAfter, StepKind, WaitFor
+from bhtui.core import codec
 from bhtui.core.errors import BlackholeError, NotFound
 from bhtui.core.operation import NONE_BEFORE
-from bhtui.core.override import Override, from_args
-from bhtui.core.spec import Condition, ProbeKind
+from bhtui.core.override import PRIORITIES, Override, from_args
+from bhtui.core.spec import Condition, LimitsSpec, ProbeKind
 from bhtui.core.states import Goal, Health, Result, State
 
-from .builder import APPLY, SWITCH
+from .builder import APPLY, HOLD, SWITCH
 from .gates import WELL, WORDS, reached
+from .livelimits import changed
 from .machine import SETTLE, Instance, leftover_text
 from .restart import seconds_text
 from .room import Supervisor
@@ -30,6 +32,7 @@ def kinds(room: Supervisor) -> list[StepKind]:
         StepKind("service.stop", s.stop, s.unstop, timeout_reason="it does not end, not even when it is killed"),
         StepKind("service.kill", s.kill, NoUndo("what was killed stays down"), timeout_reason="it does not end"),
         StepKind("service.reload", s.reload, NoUndo("what was read cannot be unread; its own files are as they are")),
+        StepKind(HOLD, s.hold, s.unhold, timeout_reason="its process is not there yet"),
         StepKind("service.wait", s.wait, NoUndo("waiting changes nothing"), timeout_reason="it has not come so far"),
         StepKind("hold.lift", s.lift, NoUndo("holding everything down again would end nothing that is wrong")),
         StepKind(APPLY, s.apply, s.unapply),
@@ -139,6 +142,27 @@ class _Steps:
             return Done(detail=f"pid {i.pid}")
         await self._room.signal(call.target, call.args["signal"])
         return RetryAfter(SETTLE, "it reads its configuration", {"pid": i.pid})
+
+    # ---- service.hold --------------------------------------------------------------------------------------------
+
+    async def hold(self, call: Call) -> Outcome:
+        """Holds what runs to the limits that are declared now."""
+        return await self._hold(call, "limits", "before")
+
+    async def unhold(self, call: Call) -> Outcome:
+        """Back to the limits that were declared before."""
+        return await self._hold(call, "before", "limits")
+
+    async def _hold(self, call: Call, to: str, instead_of: str) -> Outcome:
+        new, old = (codec.decode(LimitsSpec, call.args[key]) for key in (to, instead_of))
+        try:
+            i = self._room.driver(call.target).instance
+            if i.state is State.STARTING and i.pid is None:
+                return RetryAfter(SETTLE, "it is just being started")
+            priorities = bool(changed(old, new, PRIORITIES))
+            return Done(detail=await self._room.hold_to(call.target, new, priorities))
+        except NotFound:
+            return Done(detail="it is gone")
 
     # ---- service.wait --------------------------------------------------------------------------------------------
 

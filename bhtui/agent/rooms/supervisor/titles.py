@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from bhtui.core.diff import SpecDiff
-from bhtui.core.spec import ProbeKind, ProbeSpec, ServiceKind, ServiceSpec
+from bhtui.core.override import LIMITS, PRIORITIES
+from bhtui.core.spec import LimitsSpec, ProbeKind, ProbeSpec, ServiceKind, ServiceSpec
+from bhtui.core.units import format_size
 
 from .restart import seconds_text
 
@@ -70,12 +73,33 @@ def reload_title(name: str, spec: ServiceSpec) -> str:
     return f"reload {name}: {how}, so that it reads its own configuration again"
 
 
-def change_lines(found: SpecDiff) -> list[str]:
-    """What a configuration changes: `added: cache`; a line for each value, `api: environment.COLOUR red -> blue`."""
+def hold_title(name: str, old: LimitsSpec, new: LimitsSpec) -> str:
+    """`hold api-1: memory 128 M instead of 64 M, as it runs`."""
+    names = [each for each in (*LIMITS, *PRIORITIES) if getattr(old, each) != getattr(new, each)]
+    said = [f"{each} {_limit(each, new)} instead of {_limit(each, old)}" for each in names]
+    return f"hold {name}: {', '.join(said)}, as it runs"
+
+
+def _limit(name: str, limits: LimitsSpec) -> str:
+    value = getattr(limits, name)
+    if value is None:
+        return "none"
+    if name in ("memory", "bandwidth"):
+        return format_size(value) + ("/s" if name == "bandwidth" else "")
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def change_lines(found: SpecDiff, held: Collection[str] = ()) -> list[str]:
+    """What a configuration changes: `added: cache`; a line for each value, `api: environment.COLOUR red -> blue`.
+
+    `held` are services whose limits are changed while they run.
+    """
     lines = [f"added: {', '.join(found.added)}"] if found.added else []
     lines += [f"removed: {', '.join(found.removed)}"] if found.removed else []
     for change in found.changed:
-        lines += [f"{change.service}: {one}{', without a restart' if one.is_live else ''}" for one in change.fields]
+        for one in change.fields:
+            is_live = one.is_live or (change.service in held and one.name.startswith("limits."))
+            lines.append(f"{change.service}: {one}{', without a restart' if is_live else ''}")
     return [*lines, *([f"changed beside the services: {', '.join(found.sections)}"] if found.sections else [])]
 
 

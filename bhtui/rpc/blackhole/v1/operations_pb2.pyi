@@ -467,6 +467,7 @@ class SetLimitsRequest(_message.Message):
     PIDS_FIELD_NUMBER: _builtins.int
     IOPS_FIELD_NUMBER: _builtins.int
     BANDWIDTH_FIELD_NUMBER: _builtins.int
+    LIFT_FIELD_NUMBER: _builtins.int
     service: _builtins.str
     memory: _builtins.int
     """Bytes."""
@@ -478,6 +479,10 @@ class SetLimitsRequest(_message.Message):
     """Operations a second on each disk below the service's data, of reading and of writing each."""
     bandwidth: _builtins.int
     """Bytes a second, likewise."""
+    @_builtins.property
+    def lift(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of limits that do not hold from now on, also if they are declared: memory cpu pids iops bandwidth."""
+
     def __init__(
         self,
         *,
@@ -487,10 +492,11 @@ class SetLimitsRequest(_message.Message):
         pids: _builtins.int | None = ...,
         iops: _builtins.int | None = ...,
         bandwidth: _builtins.int | None = ...,
+        lift: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_bandwidth", b"_bandwidth", "_cpu", b"_cpu", "_iops", b"_iops", "_memory", b"_memory", "_pids", b"_pids", "bandwidth", b"bandwidth", "cpu", b"cpu", "iops", b"iops", "memory", b"memory", "pids", b"pids"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bandwidth", b"_bandwidth", "_cpu", b"_cpu", "_iops", b"_iops", "_memory", b"_memory", "_pids", b"_pids", "bandwidth", b"bandwidth", "cpu", b"cpu", "iops", b"iops", "memory", b"memory", "pids", b"pids", "service", b"service"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_bandwidth", b"_bandwidth", "_cpu", b"_cpu", "_iops", b"_iops", "_memory", b"_memory", "_pids", b"_pids", "bandwidth", b"bandwidth", "cpu", b"cpu", "iops", b"iops", "lift", b"lift", "memory", b"memory", "pids", b"pids", "service", b"service"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__bandwidth: _TypeAlias = _typing.Literal["bandwidth"]  # noqa: Y015
     _WhichOneofArgType__bandwidth: _TypeAlias = _typing.Literal["_bandwidth", b"_bandwidth"]  # noqa: Y015
@@ -545,21 +551,27 @@ class SetPriorityRequest(_message.Message):
     SERVICE_FIELD_NUMBER: _builtins.int
     NICE_FIELD_NUMBER: _builtins.int
     IONICE_FIELD_NUMBER: _builtins.int
+    LIFT_FIELD_NUMBER: _builtins.int
     service: _builtins.str
     nice: _builtins.int
     """-20 (first) to 19 (last)."""
     ionice: _builtins.str
     """idle, best-effort:0-7 or realtime:0-7."""
+    @_builtins.property
+    def lift(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names of priorities that are the agent's own from now on, also if they are declared: nice ionice."""
+
     def __init__(
         self,
         *,
         service: _builtins.str = ...,
         nice: _builtins.int | None = ...,
         ionice: _builtins.str | None = ...,
+        lift: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_ionice", b"_ionice", "_nice", b"_nice", "ionice", b"ionice", "nice", b"nice"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ionice", b"_ionice", "_nice", b"_nice", "ionice", b"ionice", "nice", b"nice", "service", b"service"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_ionice", b"_ionice", "_nice", b"_nice", "ionice", b"ionice", "lift", b"lift", "nice", b"nice", "service", b"service"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__ionice: _TypeAlias = _typing.Literal["ionice"]  # noqa: Y015
     _WhichOneofArgType__ionice: _TypeAlias = _typing.Literal["_ionice", b"_ionice"]  # noqa: Y015

@@ -35,6 +35,14 @@ def test_a_limit_is_one_step_that_can_be_undone():
     assert found.claims == {"limits:api"}
 
 
+def test_a_limit_is_lifted_and_that_is_not_to_be_held():
+    found = made(SetLimitsRequest("api", cpu=2.0, lift=("memory", "iops")), not_held=lambda name: f"no {name}")
+    (step,) = found.steps
+    assert step.title == "hold api: cpu 2, memory none, iops none"
+    assert step.args["values"] == {"cpu": 2.0, "memory": "none", "iops": "none"}
+    assert found.effects == ("cpu is not held here: no cpu",)
+
+
 def test_what_cannot_be_held_is_said_before():
     found = made(SetLimitsRequest("db", iops=100, pids=5), not_held=lambda name: "no disk" if name == "iops" else "")
     assert found.effects == ("iops is not held here: no disk",)
@@ -51,7 +59,10 @@ def test_less_than_is_used_is_refused():
     [
         (SetLimitsRequest("ap", memory=GIGA), NotFound, "did you mean api"),
         (SetLimitsRequest("api"), UsageError, "name at least one limit"),
-        (SetLimitsRequest("api", memory=5), UsageError, "memory must be at least"),
+        (SetLimitsRequest("api", memory=5), UsageError, "memory must be at least 1.0 M"),
+        (SetLimitsRequest("api", memory=GIGA, lift=("memory",)), UsageError, "memory is both set and lifted"),
+        (SetLimitsRequest("api", lift=("nice",)), UsageError, "there is no 'nice' to lift"),
+        (SetPriorityRequest("api", lift=("memory",)), UsageError, "there is no 'memory' to lift"),
         (SetLimitsRequest("api", cpu=0.0), UsageError, "cpu must be at least 0.01"),
         (SetLimitsRequest("api", pids=0), UsageError, "pids must be at least 1"),
         (SetPriorityRequest("api"), UsageError, "give nice, ionice or both"),

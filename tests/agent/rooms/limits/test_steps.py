@@ -68,12 +68,13 @@ def overrides(rig):
     return {name: override.value for name, override in rig.book.of("api").items()}
 
 
-async def test_limits_are_set_and_taken_back(rig):
+@pytest.mark.parametrize("value", [30, "none"])
+async def test_limits_are_set_lifted_and_taken_back(rig, value):
     where = rig.limits.hierarchies
     if "pids" not in where.v1:
         pytest.skip("no pids controller of version 1 here")
     group = where.v1["pids"] / "api-1"
-    args = {"values": {"pids": 30}, "before": {"pids": None}}
+    args = {"values": {"pids": value}, "before": {"pids": None}}
     case = Case(step(rig, "limits.set"), "api", lambda: (overrides(rig), (group / "pids.max").read_text()), args=args)
     await checked(case)
     assert (group / "pids.max").read_text() == "50\n"

@@ -138,6 +138,7 @@ class NoLimits:
     rlimits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     held_by: str = ""
     not_held: Mapping[str, str] = field(default_factory=dict)
+    refused: Sequence[str] = ()
 
     @property
     def effective(self) -> Callable[[ServiceSpec], ServiceSpec]:
@@ -145,6 +146,12 @@ class NoLimits:
 
     def prepare(self, instance: str, limits: LimitsSpec, paths: Sequence[str] = ()) -> NoLimits:
         return self
+
+    def holder(self, name: str) -> tuple[str, str]:
+        return "", "this is a test"
+
+    def prioritise(self, instance: str, pid: int, limits: LimitsSpec) -> dict[str, str]:
+        return {}
 
     def remove(self, instance: str) -> None:
         pass
