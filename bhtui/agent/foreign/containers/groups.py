@@ -14,6 +14,9 @@ PLACES = (
 )
 """Where Docker and Podman put a container of the host's own engine, under systemd and without."""
 
+INNER = "container"
+"""What crun calls the group inside a scope of systemd."""
+
 
 def memory_bytes(id_: str, root: Path = ROOT) -> int | None:
     """What a container uses, without files that are only kept in memory; None when its group is not found."""
@@ -53,7 +56,10 @@ def of_process(pid: int, id_: str, proc: Path = Path("/proc")) -> str:
     found = next((path for names, path in paths.items() if "memory" in names.split(",")), paths.get("", ""))
     parts = found.split("/")
     own = next((number for number, part in enumerate(parts) if id_ in part), None)
-    return "/".join(parts[: own + 1]) if own is not None else ""
+    if own is None:
+        return ""
+    # crun puts the limits on a group of its own inside; what is deeper was made by the container itself.
+    return "/".join(parts[: own + 1 + (parts[own + 1 : own + 2] == [INNER])])
 
 
 def _number(file: Path, key: str = "") -> int | None:

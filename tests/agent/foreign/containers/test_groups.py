@@ -17,7 +17,9 @@ def _process(folder: Path, text: str) -> Path:
 
 def test_the_group_is_the_one_that_bears_the_id(tmp_path: Path) -> None:
     two = _process(tmp_path / "a", f"0::/machine.slice/libpod-{ID}.scope/container\n")
-    assert groups.of_process(7, ID, two) == f"/machine.slice/libpod-{ID}.scope"
+    assert groups.of_process(7, ID, two) == f"/machine.slice/libpod-{ID}.scope/container"
+    deep = _process(tmp_path / "c", f"0::/system.slice/docker-{ID}.scope/init.scope\n")
+    assert groups.of_process(7, ID, deep) == f"/system.slice/docker-{ID}.scope"
     one = _process(tmp_path / "b", f"9:cpu,cpuacct:/docker/{ID}\n4:memory:/docker/{ID}\n0::/elsewhere\n")
     assert groups.of_process(7, ID, one) == f"/docker/{ID}"
 
