@@ -169,7 +169,8 @@ class Engine:
         """
         found = await self.inspect(name)
         if found.status == "paused":
-            await self._do(f"containers/{quote(name, safe='')}/unpause", f"let {name} go on", ASK_SECONDS)
+            with contextlib.suppress(BlackholeError):  # somebody else has just done it; if not, the stop says why
+                await self._do(f"containers/{quote(name, safe='')}/unpause", f"let {name} go on", ASK_SECONDS)
         if grace is None:
             return "", found.stop_timeout + STOP_MARGIN
         seconds = max(0, round(grace))

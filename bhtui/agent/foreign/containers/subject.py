@@ -110,7 +110,12 @@ class ContainerSubject:
             engine, found = await self._find()
         except NotFound:
             return  # what was removed runs no more
-        await engine.stop(found.name, grace)
+        before, self._asked = self._asked, (seen.run_of(found), True)
+        try:
+            await engine.stop(found.name, grace)
+        except BlackholeError:
+            self._asked = before
+            raise
 
     async def restart(self) -> None:
         """Stops and starts it in one go."""
