@@ -19,6 +19,8 @@ _WIDTH = 40
 def start_title(name: str, spec: ServiceSpec) -> str:
     """`start api-1: wait healthy by http :8080/health, at most 30 s`. `spec` is the instance's own."""
     by = f"{manager_text(spec)}, " if spec.is_foreign else ""
+    if spec.probe.kind is ProbeKind.NONE and spec.kind is ServiceKind.CONTAINER:
+        return f"start {name}: {by}wait until it runs and its HEALTHCHECK, if it has one, has passed"
     if spec.probe.kind is ProbeKind.NONE:
         return f"start {name}: {by}it has no probe, running is enough"
     wait = f"wait healthy by {probe_text(spec.probe)}, at most {seconds_text(spec.probe.ready_timeout)}"
