@@ -15,6 +15,11 @@ from .cgroup2 import LEAST_QUOTA_US, PERIOD_US
 from .model import Counters
 
 NONE = -1
+WEIGHTS = (
+    88761, 71755, 56483, 46273, 36291, 29154, 23254, 18705, 14949, 11916, 9548, 7620, 6100, 4904, 3906, 3121, 2501,
+    1991, 1586, 1277, 1024, 820, 655, 526, 423, 335, 272, 215, 172, 137, 110, 87, 70, 56, 45, 36, 29, 23, 18, 15,
+)  # fmt: skip
+"""Shares of the processor that the kernel gives to nice -20 to 19 (kernel/sched/core.c, sched_prio_to_weight)."""
 
 
 def set_memory(group: Path, limits: LimitsSpec) -> None:
@@ -40,6 +45,11 @@ def set_cpu(group: Path, limits: LimitsSpec) -> None:
     fs.write(group / "cpu.cfs_period_us", PERIOD_US)
     quota = NONE if limits.cpu is None else max(LEAST_QUOTA_US, round(limits.cpu * PERIOD_US))
     fs.write(group / "cpu.cfs_quota_us", quota)
+
+
+def set_weight(group: Path, limits: LimitsSpec) -> None:
+    """What nice means between groups: within one it only orders its own threads. Raises OSError."""
+    fs.write(group / "cpu.shares", WEIGHTS[(limits.nice or 0) + 20])
 
 
 def set_pids(group: Path, limits: LimitsSpec) -> None:

@@ -39,6 +39,11 @@ def set_cpu(group: Path, limits: LimitsSpec) -> None:
     fs.write(group / "cpu.max", f"{quota} {PERIOD_US}")
 
 
+def set_weight(group: Path, limits: LimitsSpec) -> None:
+    """What nice means between groups: within one it only orders its own threads. Raises OSError."""
+    fs.write(group / "cpu.weight.nice", limits.nice or 0)
+
+
 def set_pids(group: Path, limits: LimitsSpec) -> None:
     """Processes and threads together. Raises OSError."""
     fs.write(group / "pids.max", "max" if limits.pids is None else limits.pids)

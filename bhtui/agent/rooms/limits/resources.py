@@ -160,8 +160,10 @@ class Resources:
             )
 
     def _holder(self, instance: str, name: str, spec: ServiceSpec) -> tuple[str, str]:
-        if name in PRIORITIES:
-            return SCHEDULER, _ignored_ionice(spec.disk_paths) if name == "ionice" else ""
+        if name == "ionice":
+            return SCHEDULER, _ignored_ionice(spec.disk_paths)
+        if name == "nice":
+            return SCHEDULER, (self._limits.not_held(instance) or {}).get(name, "")
         if spec.is_foreign:
             held = self._instances.held(instance)
             return (held.held_by, held.not_held.get(name, "")) if held else ("", "its manager has not been asked yet")

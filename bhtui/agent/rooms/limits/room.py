@@ -90,6 +90,8 @@ class Limits:
                 not_held[name] = failure or problem
             if version and not failure and (devices or name in HELD):
                 held.add(version)
+        if (why := self._weigh(instance, limits)) and limits.nice is not None:
+            not_held["nice"] = why
         rlimits: dict[str, tuple[int, int]] = {}
         if "memory" in not_held and limits.memory is not None:
             backstop = limits.memory * BACKSTOP_FACTOR + BACKSTOP_MARGIN
@@ -99,6 +101,19 @@ class Limits:
         made = Prepared(tuple(map(str, groups)), rlimits, " + ".join(sorted(held)), not_held, tuple(refused))
         self._prepared[instance] = made
         return made
+
+    def _weigh(self, instance: str, limits: LimitsSpec) -> str:
+        """Gives the instance its share of the processors beside other groups; why the kernel refuses it, or empty."""
+        version, _ = self.holder("cpu")
+        where = self.hierarchies
+        try:
+            if version == CGROUP2 and where.v2 is not None:
+                cgroup2.set_weight(where.v2 / instance, limits)
+            elif version == CGROUP1:
+                cgroup1.set_weight(where.v1["cpu"] / instance, limits)
+        except OSError as error:
+            return f"the kernel does not weigh it against other services: {error.strerror}"
+        return ""
 
     def not_held(self, instance: str) -> Mapping[str, str] | None:
         """What of the limits of an instance was not held when they were last set; None: this agent has not set them."""
@@ -196,6 +211,7 @@ class Limits:
 
     def prioritise(self, instance: str, pid: int, limits: LimitsSpec) -> dict[str, str]:
         """Gives the tree of a running instance its nice and ionice; what was not set, and why."""
+        self._weigh(instance, limits)
         return priority.set_tree(lambda: self.members(instance) or priority.descendants(pid), limits)
 
     def oom_kills(self, instance: str) -> int:

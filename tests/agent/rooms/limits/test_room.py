@@ -129,6 +129,23 @@ def test_a_busy_loop_is_held_to_its_share(held):
     assert int(read(stat).split("nr_throttled ")[1].split()[0]) > 0
 
 
+def test_nice_counts_between_services_too(held):
+    """Each is in a group of its own, and within one nice only orders its own threads."""
+    cpu = min(os.sched_getaffinity(0))
+    code = f"import os; os.sched_setaffinity(0, [{cpu}])\nwhile True: pass"
+    kind = start(held.prepare("kind-1", LimitsSpec(nice=15)), code)
+    first = start(held.prepare("first-1", LimitsSpec(nice=0)), code)
+
+    def used(process):
+        return sum(map(int, Path(f"/proc/{process.pid}/stat").read_text().split()[13:15]))
+
+    until(lambda: used(first) >= 100, 60, "a second of the processor is used")
+    assert used(kind) * 3 < used(first)
+    for process, name in ((kind, "kind-1"), (first, "first-1")):
+        end(held, name)
+        process.wait(30)
+
+
 def read(path):
     return path.read_text() if path.exists() else ""
 
