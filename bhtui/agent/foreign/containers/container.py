@@ -85,7 +85,6 @@ class Container:
     """Whether its limit of processors was given as quota and period: Docker then takes it in no other way."""
     ports: tuple[int, ...] = ()
     """TCP ports of the host that lead into it."""
-    labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def short_id(self) -> str:
@@ -112,7 +111,6 @@ class Summary:
     created_ns: int = 0
     ports: tuple[int, ...] = ()
     """TCP ports of the host that lead into it."""
-    pid: int | None = None
     cpu_percent: float | None = None
     """Of one core, since it was last listed."""
     memory_bytes: int | None = None
@@ -146,7 +144,6 @@ def from_inspect(said: Mapping[str, Any]) -> Container:
             limits=_limits(host),
             cpu_by_quota=(host.get("CpuQuota") or 0) > 0 or (host.get("CpuPeriod") or 0) > 0,
             ports=_ports((said.get("NetworkSettings") or {}).get("Ports")),
-            labels=dict(config.get("Labels") or {}),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"this is no container: {error}") from error

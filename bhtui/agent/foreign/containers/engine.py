@@ -102,12 +102,6 @@ class Engine:
             )
         return found
 
-    async def stats(self, name: str) -> Mapping[str, Any]:
-        """What it uses at this moment, as the engine tells it."""
-        target = f"containers/{quote(name, safe='')}/stats?stream=false&one-shot=true"
-        said: Mapping[str, Any] = await self._json("GET", target, f"measure {name}")
-        return said
-
     async def says_stopped(self, found: Container) -> bool:
         """Whether the engine itself says that somebody stopped it: newer Podmans do, Docker has only its events."""
         if (await self.version()).engine != PODMAN:

@@ -28,9 +28,6 @@ ON_DISKS = ("iops", "bandwidth")
 NOT_ON_DISKS = "docker cannot change limits on disks of a container that exists; give them when it is created"
 
 
-WHEN_IT_RUNS = "it does not run; it is set as soon as it does"
-
-
 def too_little(engine: str, wanted: LimitsSpec) -> str:
     """Why the engine would take no such limit of memory; empty: it would."""
     if engine == DOCKER and wanted.memory and wanted.memory < LEAST_MEMORY:

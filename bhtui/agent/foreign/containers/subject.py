@@ -141,7 +141,7 @@ class ContainerSubject:
         if why := limits.too_little(name, wanted):
             return Hold("", {**not_held, "memory": why}, ("memory",), own)
         if name == PODMAN and found.status not in limits.CHANGEABLE:
-            return Hold(name, {**dict.fromkeys(given, limits.WHEN_IT_RUNS), **not_held}, (), own)
+            return Hold(name, not_held, (), own)  # each run is held to them when it begins
         devices, lost = self._devices(paths) if wanted.iops or wanted.bandwidth else ((), ())
         if lost:
             not_held = dict.fromkeys(set(given) & set(limits.ON_DISKS), limits.no_disk(lost)) | not_held

@@ -14,8 +14,40 @@ log = logging.getLogger(__name__)
 
 SOONEST, LATEST = 0.25, 10.0
 """Seconds to the next try to reach an engine that is gone."""
+BURST, RATE = 10.0, 1.0
+"""Events in a row that are told at once, and how many a second after that: Podman restarts what falls over without a
+pause, ten times a second and for ever."""
 OF_OTHERS = ("exec_", "top", "attach", "resize", "archive-path", "copy", "export")
 """Events that change nothing about a container; health checks make two or three of the first kind each time."""
+
+
+class _Turn:
+    """Tells one listener, not too often: what is told late is told once."""
+
+    def __init__(self, name: str, changed: Callable[[], None]) -> None:
+        self.name, self._changed = name, changed
+        self._left, self._at = BURST, 0.0
+        self._later: asyncio.TimerHandle | None = None
+
+    def tell(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        self._left, self._at = min(BURST, self._left + (now - self._at) * RATE), now
+        if self._left >= 1:
+            self._left -= 1
+            self._changed()
+        elif self._later is None:
+            self._later = loop.call_later((1 - self._left) / RATE, self._told)
+
+    def _told(self) -> None:
+        self._later = None
+        self._left -= 1
+        self._changed()
+
+    def cancel(self) -> None:
+        """It is told no more."""
+        if self._later is not None:
+            self._later.cancel()
 
 
 class Watch:
@@ -23,7 +55,7 @@ class Watch:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._listeners: dict[Callable[[], None], str] = {}
+        self._listeners: dict[Callable[[], None], _Turn] = {}
         self._names: dict[str, str] = {}
         """The names of the containers by their ids: an event of a renamed one may tell only the other."""
         self._task: asyncio.Task[None] | None = None
@@ -31,7 +63,7 @@ class Watch:
 
     def add(self, name: str, changed: Callable[[], None]) -> None:
         """`changed` is called whenever the container of that name may be otherwise."""
-        self._listeners[changed] = name
+        self._listeners.setdefault(changed, _Turn(name, changed))
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(
                 self._run(), name=f"events of {self._engine.place.path}"
@@ -39,11 +71,13 @@ class Watch:
 
     def remove(self, changed: Callable[[], None]) -> None:
         """It is told no more."""
-        self._listeners.pop(changed, None)
+        if turn := self._listeners.pop(changed, None):
+            turn.cancel()
 
     async def close(self) -> None:
         """Ends the connection."""
-        self._listeners.clear()
+        for changed in tuple(self._listeners):
+            self.remove(changed)
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -75,18 +109,18 @@ class Watch:
         self._told = str(error)
 
     def _tell_all(self) -> None:
-        for changed in tuple(self._listeners):
-            changed()
+        for turn in tuple(self._listeners.values()):
+            turn.tell()
 
     def _tell(self, event: EngineEvent) -> None:
         if event.action.startswith(OF_OTHERS):
             return
         known = self._names.get(event.id, event.name)
         about = {event.name, known, event.attributes.get("oldName", "").lstrip("/"), event.id}
-        for changed, name in tuple(self._listeners.items()):
-            if name in about:
-                changed()
+        for turn in tuple(self._listeners.values()):
+            if turn.name in about:
+                turn.tell()
         if event.action in ("destroy", "remove"):
             self._names.pop(event.id, None)
-        elif event.name in self._listeners.values():
+        elif any(turn.name == event.name for turn in self._listeners.values()):
             self._names[event.id] = event.name

@@ -40,3 +40,19 @@ async def test_those_are_told_whose_container_it_is(monkeypatch) -> None:
         await eventually(lambda: told == ["web", "db", "db", "web", "db", "web", "web", "web", "db"], 10, str(told))
         watched.remove(web)
         await watched.close()
+
+
+async def test_one_that_restarts_without_a_pause_is_told_of_now_and_then(monkeypatch) -> None:
+    monkeypatch.setattr(watch, "RATE", 20.0)
+    storm = chunked(*[_event("start", "web") for _ in range(500)])
+
+    def of(request: str) -> bytes:
+        return answer("200 OK", b"OK") if request == "GET /_ping" else storm
+
+    told: list[int] = []
+    async with served(of) as (path, _):
+        watched = Watch(Engine(Place("docker", path)))
+        watched.add("web", lambda: told.append(1))
+        await eventually(lambda: len(told) > watch.BURST, 10, "the last of them is told too")
+        assert len(told) < 40
+        await watched.close()
