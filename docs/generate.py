@@ -177,6 +177,7 @@ WORDS = {
         (kinds.OwnUrl, "URL"),
         (outputs.ServerUrl, "URL"),
         (outputs.SdId, "`NAME@NUMBER`"),
+        (outputs.IndexName, "name of an index"),
         (kinds.ProbeUrl, "URL"),
         (kinds.Regex, "regular expression (Python's)"),
         (kinds.Cron, "cron expression"),

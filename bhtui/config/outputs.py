@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
@@ -51,8 +52,19 @@ def sd_id(value: Any) -> str:
     return written
 
 
+def index_name(value: Any) -> str:
+    """A name that Elasticsearch takes for an index, with strftime codes and `{service}` in it. Raises ValueError."""
+    written = text(value)
+    filled = datetime(2024, 1, 1, tzinfo=UTC).strftime(written).replace("{service}", "x")
+    if not filled or set(filled) & set('\\/*?"<>| ,#:{}%') or filled[0] in "-_+." or filled != filled.lower():
+        rule = "small letters, no spaces, none of \\/*?<>|,#: and not -_+. at the start"
+        raise ValueError(f"{written!r} cannot name an index: {rule}")
+    return written
+
+
 ServerUrl = Annotated[str, BeforeValidator(server_url)]
 SdId = Annotated[str, BeforeValidator(sd_id)]
+IndexName = Annotated[str, BeforeValidator(index_name)]
 Level = Literal["trace", "debug", "info", "warning", "error", "fatal"]
 
 
@@ -78,6 +90,8 @@ class Output(Section):
         kind = own.pop("type")
         if kind == "file" and own["format"] is None:
             own["format"] = log_format
+        if str(own.get("address", "")).startswith("unix:"):
+            own["address"] = f"unix:{absolute(own['address'].removeprefix('unix:'))}"
         for path in PATHS:
             group, _, key = path.rpartition(".")
             holder = own.get(group) if group else own
@@ -190,7 +204,7 @@ class ElasticsearchOutput(Http):
     """This kind of output."""
     addresses: Annotated[list[ServerUrl], Field(min_length=1)]
     """Servers; the next is tried when one is away."""
-    index: Text = "blackhole-logs"
+    index: IndexName = "blackhole-logs"
     """Index or data stream of a line: strftime codes are its time in UTC, `{service}` its service."""
     pipeline: Text = ""
     """Ingest pipeline. Empty: that of the index."""

@@ -38,6 +38,11 @@ def test_paths_begin_at_the_folder_of_the_configuration():
     assert made.options["tls"]["ca_file"] == "/etc/blackhole/ca.pem"
 
 
+def test_a_socket_too_begins_at_the_folder_of_the_configuration():
+    (made,) = outputs("{type: syslog, address: 'unix:log.sock'}").outputs
+    assert made.options["address"] == "unix:/etc/blackhole/log.sock"
+
+
 def test_the_agent_keeps_them_as_they_are():
     spec = outputs("{type: elasticsearch, addresses: ['http://h:9200'], labels: {a: b}, exclude: [api]}")
     assert codec.decode(Spec, codec.encode(spec)).outputs == spec.outputs
@@ -54,6 +59,9 @@ def test_the_agent_keeps_them_as_they_are():
         ("{type: syslog, address: 'h:1', sd_id: blackhole}", "is not NAME@NUMBER"),
         ("{type: syslog, address: 'h:1', max_message: 100}", "480"),
         ("{type: elasticsearch, addresses: []}", "addresses"),
+        ("{type: elasticsearch, addresses: ['http://h'], index: Logs}", "cannot name an index"),
+        ("{type: elasticsearch, addresses: ['http://h'], index: 'logs-%Y %m'}", "cannot name an index"),
+        ("{type: elasticsearch, addresses: ['http://h'], index: '{host}'}", "cannot name an index"),
         ("{type: elasticsearch, addresses: ['http://me:pw@h']}", "a password does not belong into the URL"),
         ("{type: loki, address: 'http://h', password: x}", "write password_file"),
         ("{type: loki, address: 'http://h', username: me}", "belong together"),

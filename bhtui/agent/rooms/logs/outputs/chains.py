@@ -127,7 +127,6 @@ class Chain:
         """The path has another file: hands on what was rotated meanwhile, then the new active one."""
         seen = files.survey(self.path)
         fresh = [file for file in seen.rotated if _name(file) not in self.known]
-        self.known = frozenset(_name(file) for file in seen.rotated)
         if self._active is not None:
             self._active.size = os.fstat(self._active.fd).st_size
             self._rotated.append(self._active)
@@ -144,6 +143,8 @@ class Chain:
         if seen.active is not None and seen.active.fd is not None:
             self._active = Held(seen.active.fd, seen.active.path).use()
             self._follow(self._active)
+        # Last: a place that is kept meanwhile must not say that a file is done which nobody has been given yet.
+        self.known = frozenset(_name(file) for file in seen.rotated)
 
     def look_at_removed(self, now: float) -> None:
         """Marks what rotation has removed, and leaves what nobody else uses."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import gc
 import json
 import logging
 import os
@@ -35,7 +36,7 @@ from .tail import Lost, Tail
 log = logging.getLogger(__name__)
 
 AGENT = "agent"
-FASTEST, SLOWEST = 0.05, 0.25
+FASTEST, SLOWEST = 0.05, 0.5
 """Seconds between looks at the files: after something came, and when it has been quiet."""
 DISCOVER_SECONDS = STATUS_SECONDS = 1.0
 END_SECONDS = 3.0
@@ -202,6 +203,9 @@ def main() -> int:
     """Reads the order and runs."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
     os.nice(NICE)
+    # Lines are made by the thousand and are in no cycles: looking for those at every 700th costs a tenth of the time.
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 20)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 65_536) if hard > 0 else 65_536), hard))

@@ -21,9 +21,16 @@ class Record(NamedTuple):
     time_ns: int
     order_ns: int
     """As time_ns, but of two lines of an instance never the same, and the same again when the line is read again."""
-    place: str
-    """Where it stands, the same whenever it is read: `<time of the file's first line>:<offset>`."""
+    file: str
+    """The time of the first line of its file, by which it is known whatever it is called later."""
+    offset: int
+    """Where it begins there."""
     partial: bool = False
+
+    @property
+    def place(self) -> str:
+        """Where it stands, the same whenever it is read."""
+        return f"{self.file}:{self.offset}"
 
 
 class SinkDown(Exception):

@@ -39,7 +39,7 @@ class Reader:
 
     def feed(self, block: bytes, number: int, head: str, offset: int) -> list[Record]:
         """The wanted lines of a block of whole lines that stands at an offset of the file with that number and head."""
-        place = f"{head[: cri.STAMP_LENGTH]}:"
+        place = head[: cri.STAMP_LENGTH]
         if self._parts or may_have_parts(block):
             return list(self._joined(block, number, place, offset))
         return self._plain(block, place, offset)
@@ -61,7 +61,7 @@ class Reader:
             order = when if when > order else order + 1
             level = detect(text)
             if lowest < 0 or rank(level) >= lowest:
-                found.append(Record(service, instance, stream, level, text, when, order, f"{place}{offset}"))
+                found.append(Record(service, instance, stream, level, text, when, order, place, offset))
             offset += len(line) + 1
         self.order_ns = order
         return found
@@ -82,6 +82,6 @@ class Reader:
                     at = began[1] if began[0] == number else offset
                     yield Record(
                         self._service, self._instance, raw.stream, level, text, raw.time_ns, self.order_ns,
-                        f"{place}{at}", raw.partial,
+                        place, at, raw.partial,
                     )  # fmt: skip
             offset += len(line) + 1

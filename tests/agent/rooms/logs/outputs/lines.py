@@ -11,7 +11,7 @@ def record(number: int = 1, text: str | bytes = "", **more: object) -> Record:
     body = text.encode() if isinstance(text, str) else text
     values: dict[str, object] = {
         "service": "api", "instance": "api-1", "stream": "stdout", "level": "", "text": body or b"n %d" % number,
-        "time_ns": START, "order_ns": START + number, "place": f"2026-01-02T03:04:05.000000000Z:{number * 10}",
+        "time_ns": START, "order_ns": START + number, "file": "2026-01-02T03:04:05.000000000Z", "offset": number * 10,
     }  # fmt: skip
     return Record(**{**values, **more})  # type: ignore[arg-type]
 

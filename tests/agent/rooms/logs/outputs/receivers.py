@@ -98,7 +98,8 @@ class StreamReceiver(SyslogReceiver):
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
         super().__init__()
-        self.address, self._context = free_port(), context
+        self.address: Any = free_port()
+        self._context = context
         self.is_held = threading.Event()
         """Set: nothing is read."""
 
@@ -147,6 +148,21 @@ class StreamReceiver(SyslogReceiver):
                 self.take(data[space + 1 : end])
                 at = end
             data = data[at:]
+
+
+class UnixStreamReceiver(StreamReceiver):
+    """The same framing over a Unix socket."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.address = folder / "stream.sock"
+
+    def _listen(self) -> None:
+        self.address.unlink(missing_ok=True)
+        self._server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._server.bind(str(self.address))
+        self._server.listen()
+        self._server.settimeout(0.05)
 
 
 class UdpReceiver(SyslogReceiver):

@@ -41,11 +41,11 @@ def to(receiver, **options):
 
 
 def test_each_item_has_its_own_fate(elastic):
-    statuses = {"n 1": 201, "n 2": 429, "n 3": 400, "n 4": 503, "n 5": 403, "n 6": 404}
+    statuses = {"n 1": 201, "n 2": 429, "n 3": 400, "n 4": 503, "n 5": 403, "n 6": 422}
     elastic.item_status = lambda document: statuses[document["message"]]
     outcome = to(elastic).send([record(number) for number in range(1, 7)])
     why = "some_exception: as the test says"
-    assert outcome == Outcome(((2, f"400 {why}"), (5, f"404 {why}")), (1, 3, 4), f"429 {why}")
+    assert outcome == Outcome(((2, f"400 {why}"), (5, f"422 {why}")), (1, 3, 4), f"429 {why}")
 
 
 def test_a_line_that_is_sent_twice_is_there_once(elastic):
@@ -56,7 +56,7 @@ def test_a_line_that_is_sent_twice_is_there_once(elastic):
 
 
 def test_a_document_and_its_index(elastic):
-    sink = to(elastic, index="Logs-{service}-%Y.%m.%d", labels={"env": "test"}, pipeline="a b")
+    sink = to(elastic, index="logs-{service}-%Y.%m.%d", labels={"env": "test"}, pipeline="a b")
     sink.send([record(7, "x", level="warning")])
     (((index, _), document),) = elastic.documents.items()
     assert index == "logs-api-2026.01.02"
@@ -162,6 +162,16 @@ def test_a_secret_that_cannot_be_had_is_named_and_not_shown(elastic, tmp_path, c
     with pytest.raises(SinkDown, match="no variable NOT_THERE"):
         to(elastic, api_key_env="NOT_THERE").send([record()])
     assert "NOT_THERE" not in os.environ
+
+
+def test_a_header_that_cannot_be_sent_is_no_crash_and_no_secret(elastic, tmp_path):
+    file = tmp_path / "secret"
+    file.write_text("hush-\u2603")
+    with pytest.raises(SinkDown, match="signs that HTTP cannot carry") as error:
+        to(elastic, bearer_token_file=str(file)).send([record()])
+    assert "hush" not in str(error.value)
+    with pytest.raises(SinkDown, match="signs that HTTP cannot carry"):
+        LokiSink({"address": elastic.address, "tenant": "a\nb: c"}, AROUND).send([record()])
 
 
 def test_a_server_that_nobody_vouches_for_gets_nothing(tmp_path):

@@ -26,6 +26,7 @@ from .receivers import (
     StreamReceiver,
     UdpReceiver,
     UnixReceiver,
+    UnixStreamReceiver,
 )
 
 AROUND = Around("web-1", "1.0")
@@ -94,6 +95,7 @@ def build(kind: str, folder: Path) -> Case:
             lambda at: {**SYSLOG, "address": f"127.0.0.1:{at}", "protocol": "tls", "tls": trust},
         ),
         "unix": lambda: (UnixReceiver(folder), "syslog", lambda at: {**SYSLOG, "address": f"unix:{at}"}),
+        "unix-stream": lambda: (UnixStreamReceiver(folder), "syslog", lambda at: {**SYSLOG, "address": f"unix:{at}"}),
         "journald": lambda: (JournalReceiver(folder), "journald", lambda at: {"path": str(at)}),
         "elasticsearch": lambda: (
             ElasticReceiver(), "elasticsearch", lambda at: {"addresses": [at], "index": "logs-%Y.%m.%d"},
@@ -107,7 +109,7 @@ def build(kind: str, folder: Path) -> Case:
     return receiver, lambda: KINDS[name](options(receiver.address), AROUND)
 
 
-ALL = ("file", "udp", "tcp", "tls", "unix", "journald", "elasticsearch", "elasticsearch-tls", "loki")
+ALL = ("file", "udp", "tcp", "tls", "unix", "unix-stream", "journald", "elasticsearch", "elasticsearch-tls", "loki")
 
 
 @pytest.fixture(params=ALL)

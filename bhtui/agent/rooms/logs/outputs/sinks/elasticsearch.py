@@ -22,8 +22,8 @@ from .http import Client, reason
 from .text import stamp, text_of
 
 CONFLICT = 409
-_AGAIN = frozenset({401, 403, 408, 429})
-"""Of an item, besides 5xx: the state of the cluster (its disk, its rights, its queue), not the line."""
+_AGAIN = frozenset({401, 403, 404, 408, 429})
+"""Of an item, besides 5xx: the state of the cluster (its disk, its rights, its indices, its queue), not the line."""
 _FILTER = "filter_path=errors,items.*.status,items.*.error.type,items.*.error.reason"
 
 
@@ -64,11 +64,11 @@ class ElasticsearchSink:
 
     def _item(self, record: Record) -> str:
         # Put together from parts that are the same for many lines: json.dumps of it all takes three times as long.
-        offset = record.place.rpartition(":")[2]
+        same = self._same(record.service, record.instance, record.stream, record.level)
         return (
             f'{{"create":{{"_index":{self._index_of(record)},"_id":"{self._id(record)}"}}}}\n'
             f'{{"@timestamp":"{stamp(record.time_ns)}","message":{quoted(text_of(record.text))},'
-            f'"log":{{"offset":{offset}{self._same(record.service, record.instance, record.stream, record.level)}}}\n'
+            f'"log":{{"offset":{record.offset}{same}}}\n'
         )
 
     def _make_same(self, service: str, instance: str, stream: str, level: str) -> str:
@@ -127,4 +127,4 @@ def _why(item: Mapping[str, Any]) -> str:
 def index_name(pattern: str, record: Record) -> str:
     """The pattern with `{service}` and strftime codes filled in, by the UTC time of the line."""
     name = time.strftime(pattern, time.gmtime(record.time_ns // 1_000_000_000)) if "%" in pattern else pattern
-    return name.replace("{service}", record.service).lower()
+    return name.replace("{service}", record.service)

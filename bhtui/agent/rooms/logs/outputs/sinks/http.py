@@ -86,6 +86,10 @@ class Client:
             self.close()
             self._next_server()
             raise SinkDown(tls.explained(error, address)) from error
+        except ValueError as error:  # raised before anything was sent; its text may hold what must not be told
+            self.close()
+            why = "a user, secret or tenant has signs that HTTP cannot carry"
+            raise SinkDown(f"cannot ask {address}: {why}") from error
         except http.client.HTTPException as error:
             self.close()
             self._next_server()

@@ -41,17 +41,20 @@ class Format:
 
     def messages(self, record: Record) -> list[bytes]:
         """At least one; none is longer than the maximum."""
-        pri = self._base + SEVERITIES.get(record.level, NO_LEVEL)
-        head, data = self._head(record.service, record.instance, record.stream, record.level)
-        start = f"<{pri}>1 {stamp(record.time_ns, 6)} {head} ".encode()
-        body = record.text if record.text.isascii() and b"\0" not in record.text else text_of(record.text).encode()
-        mark = BOM if self._bom and not body.isascii() else b""
-        if len(start) + len(data) + 2 + len(mark) + len(body) <= self._max:
-            return [b"%s%s] %s%s" % (start, data, mark, body)]
-        return self._split(start, data, mark, body)
+        before, data = self._head(record.service, record.instance, record.stream, record.level)
+        text = record.text
+        if text.isascii() and b"\0" not in text:
+            body, mark = text, b""
+        else:
+            body = text_of(text).encode()
+            mark = BOM if self._bom and not body.isascii() else b""
+        when = stamp(record.time_ns, 6).encode()
+        if len(before) + len(when) + len(data) + 2 + len(mark) + len(body) <= self._max:
+            return [b"%s%s%s] %s%s" % (before, when, data, mark, body)]
+        return self._split(before + when + data, mark, body)
 
-    def _split(self, start: bytes, data: bytes, mark: bytes, body: bytes) -> list[bytes]:
-        room = max(16, self._max - len(start) - len(data) - len(mark) - len(b' part="99999/99999"] '))
+    def _split(self, head: bytes, mark: bytes, body: bytes) -> list[bytes]:
+        room = max(16, self._max - len(head) - len(mark) - len(b' part="99999/99999"] '))
         parts = []
         while body:
             cut = room
@@ -60,16 +63,16 @@ class Format:
             parts.append(body[:cut])
             body = body[cut:]
         return [
-            b'%s%s part="%d/%d"] %s%s' % (start, data, number, len(parts), mark, part)
-            for number, part in enumerate(parts, 1)
+            b'%s part="%d/%d"] %s%s' % (head, number, len(parts), mark, part) for number, part in enumerate(parts, 1)
         ]
 
-    def _make_head(self, service: str, instance: str, stream: str, level: str) -> tuple[str, bytes]:
-        """HOSTNAME APP-NAME PROCID MSGID, and structured data without its end."""
+    def _make_head(self, service: str, instance: str, stream: str, level: str) -> tuple[bytes, bytes]:
+        """What stands before the time; HOSTNAME APP-NAME PROCID MSGID and structured data without its end after it."""
+        pri = self._base + SEVERITIES.get(level, NO_LEVEL)
         head = f"{self._host} {name(self._app or service, 48)} {name(instance, 128)} {stream}"
         said = f' level="{level}"' if level else ""
         data = f'[{self._sd_id} service="{escaped(service)}" instance="{escaped(instance)}"{said}{self._data}'
-        return head, data.encode()
+        return f"<{pri}>1 ".encode(), f" {head} {data}".encode()
 
 
 def name(text: str, longest: int) -> str:
