@@ -13,6 +13,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from tests.live.engines import lab
 from tests.live.home import Home, home
 from tests.waiting import until
 
@@ -125,3 +128,23 @@ def test_what_cannot_be_adopted_is_refused_and_changes_nothing() -> None:
         assert "leave out --config" in here.cli("adopt", "1", "--config", "x.yaml", code=2).stderr
         assert "read-only" in here.cli("adopt", str(os.getpid()), "--read-only", code=5).stderr
         assert not here.paths.config.exists()
+
+
+def test_a_container_is_adopted_as_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    with lab("podman") as engine:
+        monkeypatch.setenv("DOCKER_HOST", f"unix://{engine.socket}")
+        engine.container("shop", "trap 'exit 0' TERM; while true; do sleep 0.1; done")
+        with home() as here:
+            here.cli("agent", "start")
+            [seen] = [each for each in overview(here)["containers"] if each["name"] == "shop"]
+            assert (seen["state"], seen["service"]) == ("running", "")
+            inside = engine.run("inspect", "-f", "{{.State.Pid}}", "shop")
+            assert "adopt that: blackhole adopt container:shop" in here.cli("adopt", inside, code=5).stderr
+            here.cli("adopt", "shop")
+            assert "container: shop" in here.paths.config.read_text()
+            assert here.wait_state("shop-1", "running")["pid"] == int(inside)
+            [seen] = [each for each in overview(here)["containers"] if each["name"] == "shop"]
+            assert seen["service"] == "shop"
+            assert "it is the service shop already" in here.cli("adopt", "container:shop", code=5).stderr
+            here.cli("stop", "shop")
+            assert engine.run("inspect", "-f", "{{.State.Status}}", "shop") == "exited"

@@ -213,6 +213,7 @@ def of_unit(block: Mapping[str, str], name: str, user: str, listening: Iterable[
 def of_container(found: Container, name: str, ports: Iterable[int] = ()) -> Made:
     """The service of a container."""
     body: list[Field | Remark] = [Field("kind", "container"), Field("container", found.name)]
+    body += [Field("engine", found.engine)] if found.engine else []
     body += [Field("labels", {"image": found.image})] if found.image else []
     body += [Field("healthcheck", {"tcp": port}) for port in sorted(ports)[:1]]
     told = f"{found.name} goes on as it is; {found.engine or 'its engine'} supervises it, and every verb works on it"

@@ -140,6 +140,7 @@ def test_a_container() -> None:
         "web:",
         "  kind: container",
         "  container: web",
+        "  engine: podman",
         '  labels: {image: "nginx:1"}',
         "  healthcheck: {tcp: 8080}",
     ]
