@@ -165,11 +165,11 @@ class AgentClient:
     # Operations
 
     async def plan(self, request: operations_pb2.OperationRequest) -> operations_pb2.OperationPlan:
-        return await self._ask(self._operations.Plan, request)
+        return await self._ask(self._operations.Plan, request, _patience(request))
 
     async def begin(self, request: operations_pb2.OperationRequest) -> operations_pb2.Operation:
         """Begins the operation under the request's id; asking again with the same id answers with the same one."""
-        return await self._ask(self._operations.Begin, request)
+        return await self._ask(self._operations.Begin, request, _patience(request))
 
     async def operation(self, operation_id: str) -> operations_pb2.Operation:
         return await self._ask(self._operations.Get, operations_pb2.GetOperationRequest(id=operation_id))
@@ -258,6 +258,11 @@ class AgentClient:
             raise
         finally:
             call.cancel()
+
+
+def _patience(request: operations_pb2.OperationRequest) -> float | None:
+    """Seconds for a plan; what is to be adopted is looked for all over the host first."""
+    return LONG_TIMEOUT if request.HasField("adopt") else None
 
 
 def _raise_if_closed() -> None:

@@ -128,7 +128,7 @@ class Operator:
         return self.machine.run(command, self.user, code)
 
 
-def _hosts_yaml(machine: Machine, users: tuple[str, ...]) -> str:
+def hosts_yaml(machine: Machine, users: tuple[str, ...]) -> str:
     text = "hosts:\n"
     for user in users:
         host = machine.host(user)
@@ -140,7 +140,7 @@ def _hosts_yaml(machine: Machine, users: tuple[str, ...]) -> str:
 @pytest.fixture(scope="module")
 def operators(machine: Machine) -> Iterator[dict[str, Operator]]:
     with home() as made:
-        made.paths.config.with_name("hosts.yaml").write_text(_hosts_yaml(machine, ("root", USER)))
+        made.paths.config.with_name("hosts.yaml").write_text(hosts_yaml(machine, ("root", USER)))
         yield {
             "root": Operator(machine, made, "root", "/etc/blackhole/blackhole.yaml"),
             USER: Operator(machine, made, USER, f"/home/{USER}/.config/blackhole/blackhole.yaml"),
