@@ -7,20 +7,21 @@ own, with a bound on time and size, so that a service that hangs or pours costs 
 from __future__ import annotations
 
 import asyncio
-import http.client
 import logging
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING
 
 from bhtui.core.errors import BlackholeError
 
 from .exposition import Totals, Traffic, totals, traffic
 from .model import SERVED_METRICS
 from .points import Key
+
+if TYPE_CHECKING:
+    import http.client
 
 log = logging.getLogger(__name__)
 
@@ -30,15 +31,6 @@ LONGEST = 8 << 20
 THREADS = 2
 HEADERS = {"Accept": "text/plain;version=0.0.4", "User-Agent": "blackhole"}
 UNKNOWN = Traffic()
-_opener = urllib.request.OpenerDirector()
-# Neither proxies nor redirections nor files: what is asked is where it says.
-for _handler in (
-    urllib.request.HTTPHandler,
-    urllib.request.HTTPSHandler,
-    urllib.request.HTTPDefaultErrorHandler,
-    urllib.request.HTTPErrorProcessor,
-):
-    _opener.add_handler(_handler())
 
 
 @dataclass(slots=True)
@@ -110,9 +102,18 @@ class Scraper:
 
 def fetch(url: str) -> tuple[Totals, float]:
     """What a service says, and when (monotonic seconds). Raises BlackholeError."""
+    # Imported here: urllib costs 20 ms, and most hosts have no service that is asked.
+    import http.client
+    import urllib.error
+    import urllib.request
+
+    opener = urllib.request.OpenerDirector()
+    # Neither proxies nor redirections nor files: what is asked is where it says.
+    for handler in ("HTTPHandler", "HTTPSHandler", "HTTPDefaultErrorHandler", "HTTPErrorProcessor"):
+        opener.add_handler(getattr(urllib.request, handler)())
     try:
         request = urllib.request.Request(url, headers=HEADERS)  # noqa: S310 - nothing but HTTP has a handler
-        with _opener.open(request, timeout=TIMEOUT) as answer:
+        with opener.open(request, timeout=TIMEOUT) as answer:
             at, body = time.monotonic(), _read(answer, time.monotonic() + TIMEOUT)
         return totals(body.decode("utf-8", "replace")), at
     except urllib.error.HTTPError as error:
