@@ -44,7 +44,7 @@ def _plan_open(spec: Spec, request: OpenWindowRequest, now_ns: int, until_text: 
     title = f"hold automatic restarts of {whose} until {until_text(until)}"
     step = PlannedStep(OPEN, whose, title, {"services": list(services), "from_ns": now_ns, "until_ns": until})
     effects = ("what people ask for is done as ever; what ends by itself stays down until the window closes",)
-    return Plan("open-window", services, (step,), effects, frozenset({"maintenance"}))
+    return Plan("open-window", (whose,), (step,), effects, frozenset({"maintenance"}))
 
 
 def _plan_close(
