@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 
 RESYNC = 30.0
 """Seconds after which it is observed although nobody said that it changed."""
+UNANSWERED = 5.0
+"""The same, while its manager does not answer."""
 FIRST = 5.0
 """Seconds for which the agent's start waits for the first answer of a manager."""
 SETTLING = 0.05
@@ -116,10 +118,10 @@ class Mirroring(Driver):
         seen, tail = await self._look()
         await self._hand_in(lambda i: mirror.on_adopted(i, known, seen, tail, self._tools.clock()), seen)
         self._seen.set()
-        held_run = await self._hold_run("")
+        held_run = await self._hold_run(None)
         while True:
             try:
-                async with asyncio.timeout(RESYNC):
+                async with asyncio.timeout(RESYNC if seen.state else UNANSWERED):
                     await self._changed.wait()
             except TimeoutError:
                 log.debug("%s: nobody said that it changed; it is looked at all the same", self.instance.name)
@@ -129,13 +131,16 @@ class Mirroring(Driver):
             await self._hand_in(self._observed(seen, tail), seen)
             held_run = await self._hold_run(held_run)
 
-    async def _hold_run(self, held_run: str) -> str:
-        """Holds each run to its limits: some managers forget them with the run before. The run that is held now."""
+    async def _hold_run(self, held_run: str | None) -> str:
+        """Holds each run to its limits: some managers forget them with the run before. The run that is held now.
+
+        Never because of an observation alone: setting limits is a change that is observed again.
+        """
         i = self.instance
-        is_new = i.run != held_run and i.state in (State.STARTING, State.RUNNING)
-        if (is_new or not held_run) and self._has_limits():
+        is_new = held_run is None or (i.run != held_run and i.state in (State.STARTING, State.RUNNING))
+        if self._has_limits() and (is_new or self.hold_now is None):
             await self._hold()
-        return i.run or held_run
+        return i.run
 
     async def _look(self) -> tuple[Observation, tuple[str, ...]]:
         """How it is, and the last lines of its log when they tell why it does not run."""

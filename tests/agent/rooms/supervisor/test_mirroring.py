@@ -12,7 +12,7 @@ from bhtui.core.errors import BlackholeError
 from bhtui.core.operation import OperationState
 from bhtui.core.request import ReloadConfigRequest, RestartRequest, StartRequest, StopRequest
 from bhtui.core.spec import Condition, LimitsSpec, RotateSpec, ServiceKind, ServiceSpec
-from bhtui.core.states import Goal, Result, State
+from bhtui.core.states import Goal, Health, Result, State
 from tests.agent.rooms.supervisor.rig import FakeKeeper, fake_rig, spec_of
 from tests.waiting import eventually
 
@@ -69,6 +69,7 @@ class Played:
 
     async def hold(self, limits: LimitsSpec, paths: Sequence[str], before: Mapping[str, Any]) -> Hold:
         self.held.append(limits)
+        self.changed()  # as systemd does: the properties of the unit have changed
         return Hold("systemd unit properties", before={**before, "MemoryMax": -1})
 
     async def tail(self, count: int) -> tuple[str, ...]:
@@ -160,6 +161,11 @@ async def test_declared_limits_are_put_on_it_and_lifted(tmp_path: Path):
         assert rig.room.picture["web-1"].hold_before == {"MemoryMax": -1}
         held = await rig.room.hold("web-1")
         assert held is not None and held.held_by == "systemd unit properties"
+        await rig.run(StartRequest())
+        await eventually(lambda: len(played.held) == 4)  # before the start, and the run that came of it
+        played.become(replace(played.says, health=Health.DEGRADED))
+        await eventually(lambda: rig.room.picture["web-1"].health is Health.DEGRADED)
+        assert len(played.held) == 4
 
 
 async def test_another_configuration_never_stops_it(tmp_path: Path):
