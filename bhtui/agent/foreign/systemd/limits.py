@@ -82,9 +82,11 @@ def to_bus(values: Mapping[str, Value]) -> list[tuple[str, tuple[str, Value]]]:
     return found
 
 
-def from_bus(value: Any) -> Value:
-    """A property's value as JSON values."""
-    return [list(each) for each in value] if isinstance(value, list) else value
+def before(name: str, value: Any) -> Value:
+    """What is to be put back later, as JSON values; None: systemd does not tell, so it was without a limit."""
+    if SIGNATURES[name] == "t":
+        return FOREVER if value is None else value
+    return [list(each) for each in value or ()]
 
 
 def without_controller(names: Iterable[str], group: Path, scope: str) -> dict[str, str]:

@@ -171,7 +171,7 @@ class UnitSubject:
         refusals: list[str] = []
         for name, values in {**back, **wanted}.items():
             for each in values:
-                kept.setdefault(each, properties.from_bus(p.get(each)))
+                kept.setdefault(each, properties.before(each, p.get(each)))
             if why := await self._set(values):
                 not_held[name] = why
                 refusals += [name] if name in wanted else []
