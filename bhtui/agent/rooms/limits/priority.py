@@ -21,8 +21,11 @@ WHO_PROCESS = 1
 PASSES = 5
 
 
-def set_tree(members: Callable[[], Collection[int]], limits: LimitsSpec) -> dict[str, str]:
-    """Sets nice and ionice of every thread; None: as the agent's own. What was not set, and why."""
+def set_tree(members: Callable[[], Collection[int]], limits: LimitsSpec, ours: bool = True) -> dict[str, str]:
+    """Sets nice and ionice of every thread; None: as the agent's own. What was not set, and why.
+
+    Not `ours`: a unit or container; None is left as its manager has it.
+    """
     nice = os.getpriority(os.PRIO_PROCESS, 0) if limits.nice is None else limits.nice
     wanted = ioprio(limits.ionice)
     problems: dict[str, str] = {}
@@ -32,8 +35,10 @@ def set_tree(members: Callable[[], Collection[int]], limits: LimitsSpec) -> dict
         if not fresh:
             break
         for thread in fresh:
-            _try(problems, "nice", partial(os.setpriority, os.PRIO_PROCESS, thread, nice))
-            _try(problems, "ionice", partial(_set_ioprio, thread, wanted))
+            if ours or limits.nice is not None:
+                _try(problems, "nice", partial(os.setpriority, os.PRIO_PROCESS, thread, nice))
+            if ours or limits.ionice is not None:
+                _try(problems, "ionice", partial(_set_ioprio, thread, wanted))
         seen |= fresh
     return problems
 

@@ -211,8 +211,10 @@ class Limits:
 
     def prioritise(self, instance: str, pid: int, limits: LimitsSpec) -> dict[str, str]:
         """Gives the tree of a running instance its nice and ionice; what was not set, and why."""
-        self._weigh(instance, limits)
-        return priority.set_tree(lambda: self.members(instance) or priority.descendants(pid), limits)
+        ours = instance not in self._followed
+        if ours:
+            self._weigh(instance, limits)
+        return priority.set_tree(lambda: self.members(instance) or priority.descendants(pid), limits, ours)
 
     def oom_kills(self, instance: str) -> int:
         """How many processes of an instance the kernel has killed for want of memory since its groups were made."""

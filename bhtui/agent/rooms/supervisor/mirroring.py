@@ -140,7 +140,19 @@ class Mirroring(Driver):
         is_new = held_run is None or (i.run != held_run and i.state in (State.STARTING, State.RUNNING))
         if self._has_limits() and (is_new or self.hold_now is None):
             await self._hold()
+        if is_new and i.state in (State.STARTING, State.RUNNING):
+            await self._prioritise()
         return i.run
+
+    async def _prioritise(self) -> None:
+        """Gives what runs now its declared priorities: its manager gives the next run those of its own."""
+        i, limits = self.instance, self._limits()
+        if i.pid is None or (limits.nice is None and limits.ionice is None):
+            return
+        problems = await asyncio.to_thread(self._tools.limits.prioritise, i.name, i.pid, limits)
+        if problems:
+            message = f"{i.name} runs without its priorities: {limits_text(problems)}"
+            self._tools.record(i.name, EventKind.LIMITS_NOT_HELD, message, dict(problems))
 
     async def _look(self) -> tuple[Observation, tuple[str, ...]]:
         """How it is, and the last lines of its log when they tell why it does not run."""

@@ -13,7 +13,7 @@ from bhtui.core.operation import OperationState
 from bhtui.core.request import ReloadConfigRequest, RestartRequest, StartRequest, StopRequest
 from bhtui.core.spec import Condition, LimitsSpec, RotateSpec, ServiceKind, ServiceSpec
 from bhtui.core.states import Goal, Health, Result, State
-from tests.agent.rooms.supervisor.rig import FakeKeeper, fake_rig, spec_of
+from tests.agent.rooms.supervisor.rig import FakeKeeper, NoLimits, fake_rig, spec_of
 from tests.waiting import eventually
 
 WEB = ServiceSpec("web", (), kind=ServiceKind.SYSTEMD, unit="nginx.service", scope="system")
@@ -166,6 +166,27 @@ async def test_declared_limits_are_put_on_it_and_lifted(tmp_path: Path):
         played.become(replace(played.says, health=Health.DEGRADED))
         await eventually(lambda: rig.room.picture["web-1"].health is Health.DEGRADED)
         assert len(played.held) == 4
+
+
+@dataclass(frozen=True)
+class Prioritised(NoLimits):
+    """Remembers who was given priorities."""
+
+    given: list[tuple[str, int, int | None]] = field(default_factory=list)
+
+    def prioritise(self, instance: str, pid: int, limits: LimitsSpec) -> dict[str, str]:
+        self.given.append((instance, pid, limits.nice))
+        return {}
+
+
+async def test_each_run_is_given_its_priorities(tmp_path: Path):
+    played, limits = Played(), Prioritised()
+    nice = replace(WEB, limits=LimitsSpec(nice=5))
+    async with fake_rig(tmp_path, spec_of(nice), limits=limits, managers=managers(played)) as rig:
+        await rig.run(StartRequest())
+        await eventually(lambda: limits.given == [("web-1", 101, 5)])
+        played.run()
+        await eventually(lambda: limits.given == [("web-1", 101, 5), ("web-1", 102, 5)])
 
 
 async def test_another_configuration_never_stops_it(tmp_path: Path):
