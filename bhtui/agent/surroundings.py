@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bhtui.agent.config import ConfigInForce
 from bhtui.agent.keeper import Keeper
+from bhtui.agent.rooms.limits.detect import base_name
 from bhtui.agent.rooms.overview.model import FoundContainer, Ours
 from bhtui.agent.rooms.supervisor.room import Supervisor
 from bhtui.core.overview import Container
@@ -19,8 +21,9 @@ if TYPE_CHECKING:
 class Surroundings:
     """Asked anew each time; holds nothing but what was last measured of the containers."""
 
-    def __init__(self, config: ConfigInForce, supervisor: Supervisor, keeper: Keeper) -> None:
+    def __init__(self, config: ConfigInForce, supervisor: Supervisor, keeper: Keeper, run_dir: Path) -> None:
         self._config, self._supervisor, self._keeper = config, supervisor, keeper
+        self._installation = base_name(run_dir)
         self._engines: ContainerList | None = None
 
     def ours(self) -> Ours:
@@ -33,6 +36,7 @@ class Surroundings:
             units={unit: each.name for each in services if (unit := getattr(each, "unit", ""))},
             containers={name: each.name for each in services if (name := getattr(each, "container", ""))},
             services=len(services),
+            installation=self._installation,
         )
 
     async def list(self) -> tuple[Sequence[FoundContainer], Sequence[str]]:

@@ -333,7 +333,7 @@ async def _assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: 
     await supervisor.adopt()
     limits.sweep(set(supervisor.picture))
     cleanup = Cleanup(logs, lambda: supervisor.picture)
-    around = Surroundings(config, supervisor, keeper)
+    around = Surroundings(config, supervisor, keeper, paths.run)
     overview = OverviewRoom(around.ours, around)
     stack.callback(overview.close)
     adoption = Adoption(config, around.ours, around)

@@ -6,6 +6,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
+from textwrap import wrap
 from typing import TypeVar
 
 from bhtui.core.overview import Container, Interface, Listener, Machine, Overview, Process, Unit
@@ -34,7 +35,10 @@ def render(seen: Overview, name: str, every: bool = False) -> str:
         _section("LISTENING", seen.listeners, LISTENER, most, width),
         _section("BUSIEST PROCESSES", seen.processes, PROCESS, most, width),
     ]
-    parts += ["".join(f"not seen: {printable(each)}\n" for each in seen.unseen)]
+    told = [
+        line for each in seen.unseen for line in wrap(f"not seen: {printable(each)}", width, subsequent_indent="  ")
+    ]
+    parts += ["".join(f"{line}\n" for line in told)]
     return "\n".join(part for part in parts if part)
 
 

@@ -148,3 +148,19 @@ def test_a_container_is_adopted_as_it_runs(monkeypatch: pytest.MonkeyPatch) -> N
             assert "it is the service shop already" in here.cli("adopt", "container:shop", code=5).stderr
             here.cli("stop", "shop")
             assert engine.run("inspect", "-f", "{{.State.Status}}", "shop") == "exited"
+
+
+def test_a_child_that_left_its_parents_is_still_of_its_service() -> None:
+    config = """
+        services:
+          web:
+            command: [sh, -c, "setsid sh -c 'python3 -m http.server 18476 --bind 127.0.0.1 & ' & exec sleep 1000"]
+    """
+    with home(config) as here, home() as other:
+        here.cli("start")
+        [found] = until(lambda: [each for each in overview(here)["listeners"] if each["port"] == 18476])
+        assert found["instance"] == "web-1"
+        assert "it is of web-1" in here.cli("adopt", str(found["pid"]), code=5).stderr
+        other.cli("agent", "start")
+        if "cgroup" in str(here.agent()["limits"]):
+            assert "it is web-1 of another agent" in other.cli("adopt", str(found["pid"]), code=5).stderr

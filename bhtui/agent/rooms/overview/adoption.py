@@ -138,6 +138,10 @@ class Adoption:
         if instance:
             what = "it is of this agent itself" if instance == AGENT else f"it is of {instance}, which is declared"
             raise Refused(f"cannot adopt {it.pid}: {what}")
+        if it.place.instance:
+            raise Refused(
+                f"cannot adopt {it.pid}: it is {it.place.instance} of another agent like this one on this host"
+            )
         if it.place.container:
             found = await self._container(it.place.container)
             name = found.shown.name if found else it.place.container

@@ -24,6 +24,8 @@ class Ours:
     containers: Mapping[str, str] = field(default_factory=dict)
     """Containers that are declared services, and those."""
     services: int = 0
+    installation: str = ""
+    """The folder of the groups of our instances; with it also those children are known that left their parents."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 _CONTAINER = re.compile(r"(?:(docker|libpod|cri-containerd|crio|nerdctl)-)?([0-9a-f]{64})(?:\.scope)?")
+_INSTALLATION = re.compile(r"blackhole-[0-9a-f]{8}")
+"""What the room of limits calls its folder."""
 _ENGINES = {"libpod": "podman", "libpod_parent": "podman", "crio": "cri-o", "cri-containerd": "containerd"}
 _PARENTS = ("docker", "libpod_parent", "libpod", "machine.slice", "actions_job")
 SHORT = 12
@@ -28,6 +31,10 @@ class Place:
     engine: str = ""
     session: bool = False
     """It is of a login, not of a unit that somebody could start again."""
+    installation: str = ""
+    """The folder of groups of an agent like this one (`blackhole-1a2b3c4d`), which supervises it."""
+    instance: str = ""
+    """As what."""
 
 
 NOWHERE = Place()
@@ -46,6 +53,9 @@ def _of_path(parts: list[str]) -> Place:
         if match := _CONTAINER.fullmatch(part):
             engine = match[1] or (before if before in _PARENTS else "")
             return Place(container=match[2][:SHORT], engine=_ENGINES.get(engine, engine))
+    for part, below in pairwise(parts):
+        if _INSTALLATION.fullmatch(part):
+            return Place(installation=part, instance=below)
     user, after = _user_manager(parts)
     services = [part for part in after if part.endswith(".service")]
     if services:

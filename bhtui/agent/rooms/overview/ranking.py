@@ -43,6 +43,9 @@ class Reading:
 
     def instance(self, pid: int) -> str:
         """The instance of ours that a process belongs to, or `agent`."""
+        place = self.after[pid].place if pid in self.after else None
+        if place is not None and place.instance and place.installation == self.ours.installation:
+            return place.instance
         by_pid = {main: name for name, main in self.ours.instances.items()}
         for each in ancestors(pid, self.after):
             if each in by_pid:

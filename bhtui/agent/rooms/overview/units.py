@@ -20,7 +20,7 @@ PROPERTIES = (
     "Id", "Description", "LoadState", "ActiveState", "SubState", "Result", "ExecMainCode", "ExecMainStatus", "MainPID",
     "StateChangeTimestamp", "NRestarts", "MemoryCurrent", "UnitFileState", "FragmentPath",
 )  # fmt: skip
-TIMEOUT = 5.0
+TIMEOUT = 10.0
 """Seconds; a manager that is reloading may not answer for long."""
 MOST_OUTPUT = 8 << 20
 

@@ -23,6 +23,11 @@ ID = "0a1afff7ce4b" + "5" * 52
         (f"0::/kubepods.slice/cri-containerd-{ID}.scope\n", Place(container=ID[:12], engine="containerd")),
         ("8:pids:/\n0::/\n", NOWHERE),
         ("0::/init.scope\n", NOWHERE),
+        (
+            "0::/system.slice/blackhole.service/blackhole-1a2b3c4d/web-1\n",
+            Place(installation="blackhole-1a2b3c4d", instance="web-1"),
+        ),
+        ("4:memory:/blackhole-1a2b3c4d/web-1\n0::/\n", Place(installation="blackhole-1a2b3c4d", instance="web-1")),
         ("nonsense", NOWHERE),
         ("", NOWHERE),
     ],

@@ -70,6 +70,12 @@ def test_what_is_ours_is_known_by_its_ancestors() -> None:
     assert [found.instance(pid) for pid in (10, 11, 12, 21, 30)] == ["agent", "web-1", "web-1", "agent", ""]
 
 
+def test_a_child_that_left_its_parents_is_known_by_its_group() -> None:
+    mine, other = Place(installation="a", instance="web-1"), Place(installation="b", instance="web-1")
+    found = reading([], [seen(9), seen(10, parent=9, place=mine), seen(11, parent=9, place=other)], installation="a")
+    assert [found.instance(pid) for pid in (10, 11)] == ["web-1", ""]
+
+
 def test_the_master_of_a_worker_has_the_socket() -> None:
     found = reading([], [seen(1, "init"), seen(7, "nginx"), seen(8, "nginx", parent=7), seen(9, "sh", parent=7)])
     sockets = [Listening("tcp", "127.0.0.1", 81, 3, 5), Listening("tcp", "0.0.0.0", 80, 1, 0)]
