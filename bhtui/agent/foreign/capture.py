@@ -70,8 +70,8 @@ class Captured:
     def write(self, lines: Sequence[Line], cursor: Mapping[str, Any]) -> None:
         """Writes lines; `cursor` is the mark behind the last of them. What finds no place is counted in the log."""
         before = self._log.rotations
+        self._log.take(lines)
         for line in lines:
-            self._log.take(line)
             (self._open_parts.add if line.partial else self._open_parts.discard)(line.stream)
         self._cursor = cursor
         # A rotation changes which file the place is in, and its own name a moment later.
@@ -80,8 +80,7 @@ class Captured:
 
     def end_parts(self) -> None:
         """Ends lines whose end did not come: what wrote them is gone, and what follows is another's."""
-        for stream in sorted(self._open_parts):
-            self._log.take(Line(0, stream, b""))
+        self._log.take([Line(0, stream, b"") for stream in sorted(self._open_parts)])
         if self._open_parts:
             self._open_parts.clear()
             self.save()
@@ -115,16 +114,33 @@ class _Log(LogFile):
         super().__init__(path, max_bytes, max_age_s, keep)
         self.rotations = 0
 
-    def take(self, line: Line) -> None:
-        """Writes one line at its time, but never before the line before it."""
-        at = line.time_ns or self._last
-        if at < self._last - CLOCK_STEP_NS:
-            self.rotate()
-            self._last = at
-        self._last = max(at, self._last)
-        flag = "P" if line.partial else "F"
-        data = f"{stamp(self._last)} {line.stream} {flag} ".encode() + line.text + b"\n"
-        self.write([data], len(data), 1)
+    def take(self, lines: Sequence[Line]) -> None:
+        """Writes lines at their times, but none before the line before it; many in one call of the system."""
+        parts: list[bytes] = []
+        first = size = 0
+        for line in lines:
+            at = line.time_ns or self._last
+            is_set_back = at < self._last - CLOCK_STEP_NS
+            if parts and (is_set_back or size > BLOCK):
+                self._put(parts, first)
+                parts, size = [], 0
+            if is_set_back:
+                self.rotate()
+                self._last = at
+            self._last = max(at, self._last)
+            first = first if parts else self._last
+            flag = "P" if line.partial else "F"
+            parts.append(f"{stamp(self._last)} {line.stream} {flag} ".encode() + line.text + b"\n")
+            size += len(parts[-1])
+        if parts:
+            self._put(parts, first)
+
+    def _put(self, parts: Sequence[bytes], first: int) -> None:
+        """Writes whole lines, the first of which is stamped so: a file that begins with them is named after it."""
+        last, self._last = self._last, first
+        data = b"".join(parts)
+        self.write([data], len(data), len(parts))
+        self._last = max(last, self._last)
 
     def rotate(self) -> None:
         super().rotate()

@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from bhtui.core.spec import LimitsSpec
@@ -139,7 +140,7 @@ def from_inspect(said: Mapping[str, Any]) -> Container:
             health=health,
             health_detail=detail,
             tty=bool(config.get("Tty")),
-            stop_timeout=_seconds(config.get("StopTimeout")),
+            stop_timeout=_grace(config.get("StopTimeout")),
             log_driver=(host.get("LogConfig") or {}).get("Type") or "",
             limits=_limits(host),
             cpu_by_quota=(host.get("CpuQuota") or 0) > 0 or (host.get("CpuPeriod") or 0) > 0,
@@ -177,14 +178,20 @@ def time_ns(text: object) -> int:
     match = _TIME.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         return 0
-    try:
-        seconds = calendar.timegm(time.strptime(match[1], "%Y-%m-%dT%H:%M:%S"))
-    except ValueError:
-        return 0
+    seconds = _seconds(match[1])
     if match[3]:
         shift = (int(match[4]) * 60 + int(match[5])) * 60
         seconds -= shift if match[3] == "+" else -shift
     return max(0, seconds * 1_000_000_000 + int((match[2] or "0").ljust(9, "0")))
+
+
+@lru_cache(maxsize=64)
+def _seconds(text: str) -> int:
+    """Lines of a log come many in a second."""
+    try:
+        return calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%S"))
+    except ValueError:
+        return -1 << 40
 
 
 def _word(text: str) -> Status:
@@ -238,7 +245,7 @@ def _limits(host: Mapping[str, Any]) -> LimitsSpec:
     return LimitsSpec(memory if 0 < memory < ENDLESS else None, cpu, pids if pids > 0 else None)
 
 
-def _seconds(said: object) -> float:
+def _grace(said: object) -> float:
     """Negative: it is waited for without an end; an hour is one."""
     if not isinstance(said, int):
         return 10.0

@@ -106,11 +106,42 @@ async def _pieces(reader: asyncio.StreamReader, status: int, headers: Mapping[st
 
 
 async def _chunks(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
-    while size := _number((await reader.readuntil(b"\r\n")).split(b";")[0].decode("latin-1"), 16):
-        async for piece in _exactly(reader, size):
+    """What has come so far at once: an engine makes a chunk of every line."""
+    chunks = Chunks()
+    while not chunks.ended:
+        data = await reader.read(PIECE)
+        if not data:
+            raise BadAnswer("its answer ended in the middle")
+        if piece := chunks.feed(data):
             yield piece
-        if await reader.readexactly(2) != b"\r\n":
-            raise BadAnswer("a chunk of its answer has not the length it says")
+
+
+class Chunks:
+    """Takes a chunked body apart as it comes, RFC 9112 section 7.1."""
+
+    def __init__(self) -> None:
+        self.ended = False
+        self._rest = bytearray()
+
+    def feed(self, data: bytes) -> bytes:
+        """The content of the chunks that are whole by now. Raises BadAnswer."""
+        self._rest += data
+        found, at = [], 0
+        while not self.ended and (end := self._rest.find(b"\r\n", at)) >= 0:
+            size = _number(self._rest[at:end].split(b";")[0].decode("latin-1"), 16)
+            if size > BODY_LIMIT:
+                raise BadAnswer(f"a chunk of its answer is over {BODY_LIMIT >> 20} MiB")
+            begin, close = end + 2, end + 2 + size
+            if size and len(self._rest) < close + 2:
+                break
+            if size and self._rest[close : close + 2] != b"\r\n":
+                raise BadAnswer("a chunk of its answer has not the length it says")
+            found.append(bytes(self._rest[begin:close]))
+            at, self.ended = close + 2, not size
+        del self._rest[:at]
+        if len(self._rest) > HEAD_LIMIT and b"\r\n" not in self._rest[:HEAD_LIMIT]:
+            raise BadAnswer("a chunk of its answer does not tell its length")
+        return b"".join(found)
 
 
 async def _exactly(reader: asyncio.StreamReader, size: int) -> AsyncIterator[bytes]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bhtui.agent.foreign.containers import http
 
@@ -55,3 +59,12 @@ async def test_an_endless_body_is_not_taken_into_memory(monkeypatch: pytest.Monk
     monkeypatch.setattr(http, "BODY_LIMIT", 1000)
     with pytest.raises(http.BadAnswer, match="over"):
         await _body(answer("200 OK", b"x" * 5000))
+
+
+@given(st.lists(st.binary(min_size=1, max_size=40)), st.lists(st.integers(0, 9999), max_size=9))
+def test_chunks_do_not_depend_on_where_they_are_cut(chunks: list[bytes], places: list[int]) -> None:
+    data = chunked(*chunks).partition(b"\r\n\r\n")[2]
+    edges = sorted({0, len(data), *(place % (len(data) + 1) for place in places)})
+    body = http.Chunks()
+    assert b"".join(body.feed(data[a:b]) for a, b in pairwise(edges)) == b"".join(chunks)
+    assert body.ended
