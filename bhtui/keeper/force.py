@@ -48,7 +48,7 @@ def responds(run_dir: str | os.PathLike[str]) -> bool:
 
 def is_stuck(run_dir: str | os.PathLike[str]) -> bool:
     """Whether a keeper is there that does not answer, not even after it was woken."""
-    _wake_stopped(run_dir)
+    wake_stopped(run_dir)
     if responds(run_dir) or not (stuck := keepers(run_dir)):
         return False
     for pid in stuck:
@@ -56,8 +56,8 @@ def is_stuck(run_dir: str | os.PathLike[str]) -> bool:
     return not responds(run_dir)
 
 
-def _wake_stopped(run_dir: str | os.PathLike[str]) -> None:
-    """Without waiting first for an answer that cannot come; the pid is checked by who answers afterwards."""
+def wake_stopped(run_dir: str | os.PathLike[str]) -> None:
+    """Wakes a keeper that was stopped (SIGSTOP), without waiting first for an answer that cannot come."""
     text = proc.read(places.lock_path(os.path.realpath(run_dir))).strip()
     found = proc.stat(int(text)) if text.isdigit() else None
     if found is not None and found.state == b"T" and found.pid in keepers(run_dir):

@@ -119,6 +119,7 @@ def ensure_agent(paths: Paths, wake: Wake = Wake.UNLESS_STOPPED, timeout: float 
     refuse_if_asleep(paths, wake)
     log = paths.logs / "agent.log"
     told = _size(log)
+    _wake_keeper(paths)
     try:
         fresh = _start(paths)
         deaths = _deaths(paths)
@@ -131,6 +132,13 @@ def ensure_agent(paths: Paths, wake: Wake = Wake.UNLESS_STOPPED, timeout: float 
             _end_again(paths)
         raise
     return True
+
+
+def _wake_keeper(paths: Paths) -> None:
+    """A stopped keeper (SIGSTOP) whose agent has died is woken by nobody else."""
+    from bhtui.keeper import force
+
+    force.wake_stopped(paths.run)
 
 
 def _wait(paths: Paths, deaths: int, told: int, timeout: float) -> None:

@@ -95,3 +95,13 @@ def test_an_emergency_stop_does_not_wait_for_a_hung_agent() -> None:
         assert not is_alive(service)
         os.kill(agent, signal.SIGCONT)
         until(lambda: (row := there.status().get("api-1")) and (row["state"], row["goal"]) == ("stopped", "down"), 20)
+
+
+def test_a_stopped_keeper_whose_agent_has_died_is_woken_by_whoever_wants_the_agent() -> None:
+    with home(CONFIG) as there:
+        there.cli("start")
+        service, agent, keeper = there.status()["api-1"]["pid"], there.agent_pid(), there.keeper_pid()
+        os.kill(keeper, signal.SIGSTOP)
+        os.kill(agent, signal.SIGKILL)
+        there.cli("status")
+        assert (there.status()["api-1"]["pid"], there.keeper_pid()) == (service, keeper)

@@ -48,9 +48,11 @@ HOGS = """
       - python3
       - -c
       - |
+        import time
         held = []
         while True:
             held.append(b"x" * (1 << 20))
+            time.sleep(0.1)
     restart: "no"
     limits: {memory: 48M}
   busy:
@@ -72,6 +74,20 @@ HOGS = """
             print("stopped after", made, flush=True)
         time.sleep(1000)
     limits: {pids: 12}
+  writer:
+    command:
+      - python3
+      - -c
+      - |
+        import mmap, os
+        block = mmap.mmap(-1, 4096)
+        fd = os.open("/var/tmp/written", os.O_WRONLY | os.O_CREAT | os.O_DIRECT)
+        number = 0
+        while True:
+            os.pwrite(fd, block, number % 1000 * 4096)
+            number += 1
+    data: [/var/tmp]
+    limits: {iops: 50}
 """
 
 MODEST = """
@@ -165,6 +181,9 @@ def test_first_contact_places_the_agent_in_a_unit_of_its_own(machine: Machine, r
     assert {name: each["state"] for name, each in rows.items()} == {"db-1": "running", "web-1": "running"}
     assert rows["web-1"]["limits_held_by"] == "cgroup v2"
     assert rows["web-1"]["limits_not_held"] == ""
+    controllers = machine.run("cat /sys/fs/cgroup$(cut -c4- /proc/$(pgrep -f '[b]htui.agent' | head -1)/cgroup | "
+                              "sed s,/own$,,)/cgroup.subtree_control").split()  # fmt: skip
+    assert {"cpu", "io", "memory", "pids"} <= set(controllers)
     agent = root.agent()
     assert agent["limits"] == "cgroup v2"
     unit = group_of(machine, agent["keeper_pid"]).removesuffix("/own")
@@ -180,31 +199,52 @@ def test_first_contact_places_the_agent_in_a_unit_of_its_own(machine: Machine, r
 
 def test_hogs_are_held(machine: Machine, root: Operator):
     root.write_config(CONFIG + HOGS)
-    root.cli("start", "hog", "busy", "bomb", codes=(0, 1))
+    root.cli("start", "busy", "bomb", "writer", codes=(0, 1))
+    root.cli("start", "hog", codes=(0, 1))
+    _is_slowed_before_it_is_killed(machine, root)
     hog = until(lambda: (found := root.rows())["hog-1"]["last_error"] and found["hog-1"], SLOW, "the hog has ended")
-    assert "out of memory" in hog["last_error"]
+    assert (hog["result"], "out of memory" in hog["last_error"]) == ("oom-kill", True)
     rows = root.rows()
-    bomb, busy = (group_of(machine, rows[name]["pid"]) for name in ("bomb-1", "busy-1"))
+    bomb, busy, writer = (group_of(machine, rows[name]["pid"]) for name in ("bomb-1", "busy-1", "writer-1"))
     until(lambda: "stopped after 11" in root.cli("logs", "bomb"), SLOW, "the bomb has reached its limit")
     assert machine.run(f"cat /sys/fs/cgroup{bomb}/pids.current").strip() == "12"
-    used, passed = _cpu_share(machine, busy)
-    assert 0.1 < used / passed < 0.25
+    share = _per_second(machine, busy, "cpu.stat", "usage_usec") / 1e6
+    assert abs(share - 0.2) <= 0.2 * 0.05, f"{share:.3f} of a core instead of 0.2"
+    writes = _per_second(machine, writer, "io.stat", "wios")
+    assert 40 <= writes <= 52, f"{writes:.1f} writes a second instead of 50"
     assert set(rows) >= {"db-1", "web-1"} and rows["web-1"]["state"] == "running"
-    root.cli("stop", "hog", "busy", "bomb")
+    root.cli("stop", "hog", "busy", "bomb", "writer")
 
 
-def _cpu_share(machine: Machine, group: str) -> tuple[float, float]:
-    """Seconds of CPU that a group had, in so many seconds by the machine's own clock."""
+def _is_slowed_before_it_is_killed(machine: Machine, root: Operator) -> None:
+    """memory.high, where the kernel begins to take back and to slow down, comes before memory.max, where it kills."""
+    group = group_of(machine, root.rows()["web-1"]["pid"]).replace("web-1", "hog-1")
     program = textwrap.dedent(f"""
         import time
-        def used():
-            return int(open("/sys/fs/cgroup{group}/cpu.stat").read().split()[1]) / 1e6
-        before, began = used(), time.monotonic()
-        time.sleep(4)
-        print(used() - before, time.monotonic() - began)
+        end = time.monotonic() + {SLOW}
+        while time.monotonic() < end:
+            words = open("/sys/fs/cgroup{group}/memory.events").read().split()
+            events = dict(zip(words[::2], map(int, words[1::2])))
+            if events["high"]:
+                print(events["oom_kill"], open("/sys/fs/cgroup{group}/memory.high").read())
+                break
     """)
-    used, passed = machine.run(f"python3 -c {shlex.quote(program)}").split()
-    return float(used), float(passed)
+    killed, high = machine.run(f"python3 -c {shlex.quote(program)}").split()
+    assert (killed, int(high) < 48 << 20) == ("0", True)
+
+
+def _per_second(machine: Machine, group: str, file: str, key: str, seconds: float = 10.0) -> float:
+    """How fast a counter of a group grows, by the machine's own clock."""
+    program = textwrap.dedent(f"""
+        import re, time
+        def read():
+            text = open("/sys/fs/cgroup{group}/{file}").read()
+            return sum(map(int, re.findall(r"{key}[ =](\\d+)", text)))
+        before, began = read(), time.monotonic()
+        time.sleep({seconds})
+        print((read() - before) / (time.monotonic() - began))
+    """)
+    return float(machine.run(f"python3 -c {shlex.quote(program)}"))
 
 
 def test_logout_takes_nothing_away(machine: Machine, root: Operator):
@@ -271,6 +311,11 @@ def test_after_a_reboot_all_is_back_in_order(machine: Machine, root: Operator):
     _is_back_in_order(machine, root, agent, last)
     assert set(root.pids()) == set(before)
     assert "/system.slice/blackhole.service/" in group_of(machine, root.pids()["web-1"])
+    assert "keeper process" in machine.run("journalctl --no-pager -u blackhole")
+    delegated = machine.run("systemctl show -P Delegate -P DelegateControllers blackhole.service").split()
+    assert delegated[0] == "yes" and {"cpu", "io", "memory", "pids"} <= set(delegated[1:])
+    # The unit's own group has groups below it, so no process may sit in it (cgroups(7), "no internal processes").
+    assert machine.run("cat /sys/fs/cgroup/system.slice/blackhole.service/cgroup.procs") == ""
 
 
 def _is_back_in_order(machine: Machine, root: Operator, before: dict[str, Any], last: int) -> None:
