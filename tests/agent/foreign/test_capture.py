@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bhtui.agent.foreign import capture
@@ -29,6 +29,7 @@ def _lines(first: int, last: int) -> list[Line]:
     return [Line(AT + number * 1000, "stdout", b"line %d" % number) for number in range(first, last)]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 12), st.sampled_from(["save", "crash", "close"])), max_size=12), st.booleans())
 def test_after_any_crash_every_line_is_there_once(steps: list[tuple[int, str]], small: bool) -> None:
     """The source is the numbers; a mark is the number of the next one, as a manager would tell it."""

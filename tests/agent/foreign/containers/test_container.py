@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bhtui.agent.foreign.containers.container import Container, Status, from_inspect, from_list, time_ns
@@ -81,6 +81,7 @@ def test_what_is_no_container_is_refused(said: object) -> None:
         from_inspect(said)  # type: ignore[arg-type]
 
 
+@settings(deadline=None)
 @given(st.integers(1, 4_102_444_800_000_000_000))
 def test_times_are_read_as_they_are_written(moment: int) -> None:
     assert time_ns(format_time(moment)) == moment

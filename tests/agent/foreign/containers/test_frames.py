@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bhtui.agent.foreign.containers.frames import RAW_LIMIT, BadFrame, Frames, Piece
@@ -24,6 +24,7 @@ def _cut(data: bytes, places: list[int]) -> list[bytes]:
     return [data[a:b] for a, b in pairwise(edges)]
 
 
+@settings(deadline=None)
 @given(LINES, st.lists(st.integers(0, 10_000), max_size=8))
 def test_frames_do_not_depend_on_where_they_are_cut(lines: list[tuple[int, bytes]], places: list[int]) -> None:
     data = b"".join(_frame(stream, STAMP + text + b"\n") for stream, text in lines)
@@ -32,6 +33,7 @@ def test_frames_do_not_depend_on_where_they_are_cut(lines: list[tuple[int, bytes
     assert found == [Piece(AT, "stdout" if stream == 1 else "stderr", text) for stream, text in lines]
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.binary(max_size=30).map(lambda b: b.replace(b"\n", b"").rstrip(b"\r"))), st.lists(st.integers(0, 9999))
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bhtui.agent.foreign.containers import http
@@ -61,6 +61,7 @@ async def test_an_endless_body_is_not_taken_into_memory(monkeypatch: pytest.Monk
         await _body(answer("200 OK", b"x" * 5000))
 
 
+@settings(deadline=None)
 @given(st.lists(st.binary(min_size=1, max_size=40)), st.lists(st.integers(0, 9999), max_size=9))
 def test_chunks_do_not_depend_on_where_they_are_cut(chunks: list[bytes], places: list[int]) -> None:
     data = chunked(*chunks).partition(b"\r\n\r\n")[2]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bhtui.agent.foreign.containers.marks import SECOND, Marks
@@ -26,6 +26,7 @@ def _given(lines: list[int], since: int, upto: int) -> list[tuple[int, int]]:
     return [(number, at) for number, at in enumerate(lines[:upto]) if at >= since * SECOND]
 
 
+@settings(deadline=None)
 @given(STEPS, st.lists(st.integers(0, 400), max_size=5), st.lists(st.tuples(st.integers(0, 60), st.integers(0, 9))))
 def test_each_line_is_taken_once_across_crashes(
     steps: list[int], mixed: list[int], cuts: list[tuple[int, int]]
@@ -45,6 +46,7 @@ def test_each_line_is_taken_once_across_crashes(
     assert taken == list(range(len(lines)))
 
 
+@settings(deadline=None)
 @given(STEPS, st.lists(st.integers(0, 60), max_size=8))
 def test_the_same_reader_goes_on_after_its_engine_was_gone(steps: list[int], cuts: list[int]) -> None:
     lines, taken, marks = _lines(steps, []), [], Marks("a")

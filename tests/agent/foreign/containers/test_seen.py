@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bhtui.agent.foreign.containers import seen
@@ -116,6 +116,7 @@ def test_a_process_that_cannot_be_seen_has_no_number() -> None:
     assert seen.observation(_of(DOCKER, "web"), "docker", asked=False, sees_pid=False).pid is None
 
 
+@settings(deadline=None)
 @given(
     st.builds(
         Container,
