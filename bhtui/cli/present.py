@@ -40,6 +40,11 @@ HEALTH = {"healthy": GREEN, "degraded": YELLOW, "unhealthy": RED, "unknown": GRE
 
 RIGHT = frozenset(
     {
+        "SENT",
+        "WAIT",
+        "AGAIN",
+        "REFUSED",
+        "LOST",
         "LINES",
         "SIZE",
         "FATAL",

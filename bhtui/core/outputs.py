@@ -54,7 +54,7 @@ class OutputStatus:
     behind_bytes: int = 0
     """In the files and not yet received."""
     behind_lines: int = 0
-    """The same in lines, estimated by the length of those that were sent."""
+    """The same in lines, estimated by the length of those that were read."""
     behind_seconds: float = 0.0
     """Age of the oldest line that waits; 0: none does."""
     last_sent_ns: int = 0

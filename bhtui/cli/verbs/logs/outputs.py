@@ -16,7 +16,7 @@ from bhtui.core.outputs import OutputStatus
 from bhtui.rpc.convert.logs import output_from_message, output_to_json
 
 STATES = {"ok": ("●", "*", GREEN), "idle": ("○", "o", GREY), "lagging": ("↻", "~", YELLOW), "failing": ("✗", "x", RED)}
-HEADS = ("OUTPUT", "STATE", "SENT", "WAIT", "AGE", "RETRIED", "REFUSED", "LOST", "TARGET")
+HEADS = ("OUTPUT", "STATE", "SENT", "WAIT", "AGE", "AGAIN", "REFUSED", "LOST", "TARGET")
 
 Found = list[tuple[str, OutputStatus]]
 
@@ -58,14 +58,21 @@ def _row(status: OutputStatus) -> list[tuple[str, str]]:
     return [
         (status.name, ""),
         (f"{shape if shapely() else plain} {status.state}", colour),
-        (f"{status.sent:,}", ""),
-        (f"{status.behind_lines:,} {size(status.behind_bytes)}" if status.behind_bytes else "0", is_late),
+        (_count(status.sent), ""),
+        (f"{_count(status.behind_lines)} {size(status.behind_bytes)}" if status.behind_bytes else "0", is_late),
         (age(status.behind_seconds) if status.behind_seconds >= 1 else "-", is_late),
-        (f"{status.retried:,}", ""),
-        (f"{status.dead_lettered:,}", YELLOW if status.dead_lettered else ""),
-        (f"{status.dropped:,}", RED if status.dropped else ""),
+        (_count(status.retried), ""),
+        (_count(status.dead_lettered), YELLOW if status.dead_lettered else ""),
+        (_count(status.dropped), RED if status.dropped else ""),
         (printable(status.target or status.type), ""),
     ]
+
+
+def _count(number: int) -> str:
+    """Short; `--output json` has every digit."""
+    if number < 100_000:
+        return f"{number:,}"
+    return f"{number / 1e6:.1f} M" if number >= 999_500 else f"{number / 1e3:.0f} k"
 
 
 def _error(status: OutputStatus, now_ns: int) -> str:

@@ -315,7 +315,11 @@ class Pump:
         late = [tail.oldest_ns(in_doubt_too) for tail in self._tails.values()]
         oldest = min((time_ns for time_ns in late if time_ns), default=0)
         seconds = max(0.0, (time.time_ns() - oldest) / 1e9) if oldest else 0.0
-        mean = self.status.sent_bytes / self.status.sent + 40 if self.status.sent else 120.0
+        read = (
+            sum(tail.read_bytes for tail in self._tails.values()),
+            sum(tail.read_lines for tail in self._tails.values()),
+        )
+        mean = read[0] / read[1] if read[1] else 100.0
         state = self.status.state
         if state in ("ok", "lagging"):
             state = "lagging" if seconds > self.spec.warn_after else "ok"

@@ -50,6 +50,8 @@ class Tail:
         """By number of the file: what was read and not committed when it was let go."""
         self._reader = Reader(chain.service, chain.instance, lowest)
         self._at = self._kept = Position(0, 0, 0)
+        self.read_lines = self.read_bytes = 0
+        """Of the files, so far; also what was not wanted, and what was read again."""
 
     # The start
 
@@ -127,6 +129,8 @@ class Tail:
             at = self._at
             block = self._block(held)
             if block:
+                self.read_lines += block.count(b"\n")
+                self.read_bytes += len(block)
                 found = self._reader.feed(block, at.number, held.head, at.offset)
                 self._at = Position(at.number, at.offset + len(block), self._reader.order_ns)
                 return found

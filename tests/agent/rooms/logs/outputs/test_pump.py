@@ -300,6 +300,25 @@ def test_only_levels_that_are_wanted_are_sent_and_the_place_moves_all_the_same(t
     bench.stop()
 
 
+def test_a_place_that_cannot_be_kept_holds_nothing_up_and_is_told_once(bench, monkeypatch, caplog):
+    def full(self, places):
+        raise OSError(28, "No space left on device")
+
+    save = Cursors.save
+    monkeypatch.setattr(Cursors, "save", full)
+    bench.start()
+    for _ in range(5):
+        bench.write(20)
+        settled(bench)
+    until(lambda: caplog.messages)
+    assert caplog.messages == [
+        "output out: its place is not kept for now, lines may be sent twice: No space left on device"
+    ]
+    monkeypatch.setattr(Cursors, "save", save)
+    until(lambda: Cursors(bench.folder, "out").load())
+    assert len(bench.sink.got) == 100
+
+
 # ---- without receipts ------------------------------------------------------------------------------------------------
 
 

@@ -157,7 +157,7 @@ class _Stream:
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
-        self._is_tcp = sock.family != socket.AF_UNIX
+        self._is_tcp = sock.family != socket.AF_UNIX and _has_counts(sock)
         self._sent: deque[tuple[float, int]] = deque()
         """When each batch was sent, and the count of acknowledged bytes that says that it has arrived."""
 
@@ -206,6 +206,11 @@ class _Stream:
 
     def drop(self) -> None:
         self._sock.close()
+
+
+def _has_counts(sock: socket.socket) -> bool:
+    """Whether this kernel counts acknowledged bytes: Linux 4.1 and later."""
+    return len(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 128)) == 128
 
 
 def _acknowledged(sock: socket.socket) -> int:

@@ -8,6 +8,9 @@ from typing import Any
 
 from ..model import SinkDown
 
+_OTHER_NAME = (62, 64)
+"""X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL."""
+
 
 def context(options: Mapping[str, Any]) -> ssl.SSLContext:
     """Files are read each time a context is made, so that a renewed certificate is used. Raises SinkDown."""
@@ -35,7 +38,10 @@ def _no_password() -> str:
 def explained(error: OSError, where: str) -> str:
     """What went wrong with a connection, for people."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"cannot trust {where}: {error.verify_message}; name its authority in tls.ca_file"
+        hint = (
+            "write the name that is in it" if error.verify_code in _OTHER_NAME else "name its authority in tls.ca_file"
+        )
+        return f"cannot trust {where}: {error.verify_message.rstrip('.')}; {hint}"
     if isinstance(error, ssl.SSLError):
         return f"cannot talk TLS with {where}: {(error.reason or str(error)).lower().replace('_', ' ')}"
     if isinstance(error, TimeoutError):
