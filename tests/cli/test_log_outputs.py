@@ -8,9 +8,21 @@ from bhtui.rpc.convert.logs import output_from_message, output_to_json, output_t
 
 NOW = 1_767_323_045_000_000_000
 BAD = OutputStatus(
-    "central", "syslog", "tls syslog:6514", "failing", sent=1_234_567, retried=12, dropped=3, dead_lettered=4, behind_bytes=2048,
-    behind_lines=20, behind_seconds=75.0, last_error="cannot reach it\x1b[31m", last_error_ns=NOW, failing_since_ns=NOW - 90 * 10**9,
-)  # fmt: skip
+    "central",
+    "syslog",
+    "udp syslog:514",
+    "failing",
+    sent=1_234_567,
+    retried=12,
+    dropped=3,
+    dead_lettered=4,
+    behind_bytes=2048,
+    behind_lines=20,
+    behind_seconds=75.0,
+    last_error="cannot reach it\x1b[31m",
+    last_error_ns=NOW,
+    failing_since_ns=NOW - 90 * 10**9,
+)
 
 
 def test_what_is_shown_fits_a_terminal_and_drives_none():
