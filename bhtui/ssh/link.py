@@ -210,12 +210,10 @@ class Link:
         Raises LinkError when somebody stopped the agent.
         """
         question = asyncio.create_task(session.client.info())
-        await asyncio.wait({question, lost}, timeout=BEAT_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
-        if not question.done():
-            question.cancel()
-            await asyncio.gather(question, return_exceptions=True)
-            return "nothing was heard"
         try:
+            await asyncio.wait({question, lost}, timeout=BEAT_TIMEOUT, return_when=asyncio.FIRST_COMPLETED)
+            if not question.done():
+                return "nothing was heard"
             session.info = question.result()
         except NoConnection as error:
             if mark := await session.stopped():
@@ -223,6 +221,11 @@ class Link:
             return f"the agent does not answer ({error})"
         except BlackholeError as error:
             return f"the agent does not answer ({error})"
+        finally:
+            # Also when the link is closed meanwhile: a question that nobody waits for would tell its failure in a
+            # traceback at the end.
+            question.cancel()
+            await asyncio.gather(question, return_exceptions=True)
         return ""
 
     async def _wait(self, failure: LinkError, attempt: int) -> None:

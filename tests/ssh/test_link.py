@@ -242,3 +242,16 @@ def test_versions():
     assert parse_version("1.20.3") == (1, 20, 3)
     assert parse_version("1.2.dev4") == (1, 2)
     assert parse_version("x") == (0,)
+
+
+async def test_closing_leaves_no_question_behind(make: Callable[..., Link]) -> None:
+    session = Session()
+    link = make(session)
+    link.start()
+    await link.ready(10)
+    session.client.mood = "silent"
+    asked = await eventually(
+        lambda: next((task for task in asyncio.all_tasks() if "Client.info" in repr(task.get_coro())), None)
+    )
+    await link.close()
+    assert asked.done() and session.closed
