@@ -49,17 +49,30 @@ def command(
     if not settings.remote and not anything_runs(settings.paths):
         click.echo("nothing runs here: there is no agent and no keeper")
         return 0
-    if emergency and not dry_run and not settings.remote and force_.is_stuck(settings.paths.run):
+    if emergency and not dry_run and not settings.remote:
         settings.must_not_be_read_only("kill the services")
-        return _without_keeper(settings)
+        return _without_keeper(settings) if force_.is_stuck(settings.paths.run) else _at_once(settings, request)
+    return carry_out(settings, request, dry_run=dry_run, dangerous=True)
+
+
+def _at_once(settings: Settings, request: StopRequest) -> int:
+    """The keeper kills, which takes no agent and nothing that is slow to import; then the agent is told who and why."""
+    report, failure = None, None
     try:
-        if emergency and not (dry_run or settings.remote):
-            _must_answer_at_once(settings.paths.agent_socket)
-        return carry_out(settings, request, dry_run=dry_run, dangerous=True)
+        report = kill_everything(settings.paths.run)
+        _tell(report, settings.plain)
+    except KeeperError as error:
+        failure = error
+    try:
+        _must_answer_at_once(settings.paths.agent_socket)
+        code = carry_out(settings, request, dangerous=True)
     except NoConnection as error:
-        if not emergency or dry_run or settings.remote:
-            raise
-        return _by_the_keeper(settings, error)
+        if report is None:
+            raise BlackholeError(f"{failure}; end the processes by hand, `ps` shows them") from None
+        click.echo(f"{error}; the keeper did it without", err=True)
+        code = 0
+    _must_be_gone(report["remaining"] if report else [])
+    return code
 
 
 def _must_answer_at_once(agent: Path) -> None:
@@ -81,17 +94,6 @@ def _seconds(text: str | None) -> float | None:
         raise UsageError(f"cannot read --timeout: {error}") from None
 
 
-def _by_the_keeper(settings: Settings, error: NoConnection) -> int:
-    """The keeper kills without its agent."""
-    settings.must_not_be_read_only("kill the services")
-    click.echo(f"{error}; asking the keeper", err=True)
-    try:
-        report = kill_everything(settings.paths.run)
-    except KeeperError as failure:
-        raise BlackholeError(f"{failure}; end the processes by hand, `ps` shows them") from None
-    return _conclude(report)
-
-
 def _without_keeper(settings: Settings) -> int:
     """A live agent starts another keeper, and hears of the emergency from that one."""
     run = settings.paths.run
@@ -104,18 +106,21 @@ def _without_keeper(settings: Settings) -> int:
         with suppress(KeeperError):
             wait_for_keeper(settings.paths)
             kill_everything(run)
-    return _conclude(report)
+    _tell(report, settings.plain)
+    _must_be_gone(report["remaining"])
+    return 0
 
 
-def _conclude(report: dict[str, Any]) -> int:
-    left = report["remaining"]
-    click.echo(f"killed {_count(report['killed'])}; none is started again before `blackhole start`")
+def _tell(report: dict[str, Any], plain: bool) -> None:
+    click.echo(f"killed {_count(report['killed'])}; none is started again before `blackhole start`", err=not plain)
+
+
+def _must_be_gone(left: list[int]) -> None:
     if left:
         raise BlackholeError(
             f"cannot kill {_processes(left)}: another user's, or stuck in the kernel; try again as root, or look at "
             f"`ps -o pid,user,stat,cmd -p {','.join(map(str, left))}`"
         )
-    return 0
 
 
 def _count(number: int) -> str:
