@@ -250,8 +250,6 @@ async def test_closing_leaves_no_question_behind(make: Callable[..., Link]) -> N
     link.start()
     await link.ready(10)
     session.client.mood = "silent"
-    asked = await eventually(
-        lambda: next((task for task in asyncio.all_tasks() if "Client.info" in repr(task.get_coro())), None)
-    )
+    asked = await eventually(lambda: [task for task in asyncio.all_tasks() if "Client.info" in repr(task.get_coro())])
     await link.close()
-    assert asked.done() and session.closed
+    assert all(task.done() for task in asked) and session.closed
