@@ -63,6 +63,18 @@ async def test_a_forwarder_that_dies_is_begun_again_and_nothing_is_lost(room, tm
     assert kinds in ([], [EventKind.OUTPUT_FAILING, EventKind.OUTPUT_RECOVERED])
 
 
+async def test_a_signal_to_all_does_not_cut_off_the_last_lines(room, tmp_path):
+    writer = Writer(tmp_path / "logs" / "api" / "api-1.log")
+    room.follow(to_file(tmp_path))
+    await eventually(lambda: room.status and room.status[0].target)
+    pid = pid_of(room)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        os.kill(pid, number)
+    writer.put(line(1_767_323_045_000_000_000, "the last"))
+    await eventually(lambda: lines(tmp_path))
+    assert pid_of(room) == pid
+
+
 async def test_another_configuration_ends_what_is_not_wanted(room, tmp_path):
     Writer(tmp_path / "logs" / "api" / "api-1.log").put(line(1_767_323_045_000_000_000, "n 1"))
     room.follow(to_file(tmp_path))
