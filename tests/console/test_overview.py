@@ -13,6 +13,7 @@ from bhtui.console.screens.host import HostScreen
 from bhtui.console.screens.overview import OverviewScreen, ThingScreen
 from bhtui.console.sources.message import Seen
 from bhtui.core.errors import NoConnection
+from bhtui.rpc.blackhole.v1 import overview_pb2 as pb
 from bhtui.rpc.blackhole.v1 import status_pb2
 from snapshots.bare import BareWorld
 from snapshots.world import NOW
@@ -123,6 +124,18 @@ async def test_adopting_shows_the_text_and_then_begins(session, keys, target):
     await session.until(lambda: session.world.begun, "not begun")
     [(host, request)] = session.world.begun
     assert (host, request.adopt.target) == ("shop-1", target)
+
+
+async def test_the_keys_go_to_a_list_that_has_something(session):
+    busy = pb.OverviewProcess(pid=7, name="x", command="x")
+    session.world.answers["tiny-1"] = pb.OverviewResponse(
+        processes=[busy], unseen=["units: systemd does not run this host"]
+    )
+    session.app.take(Seen(NOW, "tiny-1", session.world.answers["tiny-1"]))
+    session.app.go("overview", "tiny-1")
+    await session.on(OverviewScreen)
+    await session.until(lambda: session.app.screen.processes.has_focus, "the list of processes has no focus")
+    await session.shows("systemd does not run this host", "adopt..")
 
 
 async def test_what_nobody_could_start_again_has_no_such_key(session):

@@ -105,6 +105,7 @@ def test_a_unit_is_adopted_and_goes_on(root: Operator) -> None:
     assert "kind: systemd" in root.run("cat /etc/blackhole/blackhole.yaml")
     assert root.machine.run("systemctl show -P MainPID shop").strip() == pid
     assert "it is the service shop already" in refused(root, "shop.service")
+    until(lambda: root.rows()["shop-1"]["state"] == "running", SLOW, "it is shown as the service that it is")
     unit = {each["name"]: each for each in overview(root)["units"]}["shop.service"]
     assert unit["service"] == "shop"
 

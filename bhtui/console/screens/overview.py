@@ -88,6 +88,7 @@ class OverviewScreen(PaneActions, LookingScreen):
     def __init__(self, host: str) -> None:
         super().__init__(host)
         self._filter = ""
+        self._settled = False
 
     def body(self) -> Iterable[Widget]:
         self.machine = MachinePane()
@@ -111,8 +112,18 @@ class OverviewScreen(PaneActions, LookingScreen):
         self.machine.show(view)
         for pane, all_, shown in zip(self.lists, _lists(every), _lists(passing), strict=True):
             pane.show(shown, len(all_), self._why_empty(pane, len(all_)), self._unseen(pane), now)
+        self._focus_something()
         self._share_height(self.units, self.processes)
         self._share_height(self.listeners, self.containers)
+
+    def _focus_something(self) -> None:
+        """At first the keys go to a list in which there is something to act on."""
+        if self._settled or self.view.overview is None:
+            return
+        self._settled = True
+        found = next((number for number, pane in enumerate(self.lists) if pane.rows), 0)
+        if found and self.layout_panes.focused is self.units:
+            self.layout_panes.focus_pane(self.layout_panes.panes.index(self.lists[found]))
 
     def _why_empty(self, pane: ThingsPane, count: int) -> str:
         if self.view.overview is None:
