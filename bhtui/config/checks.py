@@ -29,7 +29,7 @@ from .alerts import ACTIONS
 from .faults import Fault, dotted, suggest
 from .foreign import kinds_are_told_apart, others_things_are_declared_once, what_others_run_has_its_own_ways
 from .model import Config
-from .outputs import Http, SyslogOutput
+from .outputs import FileOutput, Http, SyslogOutput
 from .restart import BESIDE
 
 Check = Callable[[Config], Iterator[Fault]]
@@ -280,6 +280,17 @@ def output_names_are_unique(config: Config) -> Iterator[Fault]:
         names.append(name)
 
 
+def outputs_share_no_file(config: Config) -> Iterator[Fault]:
+    """A file is rotated by one output."""
+    holders: dict[str, int] = {}
+    for index, output in enumerate(config.logging.outputs):
+        if isinstance(output, FileOutput):
+            if output.path in holders:
+                other = dotted(("logging", "outputs", holders[output.path]))
+                yield Fault(("logging", "outputs", index, "path"), f"{output.path} is already the file of {other}")
+            holders.setdefault(output.path, index)
+
+
 def outputs_are_of_services(config: Config) -> Iterator[Fault]:
     """An output takes services that are declared, or the agent's own log."""
     known = (*config.declared, *config.switched_off, "agent")
@@ -353,6 +364,7 @@ CHECKS: tuple[Check, ...] = (
     windows_are_of_services,
     task_names_are_unique,
     output_names_are_unique,
+    outputs_share_no_file,
     outputs_are_of_services,
     outputs_say_who_they_are_once,
     outputs_connect_as_they_say,

@@ -74,6 +74,7 @@ def test_the_agent_keeps_them_as_they_are():
         ("{type: file, path: x, warn_after: 0}", "warn_after"),
         ("{type: file, path: x}\n    - {type: file, path: y}", "already an output named 'file'"),
         ("{type: file, path: x, name: No Name}", "is not a name"),
+        ("{type: file, path: x}\n    - {type: file, name: other, path: x}", "x is already the file of logging.outputs"),
     ],
 )
 def test_what_is_refused(text, said):

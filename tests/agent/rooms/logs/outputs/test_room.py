@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from dataclasses import replace
 
 import pytest
 
@@ -61,6 +62,19 @@ async def test_a_forwarder_that_dies_is_begun_again_and_nothing_is_lost(room, tm
     await eventually(lambda: room.status[0].state == "ok")
     kinds = [kind for kind, *_ in room.told]
     assert kinds in ([], [EventKind.OUTPUT_FAILING, EventKind.OUTPUT_RECOVERED])
+
+
+async def test_what_it_writes_between_the_captured_files_is_not_sent_again(room, tmp_path):
+    Writer(tmp_path / "logs" / "api" / "api-1.log").put(line(1_767_323_045_000_000_000, "n 1"))
+    spec = to_file(tmp_path)
+    own = tmp_path / "logs" / "all" / "all.log"
+    room.follow(
+        replace(spec, outputs=(replace(spec.outputs[0], options={**spec.outputs[0].options, "path": str(own)}),))
+    )
+    await eventually(lambda: room.status[0].sent == 1)
+    first = room.status[0]
+    await eventually(lambda: room.status[0] is not first)  # it has looked again since
+    assert room.status[0].sent == 1 and len(own.read_text().splitlines()) == 1
 
 
 async def test_a_signal_to_all_does_not_cut_off_the_last_lines(room, tmp_path):
