@@ -28,6 +28,7 @@ time.sleep(1000)
 @contextmanager
 def deaf_keeper(keeper: Running) -> Iterator[int]:
     """In the place of the real one, which is killed: a process that accepts and says nothing."""
+    agent = until(lambda: keeper.ask("stats")["agent"]["pid"], 20, "its agent, which is spared")
     kill_now(keeper.pid)
     until(lambda: not is_alive(keeper.pid), 20, "the keeper to end")
     with subprocess.Popen(python(DEAF), cwd=keeper.run, stdout=subprocess.PIPE) as deaf:
@@ -36,6 +37,7 @@ def deaf_keeper(keeper: Running) -> Iterator[int]:
             yield deaf.pid
         finally:
             deaf.kill()
+            kill_now(agent)
 
 
 def test_a_stopped_keeper_is_woken(keeper: Running) -> None:
