@@ -524,6 +524,13 @@ class Supervisor:
         """Unix nanoseconds."""
         return self._clock()
 
+    def settled(self, i: Instance) -> float:
+        """Seconds for which nothing has spoken against it: of what a manager says, since it was seen to run.
+
+        A unit counts as started before its program is executed; that this failed is told a moment later.
+        """
+        return (self._clock() - i.since_ns) / SECOND if i.spec.is_foreign else self.uptime(i)
+
     def uptime(self, i: Instance) -> float:
         """Seconds since its process was started."""
         return (self._clock() - i.started_ns) / SECOND

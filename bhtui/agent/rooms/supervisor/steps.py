@@ -63,7 +63,7 @@ class _Steps:
         is_bare = i.state is State.RUNNING and i.spec.probe.kind is ProbeKind.NONE
         # Once waited for is enough: the clock may have been set back since its start.
         waited = call.learned.get("settling") == i.incarnation
-        left = 0.0 if waited else min(SETTLE, SETTLE - self._room.uptime(i))
+        left = 0.0 if waited else min(SETTLE, SETTLE - self._room.settled(i))
         if is_bare and left <= 0:
             return Done(learned, f"pid {i.pid}")
         if reason := failure(i):

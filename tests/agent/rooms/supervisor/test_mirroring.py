@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -115,6 +116,21 @@ async def test_what_its_manager_refuses_fails_the_operation_with_the_reason(tmp_
         failed = await rig.run(StopRequest(("web",)))
         assert failed.state is OperationState.FAILED and "only root may" in failed.error
         assert (rig.state("web-1"), rig.room.picture["web-1"].goal) == (State.RUNNING, Goal.UP)
+
+
+class Dying(Played):
+    """Counts as started a moment before its program turns out not to be there."""
+
+    async def start(self) -> None:
+        self.become(Observation(State.RUNNING, "run-1", pid=101, since_ns=1))
+        broken = Observation(State.FAILED, "run-1", result=Result.EXIT_CODE, text="exit 203")
+        asyncio.get_running_loop().call_later(0.05, self.become, broken)
+
+
+async def test_one_that_ends_a_moment_after_it_counts_as_started_has_not_started(tmp_path: Path):
+    async with fake_rig(tmp_path, spec_of(WEB), managers=managers(Dying())) as rig:
+        failed = await rig.run(StartRequest(("web",)))
+        assert failed.state is OperationState.FAILED and "exit 203" in failed.error
 
 
 async def test_people_elsewhere_are_followed_and_told(tmp_path: Path):
