@@ -13,6 +13,8 @@ from bhtui.console.widgets.canvas import Canvas
 from .world import NOW, World
 
 SIZES = ((80, 24), (160, 48))
+ASKING = ("plan", "count", "find", "older")
+"""Workers whose answer changes the picture."""
 SCREENS = {
     "fleet": [],
     "host": ["down", "enter"],
@@ -32,6 +34,7 @@ MOMENTS = {
     "filtered-fleet": ["slash", "w", "e", "b", "enter"],
     "filtered-logs": ["down", "enter", "L", "slash", "s", "l", "o", "w", "enter", "e"],
     "log-fields": ["down", "enter", "L", "slash", "t", "r", "a", "c", "e", "enter", "up", "up", "f"],
+    "log-note": ["down", "enter", "L", "up", "up", "N", *"it began here", "enter", "up"],
     "time-cursor": ["down", "enter", "3", *["left"] * 12],
     "no-backups": ["F", "g", "g", "g", "F", "enter", "4"],
     "failed-operation": ["o", "end"],
@@ -70,7 +73,7 @@ async def settled(pilot, deadline: float = 10.0) -> None:
     while same < 4 and time.monotonic() < until:
         await pilot.pause(pilot.app.frame)
         now = [line for canvas in pilot.app.screen.query(Canvas) for line in canvas.lines]
-        asking = any(worker.name == "plan" and not worker.is_finished for worker in pilot.app.workers)
+        asking = any(worker.name in ASKING and not worker.is_finished for worker in pilot.app.workers)
         same, before = (same + 1 if now == before and not asking else 0), now
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from random import Random
 
 from bhtui.console.sources.backend import Sink
+from bhtui.console.sources.lines import counted, selected
 from bhtui.console.sources.message import HostInfo, LinkSeen, Seen
 from bhtui.core.errors import NoConnection
 from bhtui.rpc.blackhole.v1 import (
@@ -371,6 +372,7 @@ class World:
     """A backend that says everything at once and then is still."""
 
     def __init__(self) -> None:
+        self.asked: list[logs_pb2.LogsRequest] = []
         self.begun: list[tuple[str, operations_pb2.OperationRequest]] = []
         self.later: asyncio.Queue[Seen] = asyncio.Queue()
 
@@ -383,12 +385,16 @@ class World:
         while True:
             sink(await self.later.get())
 
-    async def logs(self, host: str, request: logs_pb2.LogsRequest) -> AsyncIterator[logs_pb2.LogBatch]:
+    async def logs(self, host: str, request: logs_pb2.LogsRequest) -> AsyncGenerator[logs_pb2.LogBatch, None]:
+        self.asked.append(request)
         if host not in CPU:
             raise NoConnection(f"cannot read the logs of {host}: no route to host")
-        lines = [line for line in log_lines(host) if not request.names or line.instance in request.names]
-        yield logs_pb2.LogBatch(lines=lines, scanned=len(lines), caught_up=True)
-        await asyncio.Event().wait()
+        yield logs_pb2.LogBatch(lines=selected(log_lines(host), request), scanned=400, caught_up=True)
+        if request.follow:
+            await asyncio.Event().wait()
+
+    async def count_logs(self, host: str, request: logs_pb2.CountLogsRequest) -> logs_pb2.LogCounts:
+        return counted(log_lines(host) if host in CPU else [], request)
 
     async def series(self, host: str, request: metrics_pb2.SeriesRequest) -> metrics_pb2.SeriesResponse:
         name = request.names[0]

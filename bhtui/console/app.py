@@ -29,6 +29,7 @@ from . import theme as themes
 from .actions import ACTIONS, Action, Target, bindings, for_contexts, shown_key, usable
 from .models.fleet import FleetView, reduce_fleet
 from .models.host import HostView
+from .models.marks import Marks
 from .models.operation import ENDED, headline
 from .models.overview import is_bare
 from .models.series import SeriesModel
@@ -95,6 +96,7 @@ class Console(App[None]):
         """How a replay goes; empty when the hosts are live."""
         self.fleet = FleetView({info.name: HostView(info) for info in backend.hosts()})
         self.series = SeriesModel()
+        self.marks = Marks()
         self.frame = 1 / self.options.frames
         self._theme_path = themes.find(self.options.theme, self.options.theme_folders)
         self._theme_stamp = 0.0

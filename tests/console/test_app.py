@@ -18,10 +18,11 @@ from bhtui.console.screens.host import HostScreen
 from bhtui.console.screens.instance import InstanceScreen
 from bhtui.console.screens.logs import LogScreen
 from bhtui.console.screens.operations import OperationsScreen
+from bhtui.console.screens.write import WriteScreen
 from bhtui.console.sources.message import LinkSeen, LogsSeen, Seen
 from bhtui.core.errors import NotFound, Refused
 from bhtui.rpc.blackhole.v1 import events_pb2, logs_pb2, operations_pb2, status_pb2
-from snapshots.world import NOW, World, ns
+from snapshots.world import NOW, World, log_lines, ns
 
 
 class Clock:
@@ -399,7 +400,7 @@ async def test_lines_are_filtered_found_marked_and_exported(session, tmp_path, m
     assert pane.cursor == here
     await session.press("v", "v")
     assert all(entry.rank >= 4 for entry in pane.model.shown)
-    await session.press("w", "f", "E", "left", "right", "y")
+    await session.press("c", "f", "E", "left", "right", "y")
     await session.shows("copied the line")
 
 
@@ -603,3 +604,109 @@ async def test_a_fault_of_ours_is_one_line_and_a_file(tmp_path):
         async with app.run_test() as pilot:
             await pilot.pause(2)
     assert "no idea" in (tmp_path / "state" / "crash.txt").read_text()
+
+
+async def whole_log(session: Session) -> LogPane:
+    session.app.go_logs(["web-07"], "")
+    await session.on(LogScreen)
+    pane = session.app.screen.query_one(LogPane)
+    await session.until(lambda: pane.model.shown, "no lines")
+    return pane
+
+
+def half_of(world: World, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Makes the tail short, so that there is more at the host; returns the time of its first line."""
+    monkeypatch.setattr("bhtui.console.models.reading.TAIL", 100)
+    monkeypatch.setattr("bhtui.console.models.reading.PAGE", 50)
+    return sorted(line.time_ns for line in log_lines("web-07"))[-100]
+
+
+async def test_errors_are_found_before_what_is_loaded(session, monkeypatch):
+    first = half_of(session.world, monkeypatch)
+    pane = await whole_log(session)
+    assert pane.model.span[0] == first
+    errors = [line.time_ns for line in log_lines("web-07") if line.level == "error" and line.time_ns < first]
+    await session.press("home", *["E"])
+    await session.until(lambda: pane.cursor.time_ns == max(errors), "not found")
+    assert pane.cursor.rank >= 5
+    assert not pane.follow
+    await session.press("end")
+    await session.shows("follow ●")
+
+
+async def test_a_reader_who_goes_up_gets_older_lines_and_stays_where_he_is(session, monkeypatch):
+    first = half_of(session.world, monkeypatch)
+    pane = await whole_log(session)
+    await session.press("home", "home")
+    await session.until(lambda: len(pane.model.shown) == 150, "no older lines")
+    assert pane.cursor.time_ns == first
+
+
+async def test_a_time_that_is_not_loaded_is_asked_for(session, monkeypatch):
+    first = half_of(session.world, monkeypatch)
+    screen = await open_host(session)
+    at = first / 1e9 - 60
+    screen.graphs._move(at)
+    await session.until(lambda: screen.logs.cursor and abs(screen.logs.cursor.time_ns / 1e9 - at) < 2, "not there")
+    assert not screen.logs.follow
+    screen.graphs._move(None)
+    await session.until(lambda: screen.logs.follow, "does not follow")
+
+
+async def test_a_filter_is_applied_by_the_host_for_a_longer_time(session):
+    pane = await whole_log(session)
+    await session.press("5")
+    await session.shows("since 6 h")
+    await session.press("slash", *"slow", "enter")
+    await session.until(lambda: session.world.asked[-1].grep == "slow", "not asked")
+    request = session.world.asked[-1]
+    assert request.since_ns == ns(6 * 3600)
+    assert request.ignore_case
+    await session.until(lambda: pane.model.shown, "nothing found")
+    await session.shows(f"{len(pane.model.shown)}/400")
+
+
+async def test_what_a_filter_finds_is_told_while_it_is_typed(session):
+    pane = await whole_log(session)
+    await session.press("slash", *"bind")
+    found = session.app.screen.query_one("#found")
+    await session.until(lambda: str(found.render()) == f"{len(pane.model.shown)}/400 lines", str(found.render()))
+    await session.press("escape", "slash", *"ms>=100")
+    await session.until(lambda: 0 < len(pane.model.shown) < 40, "not filtered by a field")
+
+
+async def test_the_histogram_is_counted_by_the_host_and_goes_where_it_is_clicked(session):
+    pane = await whole_log(session)
+    await session.until(lambda: pane.past is not None, "not counted")
+    assert sum(column.total for column in pane.strip_columns(60)) == 400
+    await session.press("left_square_bracket")
+    assert not pane.follow
+    assert abs(pane.cursor.time_ns / 1e9 - (NOW - 45)) < 2
+    await session.press("right_square_bracket", "right_square_bracket")
+    assert pane.follow
+    await session.pilot.click(pane, offset=(80, 1))
+    await session.until(lambda: not pane.follow, "not gone there")
+
+
+async def test_a_note_is_kept_in_the_session_and_exported(session, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pane = await whole_log(session)
+    await session.press("home", "N")
+    await session.on(WriteScreen)
+    await session.press(*"here", "enter")
+    await session.on(LogScreen)
+    await session.shows("note: here")
+    await session.press("0", "end", "apostrophe")
+    await session.until(lambda: pane.cursor and pane.cursor in pane.marks, "the mark is gone")
+    await session.press("x")
+    [written] = tmp_path.glob("blackhole-logs-*.txt")
+    assert "# mark: here\n" in written.read_text()
+    assert written.stat().st_mode & 0o077 == 0
+
+
+async def test_the_graph_tells_which_time_the_log_shows(session):
+    screen = await open_host(session)
+    await session.until(lambda: screen.graphs.log_span, "not told")
+    first, last = screen.graphs.log_span
+    assert first < last <= NOW
+    await session.shows("━")

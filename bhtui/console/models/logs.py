@@ -16,7 +16,7 @@ CAPACITY = 100_000
 LEVELS = ("", "trace", "debug", "info", "warning", "error", "fatal")
 """A level's place is its rank; lines without a known level have rank 0."""
 RANK = {name: rank for rank, name in enumerate(LEVELS)} | {"warn": 4, "err": 5, "critical": 6, "panic": 6}
-ERROR = 5
+WARNING, ERROR = 4, 5
 EVERYTHING = Query()
 _CHECK_EVERY = 2000
 
@@ -40,7 +40,7 @@ class LogFilter:
     rank: int = 0
 
     def passes(self, entry: Entry) -> bool:
-        return entry.rank >= self.rank and self.query.matches(f"{entry.host} {entry.instance} {entry.message}")
+        return entry.rank >= self.rank and self.query.matches_line(entry.host, entry.instance, entry.message)
 
 
 UNFILTERED = LogFilter()
@@ -87,7 +87,8 @@ class LogModel:
         self.evicted = 0
         self.hosts: set[str] = set()
         self.instances: set[str] = set()
-        self.buckets: dict[int, list[int]] = {}
+        self.seconds: dict[int, list[int]] = {}
+        """Of each second what is shown: lines, warnings, errors."""
 
     def add(self, host: str, batch: logs_pb2.LogBatch) -> int:
         """Takes a batch in. Returns how many of its lines are shown."""
@@ -125,7 +126,7 @@ class LogModel:
             for entry in self.entries:
                 if entry.order > order and chosen.passes(entry):
                     _place(self.shown, entry)
-        self.buckets = {}
+        self.seconds = {}
         for entry in self.shown:
             self._count(entry, 1)
 
@@ -146,25 +147,18 @@ class LogModel:
             index += step
         return None
 
-    def histogram(self, width: int) -> list[tuple[int, int]]:
-        """Lines and errors per column, over the time that is shown."""
-        if not self.shown or width < 1:
-            return []
-        first, last = self.shown[0].time_ns // 10**9, self.shown[-1].time_ns // 10**9
-        span = max(1, last - first + 1)
-        columns = [[0, 0] for _ in range(width)]
-        for second, (total, errors) in self.buckets.items():
-            column = columns[min(width - 1, max(0, (second - first) * width // span))]
-            column[0] += total
-            column[1] += errors
-        return [(total, errors) for total, errors in columns]
+    @property
+    def span(self) -> tuple[int, int]:
+        """When the first and the last line that is kept was written; zeros when there is none."""
+        return (self.entries[0].time_ns, self.entries[-1].time_ns) if self.entries else (0, 0)
 
     def _count(self, entry: Entry, sign: int) -> None:
-        bucket = self.buckets.setdefault(entry.time_ns // 10**9, [0, 0])
-        bucket[0] += sign
-        bucket[1] += sign if entry.rank >= ERROR else 0
-        if not bucket[0]:
-            del self.buckets[entry.time_ns // 10**9]
+        second = self.seconds.setdefault(entry.time_ns // 10**9, [0, 0, 0])
+        second[0] += sign
+        if entry.rank >= WARNING:
+            second[1 if entry.rank < ERROR else 2] += sign
+        if not second[0]:
+            del self.seconds[entry.time_ns // 10**9]
 
     def _evict(self) -> None:
         over = len(self.entries) - self.capacity

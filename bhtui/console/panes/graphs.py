@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 
 from textual import events
 from textual.message import Message
@@ -22,6 +24,7 @@ from ..widgets.canvas import Canvas
 from ..widgets.title import ruled, title
 
 _DAY = 86400
+_LABEL = re.compile(r"\S+(?: \S+)?")
 GUTTER = 6
 """Columns of the scale at the left."""
 
@@ -124,6 +127,10 @@ class GraphPane(Canvas):
         self.whole_host = False
         self.window = 300
         self.cursor: float | None = None
+        self.log_span: tuple[float, float] | None = None
+        """The time that the log beside it shows."""
+        self.first = 0
+        """Graphs that are scrolled away above."""
         self._end = 0.0
         self._graphs: list[Line] = []
         self._graphs_for: tuple[object, ...] = ()
@@ -146,6 +153,11 @@ class GraphPane(Canvas):
             self.cursor = time
             self.repaint()
 
+    def show_log(self, first: float, last: float) -> None:
+        """Marks the time that the log shows."""
+        self.log_span = (first, last)
+        self.repaint_soon()
+
     @override
     def draw(self, width: int, height: int) -> list[Line]:
         tracks = [(one, track) for one in METRICS if (track := self.series.get(self.host, self.subject, one.name))]
@@ -156,7 +168,17 @@ class GraphPane(Canvas):
             text = self.problem or ("no samples yet" if self.host else "nothing is selected")
             return [head, Line(), *paragraph(plain(text), "dim", width)]
         self._end = self._right_edge([track for _, track in tracks], width)
-        drawn_for = (width, height, self.host, self.subject, self.window, self.cursor, self._end, self.series.version)
+        drawn_for = (
+            width,
+            height,
+            self.host,
+            self.subject,
+            self.window,
+            self.cursor,
+            self._end,
+            self.series.version,
+            self.first,
+        )
         if drawn_for != self._graphs_for:
             self._graphs_for, self._graphs = drawn_for, self._draw_graphs(tracks, width, height - 2)
         return [head, *self._graphs, Line(self._axis(width))]
@@ -173,7 +195,8 @@ class GraphPane(Canvas):
     def _draw_graphs(self, tracks: list[tuple[Metric, Track]], width: int, room: int) -> list[Line]:
         fitting = max(1, min(len(tracks), room // 3))
         lines: list[Line] = []
-        for place, (metric, track) in enumerate(tracks[:fitting]):
+        self.first = max(0, min(self.first, len(tracks) - fitting))
+        for place, (metric, track) in enumerate(tracks[self.first : self.first + fitting]):
             rows = room // fitting + (1 if place < room % fitting else 0)
             lines += self._graph(metric, track, width, rows, self._end)
         return lines
@@ -213,7 +236,18 @@ class GraphPane(Canvas):
         columns = width - GUTTER - 2
         middle = f"-{_half(self.window)}"
         marks = f"-{WINDOW_NAMES[self.window]}".ljust(columns // 2 - len(middle) // 2) + middle
-        return fit(((" " * (GUTTER + 1), ""), (marks.ljust(columns - 3) + "now", "axis")), width)
+        text = marks.ljust(columns - 3) + "now"
+        if self.log_span is None:
+            return fit(((" " * (GUTTER + 1), ""), (text, "axis")), width)
+        start = self._end - self.window
+        low, high = (int((at - start) / self.window * columns) for at in self.log_span)
+        low, high = max(0, low), min(columns - 1, high)
+        for label in _LABEL.finditer(text):  # one that would be cut is left out
+            if label.start() <= high and low < label.end():
+                text = text[: label.start()] + " " * len(label[0]) + text[label.end() :]
+        cells = [("━", "accent") if low <= place <= high else (char, "axis") for place, char in enumerate(text)]
+        runs = ((style, "".join(char for char, _ in run)) for style, run in groupby(cells, key=lambda cell: cell[1]))
+        return fit(((" " * (GUTTER + 1), ""), *((piece, style) for style, piece in runs)), width)
 
     def _change_window(self, by: int) -> None:
         index = max(0, min(len(WINDOWS) - 1, WINDOWS.index(self.window) + by))
@@ -227,6 +261,16 @@ class GraphPane(Canvas):
 
     def action_longer(self) -> None:
         self._change_window(1)
+
+    def action_graphs_up(self) -> None:
+        self._scroll(-1)
+
+    def action_graphs_down(self) -> None:
+        self._scroll(1)
+
+    def _scroll(self, by: int) -> None:
+        self.first = max(0, self.first + by)
+        self.repaint()
 
     def action_subject(self) -> None:
         self.whole_host = not self.whole_host

@@ -6,6 +6,7 @@ end change nothing of what a person reads. While following, the newest line is a
 
 from __future__ import annotations
 
+import os
 from base64 import b64encode
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,132 +14,79 @@ from pathlib import Path
 
 from textual import events
 from textual.message import Message
-from textual.worker import get_current_worker
 from typing_extensions import override
 
 from bhtui.core.units import format_age
-from bhtui.rpc.blackhole.v1 import logs_pb2
 
 from ..actions import BY_ID, bindings, shown_key
-from ..models.host import HostView
-from ..models.logs import ERROR, LEVELS, Entry, LogFilter, LogModel, crash_entry, refilter
-from ..models.match import parse
+from ..columns.cells import clock
+from ..models.logs import ERROR, LEVELS, WARNING, Entry
+from ..models.marks import exported
+from ..models.reading import SINCE
 from ..paint import Line, Spans, fit, paragraph, plain
 from ..widgets import window
-from ..widgets.canvas import Canvas
-from ..widgets.logline import LineLayout, draw_entry, fields
+from ..widgets.logline import LineLayout, draw_entry
+from ..widgets.strip import LEGEND, draw_strip
 from ..widgets.title import ruled, title
+from .logview import LogView
 
-SINCE = ((0, "tail"), (60, "1 min"), (300, "5 min"), (900, "15 min"), (3600, "1 h"), (21600, "6 h"), (86400, "1 d"))
-"""Seconds to read back, and their names; 0 reads the newest lines."""
-LEVEL_STEPS = (0, 3, 4, 5)
 COPY_LIMIT = 75_000
 """Bytes that terminals take by OSC 52."""
-_BEHIND = 3.0
-"""Seconds that new lines are late from which a reader is told so."""
-_MANY = 100
-"""Lines that come at once when there are more than can be read; a few that are late are only late."""
-_AT_ONCE = 5_000
-"""Lines that are filtered without a thread."""
-_BARS = " ▁▂▃▄▅▆▇█"
+_STRIP_STEPS = 20
+"""Steps in which keys go through the time of the histogram."""
+_KIND = {WARNING: "warning", ERROR: "error"}
 
 
-class LogPane(Canvas):
-    """Lines of one view."""
+class LogPane(LogView):
+    """Lines of one view, drawn, and the keys on them."""
 
     can_focus = True
     contexts = ("logs",)
     BINDINGS = bindings("logs")
 
-    class Moved(Message):
-        """The reader is at a line of this time; None: at the end, following."""
+    class Shown(Message):
+        """The lines on the screen are of this stretch of time, in Unix seconds."""
 
-        def __init__(self, at: float | None) -> None:
+        def __init__(self, first: float, last: float) -> None:
             super().__init__()
-            self.at = at
+            self.first, self.last = first, last
 
-    class Wanted(Message):
-        """Other lines are wanted: from further back, or of other instances."""
+    class Annotate(Message):
+        """A note is to be written to a line."""
 
-    class Filtered(Message):
-        """A worker has filtered the lines up to `order`."""
-
-        def __init__(self, chosen: LogFilter, shown: list[Entry], order: int) -> None:
+        def __init__(self, entry: Entry) -> None:
             super().__init__()
-            self.chosen, self.shown, self.order = chosen, shown, order
+            self.entry = entry
 
     def __init__(self, number: str = "", *, whole: bool = False) -> None:
         super().__init__()
         self.number, self.whole = number, whole
-        self.model = LogModel()
-        self.scope = ""
-        """The instance or service whose lines are read; empty: all."""
-        self.one = ""
-        """What `scope` becomes when one is asked for."""
-        self.since_step = 0
-        self.caught_up = False
-        self.problem = ""
-        self.follow = True
-        self.new = 0
-        self.marks: set[int] = set()
-        self.unfolded: set[int] = set()
-        self.noted: dict[str, int] = {}
-        """By host the last event that was looked at for crashes."""
-        self._late = (0.0, 0.0)
-        """When lines came last, and how old the newest of them was then, in seconds."""
         self.how = LineLayout(millis=whole)
-        self._cursor: Entry | None = None
         self._top: Entry | None = None
         self._lead: list[Line] = []
         """The end of the line before `_top`, when that does not fit whole."""
+        self._told = (0, 0)
 
-    def restart(self) -> None:
-        """Empties the view, because other lines are coming."""
-        self.model.clear()
-        self.follow, self.new, self.caught_up, self.problem = True, 0, False, ""
-        self.marks, self.unfolded, self.noted, self._late = set(), set(), {}, (0.0, 0.0)
-        self._cursor = self._top = None
-        self.repaint()
+    @override
+    def forget(self) -> None:
+        self._top, self._lead = None, []
 
-    def take(self, host: str, batch: logs_pb2.LogBatch) -> None:
-        """Takes a batch in."""
-        shown = self.model.add(host, batch)
-        if self.caught_up and len(batch.lines) >= _MANY:
-            now = self.console_app.now()
-            self._late = (now, self.console_app.host(host).instance_age(batch.lines[-1].time_ns, now))
-        self.caught_up = self.caught_up or batch.caught_up
-        if not self.follow:
-            self.new += shown
-        self.repaint_soon()
-
-    def note(self, host: HostView) -> None:
-        """Puts between the lines where instances crashed: what stands before that is what one looks for."""
-        if not self.caught_up:
+    @override
+    def reveal(self) -> None:
+        shown, here = self.model.shown, self._cursor
+        if here is None or not shown:
             return
-        seen = self.noted.get(host.name, 0)
-        new = [event for event in host.events if event.seq > seen]
-        if not new:
-            return
-        self.noted[host.name] = new[-1].seq
-        oldest = self.model.entries[0].time_ns if self.model.entries else 0
-        crashes = [crash for event in new if (crash := crash_entry(host.name, event)) and crash.time_ns >= oldest]
-        self.model.extend(one for one in crashes if not self.scope or self.scope in (one.instance, _service(host, one)))
-        if crashes:
-            self.repaint_soon()
-
-    @property
-    def behind(self) -> float:
-        """Seconds that what comes in is old, because more is written than can be read; 0 when it is not."""
-        at, late = self._late
-        return late if late >= _BEHIND and self.console_app.now() - at < _BEHIND else 0.0
+        place, room = self.model.place(here), max(1, self.size.height - 1 - self._strip_rows)
+        top = self.model.place(self._top) if self._top else -1
+        if self._settling or not top <= place < top + room:
+            self._top = shown[max(0, place - room // 2)]
 
     # Drawing
 
     @override
     def draw(self, width: int, height: int) -> list[Line]:
         lines = [Line(ruled(*self._title(), width))]
-        if height >= 12:
-            lines.append(Line(self._histogram(width)))
+        lines += self._strip(width)
         body = height - len(lines)
         shown = self.model.shown
         if not shown:
@@ -157,28 +105,28 @@ class LogPane(Canvas):
         rows = (self._lead + rows)[:body]
         for y in window.thumb(len(shown), first, index - first, len(rows)):
             rows[y] = Line((*fit(rows[y].spans, width - 1), ("▐", "dim")), rows[y].base)
+        self._tell(shown[first].time_ns, shown[index - 1].time_ns)
         return lines + rows
 
+    def _tell(self, first_ns: int, last_ns: int) -> None:
+        """Tells the graph which time is on the screen."""
+        told = (first_ns // 10**9, last_ns // 10**9)
+        if told != self._told:
+            self._told = told
+            self.post_message(self.Shown(first_ns / 1e9, last_ns / 1e9))
+
     def _title(self) -> tuple[Spans, Spans]:
-        model, query = self.model, self.model.filter.query
-        level = LEVELS[self.model.filter.rank]
-        following = ("follow ●", "ok") if self.follow else (f"+{self.new:,} new" if self.new else "reading", "warn")
-        if self.follow and self.behind:
-            key = shown_key(self.console_app.key_of(BY_ID["follow"]))
-            skip = f", {key} skips" if self.size.width > 60 else ""
-            following = (f"{format_age(self.behind)} behind{skip}", "warn")
-        facts: list[tuple[str, str]] = [(self.scope or "all", "strong"), ("  ", ""), following]
+        model, query = self.model, self.chosen.query
+        level = LEVELS[self.chosen.rank]
+        facts: list[tuple[str, str]] = [(self.scope or "all", "strong"), ("  ", ""), self._whereabouts()]
         if query.text:
             facts += [("  /", "dim"), (query.text, "match")]
         if level:
             facts.append((f"  ≥ {level}", "warn"))
         if self.since_step:
             facts.append((f"  since {SINCE[self.since_step][1]}", "dim"))
-        counts = (
-            f"{len(model.shown):,}/{len(model.entries):,}"
-            if self.whole or self.size.width > 60 or query.text or level
-            else ""
-        )
+        is_counted = self.whole or self.size.width > 60 or query.text or level
+        counts = self.counts() if is_counted else ""
         lost = (f"{model.lost:,} lost", "bad" if model.lost else "dim")
         return title(self.number, "LOGS", self.has_focus, tuple(facts)), (
             (counts + "  " if counts else "", "dim"),
@@ -186,26 +134,41 @@ class LogPane(Canvas):
             (" ", ""),
         )
 
-    def _histogram(self, width: int) -> Spans:
-        """Lines over time; a column with errors stands out, one where they are a fifth or more is alarming."""
-        columns = self.model.histogram(width - 24)
-        if not columns:
-            return ()
-        top = max(total for total, _ in columns) or 1
-        spans: list[tuple[str, str]] = [(" ", "")]
-        for total, errors in columns:
-            style = "bad" if errors * 5 >= total > 0 else "s4" if errors else "g2"
-            spans.append((_BARS[0 if not total else 1 + total * 7 // top], style))
-        seconds = (self.model.shown[-1].time_ns - self.model.shown[0].time_ns) / 1e9
-        rate = top / max(1.0, seconds / len(columns))
-        spans.append((f"  peak {_rate(rate)} in {_span(max(1.0, seconds))}", "dim"))
-        return tuple(spans)
+    def counts(self) -> str:
+        """Lines shown of those that were looked at: `12/2,000`."""
+        return f"{len(self.model.shown):,}/{self.looked_at:,}"
+
+    def _whereabouts(self) -> tuple[str, str]:
+        """Whether the view follows, how late what comes is, or where in the past the reader is."""
+        key = shown_key(self.console_app.key_of(BY_ID["follow"]))
+        if not self.follow:
+            if self.at_ns and not self.caught_up:
+                return (f"past {clock(self.at_ns)}, {key} returns" if self.size.width > 60 else "past", "warn")
+            return (f"+{self.new:,} new" if self.new else "reading", "warn")
+        if self.behind:
+            skip = f", {key} skips" if self.size.width > 60 else ""
+            return (f"{format_age(self.behind)} behind{skip}", "warn")
+        return ("follow ●", "ok")
+
+    @property
+    def _strip_rows(self) -> int:
+        return 2 if self.size.height >= 20 else 1 if self.size.height >= 12 else 0
+
+    def _strip(self, width: int) -> list[Line]:
+        rows, bars = self._strip_rows, width - LEGEND - 2
+        if not rows or bars < 8:
+            return [Line()] * rows
+        found = self.strip_columns(bars)
+        start, end = self.strip
+        here = None if self.follow or self._cursor is None else self._cursor.time_ns
+        place = (here - start) * bars // max(1, end - start) if here is not None else None
+        return draw_strip(found, (end - start) / 1e9, rows, place)
 
     def _why_empty(self) -> str:
         if self.problem:
             return self.problem
-        if self.model.entries:
-            return f"none of {len(self.model.entries):,} lines passes the filter; esc clears it"
+        if self.looked_at and (self.caught_up or not self.is_sifted):
+            return f"none of {self.looked_at:,} lines passes the filter; esc clears it"
         return "no lines yet; they appear here as they are written" if self.caught_up else "reading ..."
 
     def _measure(self) -> None:
@@ -221,10 +184,9 @@ class LogPane(Canvas):
 
         def height(index: int) -> int:
             entry = shown[index]
-            unfolded = entry.order in self.unfolded
-            if not self.how.wrap and not unfolded:
+            if not self.how.wrap and entry.order not in self.unfolded and not self.marks.note(entry):
                 return 1
-            return len(draw_entry(entry, self.how, self.model.filter.query, width, unfolded))
+            return len(self._drawn(entry, width))
 
         if self.follow or self._cursor is None:
             return window.fill_back(height, len(shown), body)
@@ -234,42 +196,24 @@ class LogPane(Canvas):
     def _draw_row(self, entry: Entry, width: int) -> list[Line]:
         at_cursor = not self.follow and self._cursor is not None and entry.order == self._cursor.order
         base = ("cursor" if self.has_focus else "rest") if at_cursor else ""
-        edge = ("●", "mark") if entry.order in self.marks else ("▌", "accent") if at_cursor else (" ", "")
-        drawn = draw_entry(entry, self.how, self.model.filter.query, width - 2, entry.order in self.unfolded)
+        edge = ("●", "mark") if entry in self.marks else ("▌", "accent") if at_cursor else (" ", "")
+        drawn = self._drawn(entry, width - 2)
         return [Line(fit((edge if not n else (" ", ""), *spans), width - 1), base) for n, spans in enumerate(drawn)]
+
+    def _drawn(self, entry: Entry, width: int) -> tuple[Spans, ...]:
+        unfolded = entry.order in self.unfolded
+        return draw_entry(entry, self.how, self.model.filter.query, width, unfolded, self.marks.note(entry))
 
     # Moving
 
-    @property
-    def cursor(self) -> Entry | None:
-        """The line the reader is at; the newest while following."""
-        shown = self.model.shown
-        if not shown:
-            return None
-        return shown[-1] if self.follow or self._cursor is None else shown[self.model.place(self._cursor)]
-
-    def go(self, index: int) -> None:
-        """Stops following and puts the reader at a place of what is shown."""
-        shown = self.model.shown
-        if not shown:
-            return
-        self.follow = False
-        self._cursor = shown[max(0, min(index, len(shown) - 1))]
-        self.post_message(self.Moved(self._cursor.time_ns / 1e9))
-        self.repaint()
-
-    def show_time(self, time: float | None) -> None:
-        """Goes where the time cursor is, without telling it back."""
-        if time is None:
-            self.follow, self.new = True, 0
-        elif self.model.shown:
-            self.follow, self._cursor = False, self.model.shown[self.model.near(int(time * 1e9))]
-        self.repaint()
-
     def _step(self, by: int) -> None:
         here = self.cursor
-        if here is not None:
-            self.go(self.model.place(here) + by)
+        if here is None:
+            return
+        index = self.model.place(here) + by
+        if index < 0:
+            self.post_message(self.Older())
+        self.go(index)
 
     def action_up(self) -> None:
         self._step(-1)
@@ -286,6 +230,9 @@ class LogPane(Canvas):
             self._step(max(1, self.size.height - 3))
 
     def action_first(self) -> None:
+        here = self.cursor
+        if here is not None and not self.follow and not self.model.place(here):
+            self.post_message(self.Older())
         self.go(0)
 
     def action_follow(self) -> None:
@@ -293,34 +240,72 @@ class LogPane(Canvas):
             self.console_app.say(f"skipped what was written in {format_age(self.behind)}; t reads further back", "warn")
             self.set_since(0)
             return
-        self.follow, self.new = True, 0
+        self._to_end()
         self.post_message(self.Moved(None))
+
+    def _find(self, step: int, rank: int) -> None:
+        """Goes to the next line of a rank or worse; the hosts look where nothing is loaded."""
+        here = self.cursor
+        if here is None:
+            self.post_message(self.Beyond(step, rank))
+            return
+        start = self.model.place(here) + (1 if self.follow and step < 0 else 0)
+        found = self.model.find(start, step, lambda entry: entry.rank >= rank)
+        if found is not None:
+            self._go_far(found)
+        elif step < 0 or not self.caught_up:
+            self.post_message(self.Beyond(step, rank))
+        else:
+            before = self.console_app.key_of(BY_ID["previous-error" if rank == ERROR else "previous-warning"])
+            self.console_app.say(f"no {_KIND[rank]} after this line; {shown_key(before)} looks before it", "dim")
+
+    def _go_far(self, index: int) -> None:
+        self.go(index)
+        self.reveal()
         self.repaint()
 
-    def _find(self, step: int, wanted: set[int] | None) -> None:
+    def action_next_error(self) -> None:
+        self._find(1, ERROR)
+
+    def action_previous_error(self) -> None:
+        self._find(-1, ERROR)
+
+    def action_next_warning(self) -> None:
+        self._find(1, WARNING)
+
+    def action_previous_warning(self) -> None:
+        self._find(-1, WARNING)
+
+    def action_next_mark(self) -> None:
         here = self.cursor
         if here is None:
             return
-        start = self.model.place(here) + (1 if self.follow and step < 0 else 0)
-        found = self.model.find(
-            start, step, lambda entry: entry.rank >= ERROR if wanted is None else entry.order in wanted
-        )
+        marked = self.marks.__contains__
+        found = self.model.find(self.model.place(here), 1, marked)
+        found = self.model.find(-1, 1, marked) if found is None else found
         if found is None:
-            what = "error" if wanted is None else "mark"
-            before = self.console_app.key_of(BY_ID["previous-error"])
-            back = f"; {shown_key(before)} looks before it" if wanted is None and step > 0 else ""
-            self.console_app.say(f"no {what} {'after' if step > 0 else 'before'} this line{back}", "dim")
+            self.console_app.say("no line that is shown is marked; m marks one, N writes a note to it", "dim")
         else:
-            self.go(found)
+            self._go_far(found)
 
-    def action_next_error(self) -> None:
-        self._find(1, None)
+    def action_strip_back(self) -> None:
+        self._along(-1)
 
-    def action_previous_error(self) -> None:
-        self._find(-1, None)
+    def action_strip_on(self) -> None:
+        self._along(1)
 
-    def action_next_mark(self) -> None:
-        self._find(1, self.marks)
+    def _along(self, steps: int) -> None:
+        """Through the time of the histogram; past its end to the newest line."""
+        start, end = self.strip_now()
+        here = end if self.follow or self.cursor is None else self.cursor.time_ns
+        if self._settling:
+            here = self.at_ns
+        self._to_time(here + steps * (end - start) // _STRIP_STEPS, end)
+
+    def _to_time(self, at_ns: int, end: int) -> None:
+        time = None if at_ns >= end and not (self.at_ns and not self.caught_up) else at_ns / 1e9
+        self.seek(time)
+        self.post_message(self.Moved(time))
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         event.stop()
@@ -332,7 +317,9 @@ class LogPane(Canvas):
             self._step(3)
 
     def on_click(self, event: events.Click) -> None:
-        y = event.y - (2 if self.size.height >= 12 else 1)
+        y = event.y - 1 - self._strip_rows
+        if y < 0 < event.y:
+            self._click_strip(event.x)
         if y < 0 or self._top is None:
             return
         index = self.model.place(self._top)
@@ -342,44 +329,19 @@ class LogPane(Canvas):
         y -= len(self._lead)
         while index < len(self.model.shown):
             entry = self.model.shown[index]
-            y -= len(
-                draw_entry(entry, self.how, self.model.filter.query, self.size.width - 2, entry.order in self.unfolded)
-            )
+            y -= len(self._drawn(entry, self.size.width - 2))
             if y < 0:
                 self.go(index)
                 return
             index += 1
 
-    # What is shown
+    def _click_strip(self, x: int) -> None:
+        bars = self.size.width - LEGEND - 2
+        if 0 < x <= bars:
+            start, end = self.strip_now()
+            self._to_time(start + (2 * x - 1) * (end - start) // (2 * bars), end)
 
-    def set_filter(self, text: str) -> None:
-        """Filters by a text of the filter language."""
-        self._refilter(replace(self.model.filter, query=parse(text)))
-
-    def action_level(self) -> None:
-        ranks = LEVEL_STEPS
-        rank = self.model.filter.rank
-        self._refilter(replace(self.model.filter, rank=ranks[(ranks.index(rank) + 1) % len(ranks)]))
-
-    def _refilter(self, chosen: LogFilter) -> None:
-        model = self.model
-        if len(model.entries) <= _AT_ONCE:
-            model.set_filter(chosen)
-            self.repaint()
-            return
-        entries, order = list(model.entries), model.order
-
-        def work() -> None:
-            worker = get_current_worker()
-            shown = refilter(entries, chosen, lambda: worker.is_cancelled)
-            if shown is not None:
-                self.post_message(self.Filtered(chosen, shown, order))
-
-        self.run_worker(work, group="filter", exclusive=True, thread=True)
-
-    def on_log_pane_filtered(self, message: Filtered) -> None:
-        self.model.install(message.chosen, message.shown, message.order)
-        self.repaint()
+    # How it is shown
 
     def action_wrap(self) -> None:
         self.how = replace(self.how, wrap=not self.how.wrap, shift=0)
@@ -402,26 +364,21 @@ class LogPane(Canvas):
     def action_mark_line(self) -> None:
         here = self.cursor
         if here is not None:
-            self.marks ^= {here.order}
+            self.marks.toggle(here)
             self.go(self.model.place(here))
 
-    def action_scope(self) -> None:
-        self.scope = "" if self.scope else self.one
-        self.post_message(self.Wanted())
-
-    def action_since(self) -> None:
-        self.set_since((self.since_step + 1) % len(SINCE))
-
-    def set_since(self, step: int) -> None:
-        """Reads from so far back."""
-        self.since_step = step
-        self.post_message(self.Wanted())
+    def action_note_line(self) -> None:
+        here = self.cursor
+        if here is None:
+            return
+        self.go(self.model.place(here))
+        self.post_message(self.Annotate(here))
 
     # Taking away
 
     def action_copy(self) -> None:
         here = self.cursor
-        lines = [entry for entry in self.model.shown if entry.order in self.marks] or ([here] if here else [])
+        lines = [entry for entry in self.model.shown if entry in self.marks] or ([here] if here else [])
         text = "\n".join(entry.message for entry in lines)
         data = text.encode()
         if len(b64encode(data)) > COPY_LIMIT:
@@ -436,7 +393,8 @@ class LogPane(Canvas):
         stamp = datetime.fromtimestamp(self.console_app.now(), UTC).strftime("%Y%m%dT%H%M%SZ")
         path = Path.cwd() / f"blackhole-logs-{stamp}.txt"
         try:
-            path.write_text("".join(map(_exported, self.model.shown)), encoding="utf-8")
+            with open(path, "w", encoding="utf-8", opener=_private) as file:
+                file.writelines(exported(self.model.shown, self.marks))
         except OSError as error:
             self.console_app.say(
                 f"cannot write {path}: {error.strerror}; start bhtui in a folder you can write to", "bad"
@@ -445,28 +403,6 @@ class LogPane(Canvas):
         self.console_app.say(f"wrote {len(self.model.shown):,} lines to {path.name}", "ok")
 
 
-def _service(host: HostView, entry: Entry) -> str:
-    known = host.instances.get(entry.instance)
-    return known.status.service if known else ""
-
-
-def _exported(entry: Entry) -> str:
-    when = datetime.fromtimestamp(entry.time_ns / 1e9, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    return f"{when} {entry.host} {entry.instance} {LEVELS[entry.rank] or '-'} {entry.message}\n"
-
-
-def _rate(per_second: float) -> str:
-    return f"{per_second:,.0f}/s" if per_second >= 1 else f"{max(1, per_second * 60):.0f}/min"
-
-
-def _span(seconds: float) -> str:
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 120
-        else f"{seconds / 60:.0f} min"
-        if seconds < 7200
-        else f"{seconds / 3600:.1f} h"
-    )
-
-
-__all__ = ["SINCE", "LogPane", "fields"]
+def _private(path: str, flags: int) -> int:
+    """Log lines are for their owner."""
+    return os.open(path, flags, 0o600)

@@ -69,12 +69,27 @@ class BaseScreen(Screen[None]):
     def set_filter(self, text: str) -> None:
         """Takes a filter."""
 
+    def filter_help(self) -> str:
+        """What stands in the empty prompt."""
+        return 'words are regular expressions, !word must not be there, "two words" are one'
+
+    def filter_result(self) -> str:
+        """What the filter finds, told while it is typed."""
+        return ""
+
+    def refresh_prompt(self) -> None:
+        """Tells what the filter finds now."""
+        prompt = self.query_one(Prompt)
+        if prompt.is_open:
+            prompt.tell(self.filter_result())
+
     def refresh_view(self) -> None:
         """Draws everything that may have changed."""
         if not self.is_mounted:
             return
         self.show()
         self.query_one(TopLine).tell(self.path(), self.facts(), worst_badge(*self.worst()))
+        self.refresh_prompt()
         self.refresh_footer()
 
     def refresh_footer(self) -> None:
@@ -103,10 +118,12 @@ class BaseScreen(Screen[None]):
         self.console_app.operate(BY_ID[name], self.targets())
 
     def action_filter(self) -> None:
-        self.query_one(Prompt).open(self.filter_text())
+        self.query_one(Prompt).open(self.filter_text(), self.filter_help())
+        self.refresh_prompt()
 
     def on_prompt_typed(self, event: Prompt.Typed) -> None:
         self.set_filter(event.text)
+        self.refresh_prompt()
         if event.done:
             self.focus_back()
 

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
+from contextlib import aclosing
+from typing import Any
 
 from bhtui.core.errors import BlackholeError
 from bhtui.rpc.blackhole.v1 import logs_pb2, metrics_pb2
 
+from ..columns.cells import clock
+from ..models.histogram import counted
+from ..models.logs import WARNING
+from ..models.reading import SINCE, Asking, first_of
 from ..models.series import step_of
+from ..paint import plain
 from ..panes.graphs import GraphPane
-from ..panes.logs import SINCE, LogPane
+from ..panes.logs import LogPane
 from ..sources.message import LogsSeen, Seen
+from ..widgets.logline import folded
 from .base import BaseScreen
+from .write import WriteScreen
 
-TAIL = 2000
-"""Newest lines that a view starts with."""
 _RETRY = 3.0
+_REST = 0.3
+"""Seconds without another wish before the lines are counted."""
+_PATIENCE = 60.0
+"""Seconds that a host may look for a line."""
+_FILTER_HELP = "words are regular expressions, !word must not be there, status>=500 looks into fields"
 
 
 class FeedingScreen(BaseScreen):
@@ -39,32 +52,156 @@ class FeedingScreen(BaseScreen):
                 self.log_pane.note(self.console_app.host(host))
         super().refresh_view()
 
+    # Lines
+
+    def asking(self, host: str) -> Asking:
+        """What the log pane wants of a host."""
+        pane = self.log_pane
+        known = frozenset(self.console_app.host(host).instances)
+        return Asking((pane.scope,) if pane.scope else (), pane.chosen, host, known)
+
     def start_logs(self) -> None:
         """Reads the lines the pane wants, from their beginning."""
         pane = self.log_pane
+        pane.is_sifted = bool(pane.at_ns or pane.since_step) and pane.is_filtered
         pane.restart()
-        request = logs_pb2.LogsRequest(follow=True, names=[pane.scope] if pane.scope else [])
-        seconds = SINCE[pane.since_step][0]
-        if seconds:
-            request.since_ns = int((self.console_app.now() - seconds) * 1e9)
-        else:
-            request.tail = TAIL
-        self.run_worker(self._feed_logs(request), name="logs", group="logs", exclusive=True)
+        self.run_worker(self._on_hosts(self._feed_host), name="logs", group="logs", exclusive=True)
+        self._start_count()
 
-    async def _feed_logs(self, request: logs_pb2.LogsRequest) -> None:
+    async def _on_hosts(self, feed: Any) -> None:
         async with asyncio.TaskGroup() as group:
             for host in self.log_hosts():
-                group.create_task(self._feed_host(host, request))
+                group.create_task(feed(host))
 
-    async def _feed_host(self, host: str, request: logs_pb2.LogsRequest) -> None:
-        app, pane = self.console_app, self.log_pane
+    async def _feed_host(self, host: str) -> None:
+        pane, asking = self.log_pane, self.asking(host)
         try:
-            async for batch in app.backend.logs(host, request):
-                app.record(Seen(app.now(), host, LogsSeen(" ".join(request.names), batch)))
-                pane.take(host, batch)
+            if pane.at_ns:
+                at_ns = pane.at_ns
+                await self._feed_older(host, asking.before(at_ns))
+                await self._follow(host, asking.after(at_ns))
+            else:
+                seconds = SINCE[pane.since_step][0]
+                await self._follow(host, asking.newest(seconds, int(self.console_app.now() * 1e9)))
         except BlackholeError as error:
             pane.problem = str(error)
             pane.repaint_soon()
+
+    async def _follow(self, host: str, request: logs_pb2.LogsRequest) -> None:
+        app, pane = self.console_app, self.log_pane
+        async for batch in app.backend.logs(host, request):
+            app.record(Seen(app.now(), host, LogsSeen(" ".join(request.names), batch)))
+            pane.take(host, batch)
+            while batch.lines and pane.is_ahead(batch.lines[-1].time_ns):
+                pane.moved.clear()
+                await pane.moved.wait()
+
+    async def _feed_older(self, host: str, request: logs_pb2.LogsRequest) -> int:
+        """Reads a page; returns how many of its lines are shown."""
+        app, pane = self.console_app, self.log_pane
+        lines: list[logs_pb2.LogLine] = []
+        async for batch in app.backend.logs(host, request):
+            app.record(Seen(app.now(), host, LogsSeen(" ".join(request.names), batch)))
+            lines += batch.lines
+        return pane.take_older(host, lines) if lines else 0
+
+    def on_log_view_wanted(self, event: LogPane.Wanted) -> None:
+        event.stop()
+        self.start_logs()
+
+    def on_log_view_older(self, event: LogPane.Older) -> None:
+        event.stop()
+        if not any(worker.name == "older" and worker.is_running for worker in self.workers):
+            self._ask(self._load_older(), "older")
+
+    async def _load_older(self) -> None:
+        pane, found = self.log_pane, 0
+        for host in self._answering():
+            first = next((one.time_ns for one in pane.model.entries if one.host == host), pane.model.span[0])
+            found += await self._feed_older(host, self.asking(host).before(first))
+        if found:
+            pane.is_sifted = pane.is_sifted or pane.is_filtered
+        else:
+            self.console_app.say("this is the first line that is kept" + (" and passes" * pane.is_filtered), "dim")
+
+    def _ask(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        """A question that one key asked: what goes wrong is told, and another of its kind takes its place."""
+
+        async def answer() -> None:
+            try:
+                async with asyncio.timeout(_PATIENCE):
+                    await work
+            except (BlackholeError, TimeoutError) as error:
+                why = str(error) or f"no answer in {_PATIENCE:.0f} s; narrow it down by a service or a filter"
+                self.console_app.say(f"cannot look there: {why}", "warn")
+
+        self.run_worker(answer(), name=name, group=name, exclusive=True)
+
+    def _answering(self) -> list[str]:
+        """Hosts that can be asked now."""
+        now = self.console_app.now()
+        return [host for host in self.log_hosts() if self.console_app.host(host).fresh(now)]
+
+    # What is where nothing is loaded
+
+    def on_log_view_beyond(self, event: LogPane.Beyond) -> None:
+        event.stop()
+        self._ask(self._look_beyond(event.step, event.rank), "find")
+
+    async def _look_beyond(self, step: int, rank: int) -> None:
+        app, pane = self.console_app, self.log_pane
+        first, last = pane.model.span
+        first = first or int(app.now() * 1e9)
+        what = f"{'warning' if rank == WARNING else 'error'} {'before' if step < 0 else 'after'} this line"
+        app.say(f"looking for an {what} ..." if rank > WARNING else f"looking for a {what} ...", "dim")
+        requests = [(host, self.asking(host).worse(rank, step, first, last)) for host in self._answering()]
+        found = first_of(await asyncio.gather(*(self._first_line(*one) for one in requests)), step)
+        if found is None:
+            app.say(f"no {what}", "dim")
+            return
+        app.say(f"{clock(found.time_ns)} {found.instance}: {folded(found.message)[0]}", "dim")
+        pane.seek(found.time_ns / 1e9)
+        pane.post_message(LogPane.Moved(found.time_ns / 1e9))
+
+    async def _first_line(self, host: str, request: logs_pb2.LogsRequest) -> logs_pb2.LogLine | None:
+        """The first line that passes all of the filter."""
+        chosen = self.log_pane.chosen.query
+        async with aclosing(self.console_app.backend.logs(host, request)) as batches:
+            async for batch in batches:
+                for line in batch.lines:
+                    if chosen.matches_line(host, line.instance, line.message):
+                        return line
+        return None
+
+    # The histogram
+
+    def _start_count(self) -> None:
+        self.run_worker(self._count(), name="count", group="count", exclusive=True)
+
+    def on_log_view_recount(self, event: LogPane.Recount) -> None:
+        event.stop()
+        self._start_count()
+
+    async def _count(self) -> None:
+        """Has the hosts count what is not loaded. Where they cannot, the histogram shows what is."""
+        pane, app = self.log_pane, self.console_app
+        await asyncio.sleep(_REST)
+        start, end = pane.strip_now()
+        start = 0 if SINCE[pane.since_step][0] < 0 else start
+        askings = [(host, self.asking(host)) for host in self._answering()]
+        if not all(asking.is_exact for _, asking in askings):
+            return
+        try:
+            answers = await asyncio.gather(
+                *(app.backend.count_logs(host, asking.counts(start, end)) for host, asking in askings)
+            )
+        except BlackholeError as error:  # an agent of before there were counts; the strip is of what is loaded
+            app.log.debug(f"no counts: {error}")
+            return
+        pane.past = counted(start, end, answers)
+        pane.repaint_soon()
+
+    # Samples
 
     def start_graphs(self) -> None:
         """Reads the samples the pane wants, and goes on with new ones."""
@@ -92,24 +229,49 @@ class FeedingScreen(BaseScreen):
             since = max(times) / 1e9 if times else since
             await asyncio.sleep(max(step, app.frame * 4))
 
-    def on_log_pane_wanted(self, event: LogPane.Wanted) -> None:
-        event.stop()
-        self.start_logs()
-
     def on_graph_pane_wanted(self, event: GraphPane.Wanted) -> None:
         event.stop()
         self.start_graphs()
 
-    def on_log_pane_moved(self, event: LogPane.Moved) -> None:
+    # One time for both
+
+    def on_log_view_moved(self, event: LogPane.Moved) -> None:
         if self.graph_pane is not None:
             self.graph_pane.show_time(event.at)
 
+    def on_log_pane_shown(self, event: LogPane.Shown) -> None:
+        if self.graph_pane is not None:
+            self.graph_pane.show_log(event.first, event.last)
+
     def on_graph_pane_moved(self, event: GraphPane.Moved) -> None:
-        self.log_pane.show_time(event.at)
+        self.log_pane.seek(event.at)
+
+    # Filter and notes
 
     def set_filter(self, text: str) -> None:
         self.log_pane.set_filter(text)
         self.refresh_footer()
 
     def filter_text(self) -> str:
-        return self.log_pane.model.filter.query.text
+        return self.log_pane.chosen.query.text
+
+    def filter_help(self) -> str:
+        return _FILTER_HELP
+
+    def filter_result(self) -> str:
+        return f"{self.log_pane.counts()} lines"
+
+    def on_log_view_filtered(self) -> None:
+        self.refresh_prompt()
+
+    def on_log_pane_annotate(self, event: LogPane.Annotate) -> None:
+        event.stop()
+        pane, entry = self.log_pane, event.entry
+
+        def write(text: str | None) -> None:
+            if text is not None:
+                pane.marks.write(entry, text)
+                pane.repaint()
+
+        about = f"{clock(entry.time_ns)} {entry.instance}  {plain(entry.message)}"
+        self.app.push_screen(WriteScreen("note on a line", about, pane.marks.note(entry)), write)

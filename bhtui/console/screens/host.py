@@ -21,6 +21,7 @@ from ..panes.graphs import GraphPane
 from ..panes.logs import LogPane
 from ..panes.services import ServicesPane
 from ..widgets.table import Table
+from .base import BaseScreen
 from .feeds import FeedingScreen
 from .layout import PaneActions, Panes
 
@@ -121,6 +122,12 @@ class HostScreen(PaneActions, FeedingScreen):
 
     def filter_text(self) -> str:
         return super().filter_text() if self._filters_logs else self._services_filter
+
+    def filter_help(self) -> str:
+        return super().filter_help() if self._filters_logs else BaseScreen.filter_help(self)
+
+    def filter_result(self) -> str:
+        return super().filter_result() if self._filters_logs else ""
 
     def set_filter(self, text: str) -> None:
         if self._filters_logs:

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from textual.widget import Widget
 
 from ..actions import bindings
+from ..models.reading import SINCE
 from ..paint import Spans
-from ..panes.logs import SINCE, LogPane
+from ..panes.logs import LogPane
 from .feeds import FeedingScreen
 
 
@@ -72,3 +73,6 @@ class LogScreen(FeedingScreen):
 
     def action_since_6(self) -> None:
         self.log_pane.set_since(6)
+
+    def action_since_7(self) -> None:
+        self.log_pane.set_since(7)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Protocol
 
 from bhtui.rpc.blackhole.v1 import logs_pb2, metrics_pb2, operations_pb2, overview_pb2
@@ -21,8 +21,11 @@ class Backend(Protocol):
     async def run(self, sink: Sink) -> None:
         """Watches every host until cancelled; what is seen goes to `sink`, from the event loop's thread."""
 
-    def logs(self, host: str, request: logs_pb2.LogsRequest) -> AsyncIterator[logs_pb2.LogBatch]:
-        """Lines, and those to come; goes on over lost connections without loss or repeat, until closed."""
+    def logs(self, host: str, request: logs_pb2.LogsRequest) -> AsyncGenerator[logs_pb2.LogBatch, None]:
+        """Lines, and with `follow` those to come; goes on over lost connections without loss or repeat."""
+
+    async def count_logs(self, host: str, request: logs_pb2.CountLogsRequest) -> logs_pb2.LogCounts:
+        """How many lines there are, over time."""
 
     async def series(self, host: str, request: metrics_pb2.SeriesRequest) -> metrics_pb2.SeriesResponse:
         """Samples over time."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -153,7 +153,7 @@ class LiveBackend:
 
     # Asking
 
-    async def logs(self, host: str, request: logs_pb2.LogsRequest) -> AsyncIterator[logs_pb2.LogBatch]:
+    async def logs(self, host: str, request: logs_pb2.LogsRequest) -> AsyncGenerator[logs_pb2.LogBatch, None]:
         resume = LogResume()
         while True:
             client = await self._live_client(host)
@@ -166,6 +166,12 @@ class LiveBackend:
                 if not request.follow:
                     return
                 await asyncio.sleep(1.0)
+
+    async def count_logs(self, host: str, request: logs_pb2.CountLogsRequest) -> logs_pb2.LogCounts:
+        last = logs_pb2.LogCounts()
+        async for counts in (await self._client_now(host)).count_logs(request):
+            last = counts
+        return last
 
     async def series(self, host: str, request: metrics_pb2.SeriesRequest) -> metrics_pb2.SeriesResponse:
         return await (await self._client_now(host)).series(request)

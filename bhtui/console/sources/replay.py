@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from pathlib import Path
 
 from bhtui.core.errors import NotFound, Refused, UsageError
 from bhtui.rpc.blackhole.v1 import logs_pb2, metrics_pb2, operations_pb2, overview_pb2
 
 from .backend import Sink
+from .lines import counted, selected, wants
 from .message import HostInfo, LogsSeen, Seen
 from .record import read
 
@@ -84,19 +85,28 @@ class Replay:
                 sink(seen)
         await asyncio.Event().wait()
 
-    async def logs(self, host: str, request: logs_pb2.LogsRequest) -> AsyncIterator[logs_pb2.LogBatch]:
-        wanted = set(request.names)
+    async def logs(self, host: str, request: logs_pb2.LogsRequest) -> AsyncGenerator[logs_pb2.LogBatch, None]:
+        if not request.follow:
+            yield logs_pb2.LogBatch(lines=selected(self._lines_until_now(host), request), caught_up=True)
+            return
+        wanted = wants(request)
         known: set[tuple[int, str, str]] = set()
         for seen in self._messages:
             if seen.host != host or not isinstance(seen.body, LogsSeen):
                 continue
             await self._until(seen.time)
             # One line may be in several of the recorded streams.
-            lines = [line for line in seen.body.batch.lines if not wanted or wanted & {line.service, line.instance}]
-            lines = [line for line in lines if (line.time_ns, line.instance, line.message) not in known]
-            known |= {(line.time_ns, line.instance, line.message) for line in lines}
+            lines = [line for line in filter(wanted, seen.body.batch.lines) if _key(line) not in known]
+            known |= set(map(_key, lines))
             yield logs_pb2.LogBatch(lines=lines, dropped=seen.body.batch.dropped, caught_up=True)
         await asyncio.Event().wait()
+
+    async def count_logs(self, host: str, request: logs_pb2.CountLogsRequest) -> logs_pb2.LogCounts:
+        return counted(self._lines_until_now(host), request)
+
+    def _lines_until_now(self, host: str) -> list[logs_pb2.LogLine]:
+        bodies = [seen.body for seen in self._seen_until_now(host) if isinstance(seen.body, LogsSeen)]
+        return list({_key(line): line for body in bodies for line in body.batch.lines}.values())
 
     async def series(self, host: str, request: metrics_pb2.SeriesRequest) -> metrics_pb2.SeriesResponse:
         out = metrics_pb2.SeriesResponse()
@@ -134,3 +144,7 @@ class Replay:
 
     async def close(self) -> None:
         """Nothing is open."""
+
+
+def _key(line: logs_pb2.LogLine) -> tuple[int, str, str]:
+    return line.time_ns, line.instance, line.message

@@ -1,15 +1,15 @@
-"""How a log line is drawn, and what is inside one that is JSON. Pure."""
+"""How a log line is drawn, and what is inside one that has fields (JSON, logfmt). Pure."""
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
 from zlib import crc32
+
+from bhtui.core.logfields import parse, text_of
 
 from ..columns.cells import clock
 from ..models.logs import LEVELS, Entry
@@ -18,13 +18,11 @@ from ..paint import Span, Spans, plain, width_of, wrap
 
 LETTERS = " TDIWEF"
 _STYLES = ("", "faint", "dim", "", "warn", "bad", "bad")
-_TEXT_KEYS = ("message", "msg", "event", "text")
 _STAMP = re.compile(r"\[?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)\]?[ \t]+")
 _SAME_MOMENT = 5.0
 """Seconds within which a time that begins a line is when it was written."""
 _NARROW = 60
 """Columns below which fields are unfolded from the left edge."""
-_KNOWN_KEYS = frozenset({*_TEXT_KEYS, "level", "lvl", "severity", "time", "ts", "timestamp", "@timestamp"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,25 +42,12 @@ def series_style(name: str) -> str:
     return f"s{1 + crc32(name.encode()) % 6}"
 
 
-def as_json(message: str) -> dict[str, Any] | None:
-    """The object a line is, if it is one."""
-    if not message.startswith("{"):
-        return None
-    try:
-        value = json.loads(message)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
-
-
 def folded(message: str) -> tuple[str, str]:
-    """What a line says, and the fields behind it as `key=value`."""
-    found = as_json(message)
-    if found is None:
+    """What a line says, and the fields behind it as `key=value`. A text with fields in it stays as it was written."""
+    found = parse(message)
+    if found is None or found.message == message:
         return plain(message), ""
-    text = next((str(found[key]) for key in _TEXT_KEYS if key in found), "")
-    rest = " ".join(f"{key}={_short(value)}" for key, value in found.items() if key not in _KNOWN_KEYS)
-    return plain(text), plain(rest)
+    return plain(found.message), plain(" ".join(f"{key}={text_of(value)}" for key, value in found.rest.items()))
 
 
 def without_stamp(message: str, time_ns: int) -> str:
@@ -81,16 +66,18 @@ def without_stamp(message: str, time_ns: int) -> str:
 
 
 def fields(entry: Entry) -> list[tuple[str, str]]:
-    """Everything a line holds, by name: its own fields when it is JSON, then where it is from."""
-    found = as_json(entry.message)
+    """Everything a line holds, by name: its own fields when it has some, then where it is from."""
+    found = parse(entry.message)
     when = datetime.fromtimestamp(entry.time_ns / 1e9).astimezone().isoformat(" ", "milliseconds")
-    own = [(key, _short(value)) for key, value in found.items()] if found else [("message", entry.message)]
+    own = [(key, text_of(value)) for key, value in found.values.items()] if found else []
+    if found is None or found.message == entry.message:  # the text around the fields is told too
+        own.insert(0, ("message", entry.message))
     ours = [
         ("written", when),
         ("from", f"{entry.instance} on {entry.host}"),
         ("level", LEVELS[entry.rank] or "not known"),
     ]
-    return own + [field for field in ours if not found or field[0] not in found]
+    return own + [field for field in ours if found is None or field[0] not in found.values]
 
 
 def prefix(entry: Entry, how: LineLayout) -> Spans:
@@ -104,13 +91,15 @@ def prefix(entry: Entry, how: LineLayout) -> Spans:
 
 
 @lru_cache(maxsize=1024)
-def draw_entry(entry: Entry, how: LineLayout, query: Query, width: int, unfolded: bool) -> tuple[Spans, ...]:
+def draw_entry(
+    entry: Entry, how: LineLayout, query: Query, width: int, unfolded: bool, note: str = ""
+) -> tuple[Spans, ...]:
     """The lines of the screen that a log line takes."""
     head = prefix(entry, how)
     indent = width_of(head)
     text, rest = folded(without_stamp(entry.message, entry.time_ns))
     style = _STYLES[entry.rank]
-    whole = f"{text} {rest}" if rest else text
+    whole = f"{text} {rest}" if text and rest else text or rest
     marked = _marked(whole, len(text), style, query)
     if how.wrap:
         pieces = wrap(whole, max(8, width - indent))
@@ -120,6 +109,9 @@ def draw_entry(entry: Entry, how: LineLayout, query: Query, width: int, unfolded
             at += len(piece)
     else:
         lines = [head + _cut(marked, how.shift, how.shift + max(0, width - indent) + 1)]
+    if note:
+        pieces = wrap(f"note: {plain(note)}", max(8, width - indent - 2))
+        lines += [((" " * indent + "│ ", "mark"), (piece, "mark")) for piece in pieces]
     if unfolded:
         lines += _unfolded(entry, indent if width >= _NARROW else 1, width)
     return tuple(lines)
@@ -157,7 +149,3 @@ def _cut(spans: list[Span], start: int, end: int) -> Spans:
             out.append((piece, style))
         at += len(text)
     return tuple(out)
-
-
-def _short(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -18,6 +18,7 @@ class Prompt(Horizontal):
     Prompt Label { width: auto; padding: 0 1; color: $accent; text-style: bold; }
     Prompt Input { border: none; height: 1; padding: 0; background: $panel; width: 1fr; }
     Prompt Input:focus { border: none; }
+    Prompt #found { color: $text-muted; text-style: none; }
     """
 
     class Typed(Message):
@@ -33,19 +34,25 @@ class Prompt(Horizontal):
     def compose(self) -> ComposeResult:
         yield Label("/")
         yield Input(select_on_focus=False, compact=True)
+        yield Label("", id="found", markup=False)
 
     @property
     def is_open(self) -> bool:
         return self.has_class("-open")
 
-    def open(self, text: str) -> None:
-        """Shows the line with a text in it."""
+    def open(self, text: str, hint: str = "") -> None:
+        """Shows the line with a text in it; the hint while it is empty."""
         self.add_class("-open")
         field = self.query_one(Input)
+        field.placeholder = hint
         field.value = text
         field.cursor_position = len(text)
         # At once: what is typed ahead belongs in here.
         self.screen.set_focus(field)
+
+    def tell(self, found: str) -> None:
+        """Says at the right what the text finds."""
+        self.query_one("#found", Label).update(found)
 
     def close(self) -> None:
         """Hides the line."""

@@ -27,8 +27,10 @@ def check(model: LogModel) -> None:
     assert set(passing) <= set(model.shown)
     assert all(map(model.filter.passes, model.shown))
     assert len(model.shown) <= 2 * model.capacity
-    assert sum(total for total, _ in model.histogram(10)) == len(model.shown)
-    assert sum(errors for _, errors in model.histogram(10)) == sum(entry.rank >= 5 for entry in model.shown)
+    total, warnings, errors = (sum(second[kind] for second in model.seconds.values()) for kind in range(3))
+    assert total == len(model.shown)
+    assert warnings == sum(entry.rank == 4 for entry in model.shown)
+    assert errors == sum(entry.rank >= 5 for entry in model.shown)
 
 
 @given(lines, lines, st.integers(5, 40))
@@ -95,7 +97,8 @@ def test_clearing_keeps_the_filter():
     model.set_filter(WANTED)
     model.clear()
     assert model.filter is WANTED
-    assert model.histogram(10) == []
+    assert model.seconds == {}
+    assert model.span == (0, 0)
 
 
 def test_a_crash_is_a_line_of_its_own():

@@ -1,6 +1,8 @@
 import pytest
 
-from bhtui.console.widgets.logline import without_stamp
+from bhtui.console.models.logs import Entry
+from bhtui.console.models.match import parse
+from bhtui.console.widgets.logline import LineLayout, draw_entry, fields, folded, without_stamp
 
 AT = 1_700_000_000  # 2023-11-14 22:13:20 UTC
 
@@ -19,3 +21,24 @@ AT = 1_700_000_000  # 2023-11-14 22:13:20 UTC
 )
 def test_a_time_that_only_repeats_when_a_line_was_written_is_left_out(line, shown):
     assert without_stamp(line, AT * 10**9) == shown
+
+
+def test_json_and_logfmt_are_folded_to_what_they_say():
+    assert folded('{"level":"info","msg":"served","http":{"status":200}}') == ("served", "http.status=200")
+    assert folded('level=info msg="served all" port=1') == ("served all", "port=1")
+    assert folded("got port=1 there") == ("got port=1 there", "")
+    assert folded("plain") == ("plain", "")
+
+
+def test_a_line_is_unfolded_with_the_text_around_its_fields():
+    line = Entry(AT * 10**9, 1, "web", "api-1", 3, "got port=1 there")
+    assert fields(line)[:2] == [("message", "got port=1 there"), ("port", "1")]
+    names = [name for name, _ in fields(line._replace(message='{"msg":"x","level":"warn"}'))]
+    assert names == ["msg", "level", "written", "from"]
+
+
+def test_a_note_stands_beneath_its_line():
+    line = Entry(AT * 10**9, 1, "web", "api-1", 3, "refused")
+    drawn = draw_entry(line, LineLayout(), parse(""), 60, False, "here it began")
+    assert len(drawn) == 2
+    assert "note: here it began" in "".join(text for text, _ in drawn[1])
