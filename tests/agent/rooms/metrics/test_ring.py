@@ -10,7 +10,7 @@ from bhtui.agent.rooms.metrics.ring import Ring
 
 SECOND = 1_000_000_000
 KEYS = [("a", "x"), ("a", "y"), ("b", "x")]
-values = st.integers(0, 10**6).map(float)
+values = st.sampled_from([0.0, 0.0, 0.0, 1.0, 1e6])
 ticks = st.lists(st.dictionaries(st.sampled_from(KEYS), values), max_size=30)
 
 
@@ -91,7 +91,11 @@ def test_its_space_is_bounded():
     for number in range(4000):
         ring.append(number, {(f"old-{number % 50}" if number < 50 else "a", "x"): 1.0})
     assert ring.keys == [("a", "x")]
+    assert ring.size_bytes == 3600 * 8  # it never changed
+    ring.append(4000, {("a", "x"): 2.0})
     assert ring.size_bytes == 3600 * 8 + 3600 * 4
+    found = ring.read(("a", "x"), 3990, 4000, 0)
+    assert list(found.means) == [1.0] * 9 + [2.0]
 
 
 def test_a_value_keeps_seven_digits():
