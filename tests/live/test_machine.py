@@ -311,7 +311,8 @@ def test_after_a_reboot_all_is_back_in_order(machine: Machine, root: Operator):
     _is_back_in_order(machine, root, agent, last)
     assert set(root.pids()) == set(before)
     assert "/system.slice/blackhole.service/" in group_of(machine, root.pids()["web-1"])
-    assert "keeper process" in machine.run("journalctl --no-pager -u blackhole")
+    journal = machine.run("journalctl --no-pager -u blackhole")
+    assert "keeper process" in journal and "the agent runs after" in journal
     delegated = machine.run("systemctl show -P Delegate -P DelegateControllers blackhole.service").split()
     assert delegated[0] == "yes" and {"cpu", "io", "memory", "pids"} <= set(delegated[1:])
     # The unit's own group has groups below it, so no process may sit in it (cgroups(7), "no internal processes").
