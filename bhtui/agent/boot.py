@@ -88,7 +88,7 @@ def find_way(paths: Paths) -> Way:
         return Way("cron")
     raise BlackholeError(
         "cannot install the agent: this machine has neither systemd nor cron; "
-        f"have its init run `{shlex.join(['/bin/sh', str(identity.launcher(paths))])}` at boot"
+        f"have its init run `{shlex.join(['/bin/sh', str(identity.launcher(paths)), 'start'])}` at boot"
     )
 
 
@@ -185,9 +185,9 @@ def _pid_file(paths: Paths) -> Path:
 
 def install(paths: Paths) -> None:
     """Makes the agent come up at boot, and starts it now unless somebody stopped it. Raises BlackholeError."""
-    way = find_way(paths)
     if not identity.launcher(paths).exists():
-        identity.write_launcher(paths)
+        identity.write_launcher(paths)  # first: where there is no way, people are told to use it
+    way = find_way(paths)
     if way.unit is None:
         line = f"@reboot {_cron_command(paths)} {CRON_MARK}"
         _write_crontab([*_crontab_without_us(paths), line])
@@ -232,7 +232,7 @@ def uninstall(paths: Paths, purge: bool) -> None:
     if way is not None:
         _take_back(way, paths)
         print(f"removed: {way}")
-    folders = [paths.run, paths.state, *([paths.logs, paths.config] if purge else [])]
+    folders = _ours(paths, purge)
     for path in folders:
         if _remove(path):
             print(f"removed: {path}")
@@ -240,9 +240,33 @@ def uninstall(paths: Paths, purge: bool) -> None:
         ours = folder.name == "blackhole" or folder == paths.config.parent
         if ours and folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
-    kept = [path for path in (paths.logs, paths.config) if path.exists()]
-    if kept:
-        print(f"kept: {' '.join(map(str, kept))}" + ("" if purge else " (--purge removes them)"))
+    _say_kept("kept", paths)
+
+
+def foretell(paths: Paths, purge: bool) -> None:
+    """Says what `uninstall` would do, and does nothing."""
+    if local.anything_runs(paths):
+        print("would stop: every service in order, then agent and keeper")
+    if way := _installed(paths):
+        print(f"would remove: {way}")
+    there = [path for path in _ours(paths, purge) if path.exists()]
+    for path in there:
+        held = "; with it what was set at run time, operations, events and metrics" if path == paths.state else ""
+        print(f"would remove: {path}{held}")
+    if not there and way is None:
+        print("nothing is installed here")
+    if not purge:
+        _say_kept("would keep", paths)
+
+
+def _ours(paths: Paths, purge: bool) -> list[Path]:
+    """What uninstall removes."""
+    return [paths.run, paths.state, *([paths.logs, paths.config] if purge else [])]
+
+
+def _say_kept(word: str, paths: Paths) -> None:
+    if kept := [str(path) for path in (paths.logs, paths.config) if path.exists()]:
+        print(f"{word}: {' '.join(kept)} (--purge removes them)")
 
 
 def _take_back(way: Way, paths: Paths) -> None:
@@ -360,12 +384,14 @@ def main(words: Sequence[str]) -> int:
                 stop(paths)
             case ["install"]:
                 install(paths)
-            case ["uninstall", *more] if more in ([], ["--purge"]):
-                uninstall(paths, bool(more))
+            case ["uninstall", *more] if set(more) <= {"--purge", "--dry-run"}:
+                (foretell if "--dry-run" in more else uninstall)(paths, "--purge" in more)
             case ["status"]:
                 status(paths)
             case _:
-                raise UsageError("cannot tell what to do: start, stop, install, uninstall [--purge] or status")
+                raise UsageError(
+                    "cannot tell what to do: start, stop, install, uninstall [--purge] [--dry-run] or status"
+                )
     except BlackholeError as error:
         sys.stdout.flush()
         sys.stderr.write(f"{error}\n")

@@ -100,6 +100,12 @@ def test_cron_brings_up_what_was_up_and_uninstall_leaves_nothing(tools: Path) ->
         come_up(second.removeprefix("@reboot "))
         here.wait_state("job-1", "running")
         assert "comes up at boot: an @reboot line" in run(here, tools, "status")
+        told = run(here, tools, "uninstall", "--dry-run")
+        assert "would stop: every service in order" in told
+        assert "would remove: an @reboot line" in told
+        assert f"would remove: {here.paths.state}; with it what was set at run time" in told
+        assert f"would keep: {here.paths.logs} {here.paths.config}" in told
+        here.wait_state("job-1", "running")
         said = run(here, tools, "uninstall")
         assert "services, agent and keeper were stopped" in said
         assert f"removed: {here.paths.state}\n" in said
@@ -108,8 +114,11 @@ def test_cron_brings_up_what_was_up_and_uninstall_leaves_nothing(tools: Path) ->
         assert (tools / "table").read_text() == "0 1 * * * backup\n"
         assert sorted(each.name for each in here.path.iterdir()) == ["blackhole.yaml", "logs"]
         assert "was not installed" in run(here, tools, "status")
+        assert f"would remove: {here.paths.config}\n" in run(here, tools, "uninstall", "--dry-run", "--purge")
+        assert here.paths.config.exists()
         run(here, tools, "uninstall", "--purge")
         assert not here.path.exists()
+        assert run(here, tools, "uninstall", "--dry-run") == "nothing is installed here\n"
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="units of the system are root's")
@@ -211,8 +220,9 @@ def test_without_systemd_cron_is_taken_and_without_both_it_says_what_to_do(
     monkeypatch.setenv("PATH", str(tools))
     assert boot.find_way(paths).kind == "cron"
     (tools / "crontab").unlink()
-    with pytest.raises(BlackholeError, match="neither systemd nor cron; have its init run"):
-        boot.find_way(paths)
+    with pytest.raises(BlackholeError, match=r"neither systemd nor cron; have its init run `/bin/sh .*start. start`"):
+        boot.install(paths)
+    assert identity.launcher(paths).exists(), "it is what people are told to run"
 
 
 def test_words_it_does_not_know_are_2(tools: Path) -> None:

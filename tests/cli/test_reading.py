@@ -75,6 +75,11 @@ async def test_events(home: Home, agent: FakeAgent) -> None:
     assert "instance.state" in text.out
     assert "fact 5" in text.out
     assert (await home.blackhole("events", "--tail", "1", "--after", "2")).code == 2
+    near = await home.blackhole("events", "--kind", "instance")
+    assert (near.code, "all that begin so are `--kind instance.`" in near.err) == (2, True)
+    unknown = await home.blackhole("events", "--kind", "instances.")
+    assert (unknown.code, "kinds begin with agent. " in unknown.err) == (2, True)
+    assert "fact 5" in (await home.blackhole("events", "--kind", "instance.", "--kind", "instance.state")).out
 
 
 async def test_logs_in_every_form(home: Home, agent: FakeAgent) -> None:
@@ -100,6 +105,9 @@ async def test_logs_with_a_wrong_pattern_or_time_are_2(home: Home, agent: FakeAg
     ran = await home.blackhole("logs", "--since", "yesterdayish")
     assert ran.code == 2
     assert "write for example" in ran.err
+    for verb in (["logs"], ["logs", "stats"], ["logs", "histogram"]):
+        ran = await home.blackhole(*verb, "--since", "15m", "--until", "1h")
+        assert (ran.code, "which is not later" in ran.err) == (2, True)
 
 
 async def test_following_ends_with_ctrl_c(home: Home, agent: FakeAgent) -> None:

@@ -214,20 +214,25 @@ def install(settings: Settings) -> int:
     help="Stops services, agent and keeper, and removes what was installed and placed: unit, sockets, database, "
     "bundles. Configuration and logs stay unless --purge; what services keep themselves always does.",
     epilog="""
+    blackhole agent uninstall --dry-run
     blackhole agent uninstall
     blackhole --host web-1 agent uninstall --purge
     """,
 )
 @click.option("--purge", is_flag=True, help="Remove blackhole.yaml and all logs, too.")
+@click.option("--dry-run", is_flag=True, help="Say what would be stopped and removed, and do nothing.")
 @click.pass_obj
-def uninstall(settings: Settings, purge: bool) -> int:
-    settings.must_not_be_read_only("uninstall the agent")
-    return asyncio.run(_boot(settings, ["uninstall", *(["--purge"] if purge else [])], Wake.NEVER))
+def uninstall(settings: Settings, purge: bool, dry_run: bool) -> int:
+    if not dry_run:
+        settings.must_not_be_read_only("uninstall the agent")
+    flags = [*(["--purge"] if purge else []), *(["--dry-run"] if dry_run else [])]
+    return asyncio.run(_boot(settings, ["uninstall", *flags], Wake.NEVER))
 
 
 async def _boot(settings: Settings, words: list[str], wake: Wake) -> int:
     async def ask(target: Target) -> str:
-        _must_be_allowed(settings, target, f"{words[0]} the agent of")
+        if "--dry-run" not in words:
+            _must_be_allowed(settings, target, f"{words[0]} the agent of")
         return await target.boot(words)
 
     async with opened(settings, wake) as targets:

@@ -17,6 +17,7 @@ from bhtui.cli.settings import Settings
 from bhtui.cli.targets import Target, everywhere, opened
 from bhtui.cli.times import local_text
 from bhtui.core.errors import NoConnection, UsageError
+from bhtui.core.event import EventKind
 from bhtui.rpc.blackhole.v1.events_pb2 import Event
 from bhtui.rpc.convert.events import event_to_json
 
@@ -45,9 +46,25 @@ Fact = tuple[Target, Event]
 def command(settings: Settings, after: int | None, follow: bool, tail: int | None, kinds: tuple[str, ...]) -> int:
     if after and tail:
         raise UsageError("cannot take both --after and --tail: the one counts from the past, the other from now")
+    for kind in kinds:
+        _check(kind)
     if after is None and tail is None and sys.stdout.isatty():
         tail = TERMINAL_TAIL
     return asyncio.run(_read(settings, after or 0, follow, tail or 0, kinds))
+
+
+def _check(kind: str) -> None:
+    """Nothing would ever be found, which at a bad moment reads as if nothing had happened. Raises UsageError."""
+    known = tuple(EventKind)
+    if kind in known or (kind.endswith(".") and any(each.startswith(kind) for each in known)):
+        return
+    begins = f"{kind}."
+    if any(each.startswith(begins) for each in known):
+        raise UsageError(
+            f"cannot read events of kind {kind}: no kind is called so; all that begin so are `--kind {begins}`"
+        )
+    groups = " ".join(dict.fromkeys(f"{each.partition('.')[0]}." for each in known))
+    raise UsageError(f"cannot read events of kind {kind}: no kind is called so; kinds begin with {groups}")
 
 
 async def _read(settings: Settings, after: int, follow: bool, tail: int, kinds: tuple[str, ...]) -> int:

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bhtui.agent.command import Said
 from bhtui.core.endpoint import Endpoint, ready_addresses
@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 DEBOUNCE = 0.1
 """Seconds that a change waits for the next one: instances that come up together are told of together."""
 LONGEST_WAIT = 60.0
+REASON_LINES = 3
+REASON_LENGTH = 400
+"""Characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,13 @@ class Told:
 
     command: str
     ready: tuple[str, ...]
+
+
+def _reason(said: Said) -> str:
+    """How it ended, and its last lines: nginx and others name the cause before they say that they failed."""
+    how = said.text.partition(": ")[0] if said.output else said.text
+    lines = [line.strip() for line in said.output.splitlines() if line.strip()]
+    return ": ".join([how, "; ".join(lines[-REASON_LINES:])[-REASON_LENGTH:]]) if lines else how
 
 
 Run = Callable[[str, EndpointsSpec, tuple[Endpoint, ...]], Awaitable[Said]]
@@ -121,6 +131,7 @@ class Teller:
             )
             self._events.append(EventKind.ENDPOINTS_TOLD, self.service, message, {"ready": list(ready)})
         else:
+            said = replace(said, text=_reason(said))
             self.trouble = said.text
         return said
 

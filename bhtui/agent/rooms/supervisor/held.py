@@ -12,6 +12,7 @@ from bhtui.core.operation import Plan, PlannedStep
 LIFT = "hold.lift"
 STARTS = ("service.start",)
 EFFECT = "what the emergency stop holds down may start again"
+UNTIL = "nothing starts again, by itself or at boot, before `blackhole start`"
 STAYS = "everything is held down since an emergency stop; `blackhole start` lifts that"
 
 

@@ -32,6 +32,8 @@ class Change:
     path: str
     old_yaml: str = ""
     old_path: str = ""
+    as_of: str = ""
+    """Which text of that file, when it is not the one on the disk; for the plan."""
 
     @property
     def args(self) -> dict[str, Any]:
@@ -124,7 +126,7 @@ def roll_change(
 def switch_step(b: Builder, change: Change, turns: Turns) -> None:
     """Adds the step that applies a change to all but those whose turn is still to come."""
     args = {**change.args, "later": sorted(turns.stops & turns.starts)}
-    title = f"apply {change.path}, to each instance in turn"
+    title = f"apply {change.path}{change.as_of}, to each instance in turn"
     b.after_all = (b.add(SWITCH, change.path, title, args, b.stops.values(), 60.0),)
 
 

@@ -21,6 +21,7 @@ from bhtui.core.request import LifeRequest, ReloadConfigRequest, RestartRequest,
 from bhtui.core.spec import Spec
 from bhtui.core.states import Goal, State
 
+from . import held
 from .aside import already, stay_up
 from .builder import Builder
 from .gates import Picture
@@ -77,6 +78,7 @@ def _plan_stop(spec: Spec, picture: Picture, request: StopRequest) -> Plan:
         b.stop(names, request.timeout, ordered=not request.force)
     effects = [*stay_up(spec, picture, names), *already("stopped", [n for n in chosen if n not in names])]
     effects += without_instances(request.services, spec.services, picture)
+    effects += [held.UNTIL] if request.emergency and not request.services else []
     made = b.build("stop", targets(request.services, picture), effects, preempts=request.force or request.emergency)
     # Also of what is down: a start of it may have been begun and not got so far.
     return replace(made, claims=frozenset(f"service:{picture[n].service}" for n in chosen if n in picture))

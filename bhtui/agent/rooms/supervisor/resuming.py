@@ -83,6 +83,8 @@ class Texts:
 
     yaml: str
     read: Callable[[str, str], Spec]
+    on_disk: Callable[[str], str]
+    """The digest of what the file at a path declares now; empty: it cannot be read."""
 
 
 def advice(operation: Operation) -> str:
@@ -93,6 +95,7 @@ def advice(operation: Operation) -> str:
     told = f"`blackhole operations resume {short}` goes on with what is left"
     if any(step.kind in CONFIG_STEPS and step.state == StepState.DONE for step in operation.steps):
         told += f", `blackhole operations rollback {short}` puts the configuration before back"
+        told += "; a file that you correct is applied by `blackhole restart --reload-config --rolling`, not by resume"
     return told
 
 
@@ -115,7 +118,7 @@ def resume(spec: Spec, picture: Picture, config: Texts, past: Past, live: Live) 
         switch_step(b, change, turns)
     b.start_missing(sorted(turns.starts))
     roll(b, turns, past.failed, range(len(b.steps)), restore=True)
-    effects = [f"goes on with {past.name}", *told, *stay_up(new, picture, turns.stops)]
+    effects = [f"goes on with {past.name}", *told, *_not_the_file(config, change), *stay_up(new, picture, turns.stops)]
     return b.build(past.operation.kind, past.operation.targets, effects)
 
 
@@ -146,7 +149,16 @@ def _same_change(spec: Spec, config: Texts, past: Past) -> Change | None:
             f"cannot go on with {past.name}: another configuration was put in force since; "
             "`blackhole restart --reload-config --rolling` applies the one on the disk"
         )
-    return Change(new, args["yaml"], args["path"], args["old_yaml"], args["old_path"])
+    as_of = f" as {past.operation.id[:8]} read it"
+    return Change(new, args["yaml"], args["path"], args["old_yaml"], args["old_path"], as_of)
+
+
+def _not_the_file(config: Texts, change: Change | None) -> list[str]:
+    """Who has corrected the file expects it to be read, and would see the same failure again."""
+    if change is None or config.on_disk(change.path) in ("", change.spec.digest):
+        return []
+    apply = "`blackhole restart --reload-config --rolling` applies it"
+    return [f"{change.path} has changed since, and is not read again; {apply}"]
 
 
 def _turns(spec: Spec, picture: Picture, past: Past) -> tuple[Turns, list[str]]:
@@ -177,9 +189,10 @@ def roll_back(spec: Spec, picture: Picture, config: Texts, past: Past, live: Liv
     """Puts the configuration before back, one instance at a time. Raises Refused, ConfigError."""
     args = _to_put_back(config, past)
     old = config.read(args["old_yaml"], args["old_path"])
-    change = Change(old, args["old_yaml"], args["old_path"], args["yaml"], args["path"])
+    as_of = f" as it was before {past.operation.id[:8]}"
+    change = Change(old, args["old_yaml"], args["old_path"], args["yaml"], args["path"], as_of)
     b, told = roll_change(spec, picture, change, past.failed, past.cut, live)
-    effects = [f"puts back what {past.name} changed", *told]
+    effects = [f"puts back what {past.name} changed", *told, *_still_on_disk(config, args["path"], spec)]
     return b.build(RELOAD, tuple(old.services), effects)
 
 
@@ -202,6 +215,12 @@ def _to_put_back(config: Texts, past: Past) -> dict[str, Any]:
     else:
         return dict(past.plan.steps[step.index].args)
     raise Refused(f"cannot roll back {past.name}: {why}")
+
+
+def _still_on_disk(config: Texts, path: str, taken_back: Spec) -> list[str]:
+    if config.on_disk(path) != taken_back.digest:
+        return []
+    return [f"{path} still has what is taken back: correct it before the next --reload-config"]
 
 
 def _at(steps: Iterable[Step], index: int | None) -> Step | None:

@@ -183,7 +183,15 @@ class Supervisor:
         """How to go on with, or take back, an operation that has ended. Raises Refused, ConfigError."""
         past = resuming.Past(operation, plan)
         make = resuming.resume if isinstance(request, ResumeRequest) else resuming.roll_back
-        return make(self.spec, self.picture, resuming.Texts(self.config.text.yaml, self._read), past, self._cannot_hold)
+        texts = resuming.Texts(self.config.text.yaml, self._read, self._on_disk)
+        return make(self.spec, self.picture, texts, past, self._cannot_hold)
+
+    def _on_disk(self, path: str) -> str:
+        """The digest of what a file declares now; empty: it cannot be read, or is not right."""
+        try:
+            return self.config.candidate("", path)[0].digest
+        except BlackholeError:
+            return ""
 
     def _cannot_hold(self, i: Instance, limits: LimitsSpec) -> str:
         """Why it cannot be held to other declared limits while it runs; empty: it can."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from bhtui.cli.times import moment_ns
+from bhtui.cli.times import local_text, moment_ns
 from bhtui.core import logfields
 from bhtui.core.errors import UsageError
 from bhtui.core.logs import LEVELS
@@ -60,10 +60,17 @@ def _request(
     fields: tuple[str, ...],
 ) -> LogsRequest:
     now = datetime.now().astimezone()
+    since_ns = moment_ns(since, "--since", now) if since else 0
+    until_ns = moment_ns(until, "--until", now) if until else 0
+    if since_ns and until_ns and until_ns <= since_ns:
+        raise UsageError(
+            f"cannot read from --since {since} ({local_text(since_ns)}) to --until {until} ({local_text(until_ns)}), "
+            "which is not later; write the earlier one as --since, an age is counted from now"
+        )
     return LogsRequest(
         names=services,
-        since_ns=moment_ns(since, "--since", now) if since else 0,
-        until_ns=moment_ns(until, "--until", now) if until else 0,
+        since_ns=since_ns,
+        until_ns=until_ns,
         grep=_pattern(grep),
         ignore_case=ignore_case,
         invert=invert,

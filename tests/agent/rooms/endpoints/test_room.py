@@ -220,6 +220,8 @@ async def test_a_real_command_reads_json_and_has_it_in_its_environment(tmp_path:
     ("command", "why"),
     [
         (("false",), "exit 1"),
+        (("sh", "-c", "echo cause; echo; echo failed; exit 1"), "exit 1: cause; failed"),
+        (("sh", "-c", "echo cause; exec sleep 100"), "no answer within 0.3 s: cause"),
         (("/nowhere/hook",), "cannot run /nowhere/hook: no such file"),
         (("sh", "-c", "exec sleep 100"), "no answer within 0.3 s"),
     ],

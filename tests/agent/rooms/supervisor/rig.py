@@ -118,7 +118,8 @@ class FakeConfig:
         return self.candidate(self.on_disk, self.text.path) if self.on_disk else None
 
     def candidate(self, yaml: str, path: str) -> tuple[Spec, Any]:
-        return self.known[yaml], ConfigText(yaml, path)
+        text = yaml or self.on_disk or self.text.yaml
+        return self.known[text], ConfigText(text, path)
 
     def adopt(self, spec: Spec, text: Any) -> None:
         self.spec, self.text = spec, text
@@ -218,7 +219,11 @@ class Rig:
 
     async def again(self, request: PastRequest) -> Operation:
         """As `run`, for what is about an operation that has ended."""
-        return await self.run(self.room.plan_past(request, *self.runner.recall(request.operation)))
+        return await self.run(self.past(request))
+
+    def past(self, request: PastRequest) -> Plan:
+        """Its plan alone."""
+        return self.room.plan_past(request, *self.runner.recall(request.operation))
 
     async def finish(self, operation: Operation, deadline: float = 30.0) -> Operation:
         """Waits for its end."""

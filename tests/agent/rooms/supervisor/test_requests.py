@@ -137,6 +137,7 @@ def test_emergency_kills_all_at_once() -> None:
     found = made(StopRequest(emergency=True), UP)
     assert {(step.kind, step.after) for step in found.steps} == {("service.kill", ())}
     assert found.preempts
+    assert "nothing starts again, by itself or at boot, before `blackhole start`" in found.effects
 
 
 def test_restart_of_all() -> None:

@@ -81,6 +81,7 @@ async def test_a_failure_stops_it_and_resume_goes_on_with_what_failed_first(tmp_
         failed = await upgraded(rig, spec_of(DB, broken, digest="new"))
         assert failed.state == "failed"
         assert "cannot start api-2" in failed.error
+        assert "a file that you correct is applied by `blackhole restart --reload-config --rolling`" in failed.note
         assert rig.config.spec.digest == "new"
         assert is_with(rig, broken, "api-1")
         assert pids(rig)["api-3"] == before["api-3"]
@@ -97,6 +98,22 @@ async def test_a_failure_stops_it_and_resume_goes_on_with_what_failed_first(tmp_
         assert pids(rig)["db-1"] == before["db-1"]
         with pytest.raises(Refused, match="it is done"):
             await rig.again(ResumeRequest(resumed.id))
+
+
+async def test_who_corrected_the_file_is_told_that_resume_does_not_read_it(tmp_path: object) -> None:
+    async with real_rig(spec_of(DB, API)) as rig:
+        await rig.run(StartRequest())
+        failed = await upgraded(rig, spec_of(DB, once_broken(f"{tmp_path}/gate"), digest="new"))
+        plan = rig.past(ResumeRequest(failed.id))
+        assert not [effect for effect in plan.effects if "has changed since" in effect]
+        assert f"as {failed.id[:8]} read it, to each instance in turn" in plan.steps[0].title
+        back = rig.past(RollBackRequest(failed.id))
+        assert f"as it was before {failed.id[:8]}, to each instance in turn" in back.steps[0].title
+        assert [effect for effect in back.effects if "still has what is taken back" in effect]
+        rig.config.known["corrected"], rig.config.on_disk = spec_of(DB, NEW, digest="corrected"), "corrected"
+        told = [effect for effect in rig.past(ResumeRequest(failed.id)).effects if "has changed since" in effect]
+        assert "`blackhole restart --reload-config --rolling` applies it" in told[0]
+        assert not [e for e in rig.past(RollBackRequest(failed.id)).effects if "still has" in e]
 
 
 async def test_roll_back_puts_the_old_configuration_back_also_of_a_resumed_one(tmp_path: object) -> None:
