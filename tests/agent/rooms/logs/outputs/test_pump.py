@@ -265,6 +265,17 @@ def test_a_new_output_begins_now_and_one_with_backlog_at_the_beginning(tmp_path)
         bench.stop()
 
 
+def test_it_ends_although_lines_are_always_put_off(bench):
+    bench.sink.act = lambda records: Outcome((), tuple(range(len(records))), "429 busy")
+    bench.write(5)
+    bench.start()
+    until(lambda: bench.sink.sendings > 2)
+    bench.stop()
+    bench.sink.act = lambda records: TAKEN
+    bench.start()
+    settled(bench)
+
+
 def test_an_output_that_never_sent_does_not_begin_anew(bench):
     """What came while its first receiver was away is sent by the next agent too."""
     bench.sink.act = _down

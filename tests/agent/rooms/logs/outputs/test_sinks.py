@@ -196,6 +196,27 @@ def test_one_that_goes_away_is_noticed(case):
     sink.close()
 
 
+@pytest.mark.parametrize("kind", ["tcp", "tls", "unix", "unix-stream", "journald"])
+def test_one_that_goes_away_is_noticed_without_sending(kind, tmp_path):
+    receiver, make = build(kind, tmp_path)
+    receiver.start()
+    sink = make()
+    sink.send([record(1)])
+    arrived(receiver, ["n 1"])
+    until(sink.check)
+    receiver.stop()
+
+    def is_down() -> bool:
+        try:
+            sink.check()
+        except SinkDown:
+            return True
+        return False
+
+    until(is_down)
+    assert sink.close() is False
+
+
 def test_an_idle_sink_may_be_closed_and_nothing_happened(case):
     receiver, make = case
     receiver.start()
