@@ -311,7 +311,7 @@ async def _assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: 
     told.supervisor = supervisor
     reached = EndpointsRoom(supervisor, events, store, paths.state / "endpoints")
     stack.push_async_callback(reached.close)
-    supervisor.surroundings = reached.surroundings
+    supervisor.surroundings, supervisor.untold = reached.surroundings, reached.untold
     metrics.served = lambda: {
         name: i.spec.metrics for name, i in supervisor.picture.items() if i.spec.metrics and i.pid is not None
     }

@@ -185,7 +185,7 @@ def status_table(instances: Sequence[Mapping[str, Any]], *, detailed: bool = Fal
         heads.insert(0, "HOST")
     rows = [_status_row(each, detailed, hosts) for each in instances]
     below = {number: _reasons(each, detailed) for number, each in enumerate(instances)}
-    return table(heads, rows, below) + _loads(instances, detailed, hosts)
+    return table(heads, rows, below) + _loads(instances, detailed, hosts) + _untold(instances, hosts)
 
 
 def _loads(instances: Sequence[Mapping[str, Any]], detailed: bool, hosts: bool) -> str:
@@ -195,6 +195,16 @@ def _loads(instances: Sequence[Mapping[str, Any]], detailed: bool, hosts: bool) 
         said = printable(each["auto_scale"])
         if said and (detailed or ": held" in said):
             told[(f"{each['host']} " if hosts else "") + f"{each['service']}: {said}"] = None
+    return "".join(f"{line}\n" for line in told)
+
+
+def _untold(instances: Sequence[Mapping[str, Any]], hosts: bool) -> str:
+    """Whose ready instances others do not know, a line for each service: all of them look well, and get no requests."""
+    told: dict[str, None] = {}
+    for each in instances:
+        if each.get("untold"):
+            name = (f"{each['host']} " if hosts else "") + each["service"]
+            told[f"{name}: others do not know which are ready: {printable(each['untold'])}"] = None
     return "".join(f"{line}\n" for line in told)
 
 

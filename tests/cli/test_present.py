@@ -83,6 +83,13 @@ def test_a_start_that_was_taken_back_shows_its_reason() -> None:
     assert "exit 3 after 2 ms" in present.status_table(rows(stopped))
 
 
+def test_that_others_do_not_know_which_are_ready_is_said_once_for_a_service() -> None:
+    untold = instance("api", untold="on_change fails, and is tried again: exit 1: no nginx")
+    text = present.status_table(rows(untold, replace(untold, instance="api-2"), instance("storage")))
+    assert text.splitlines()[-1] == f"api: others do not know which are ready: {untold.untold}"
+    assert text.count("others") == 1
+
+
 def test_a_number_that_follows_its_load() -> None:
     held = instance(
         "api", auto_scale="auto 1..3: held: cpu 95 % of the limit over 60 s, above 80 %, and 3 is the maximum"

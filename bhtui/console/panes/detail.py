@@ -125,6 +125,8 @@ def _facts(row: ServiceRow, now: float, width: int) -> list[tuple[str, Spans]]:
     if status.endpoint:
         facts.insert(7, ("endpoint", _endpoint(row)))
     facts += _number(row, max(20, width))
+    untold = wrap(plain(status.untold), max(20, width)) if status.untold else ()
+    facts += [("others" if not at else "", ((line, "warn"),)) for at, line in enumerate(untold)]
     if status.waiting_for:
         facts.insert(1, ("waits for", ((plain(status.waiting_for), "notice"),)))
     if status.held:

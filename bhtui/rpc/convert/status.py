@@ -77,6 +77,7 @@ def instance_to_json(status: InstanceStatus, host: str = "") -> dict[str, Any]:
         "kind": str(status.kind),
         "ref": status.ref,
         "auto_scale": status.auto_scale,
+        "untold": status.untold,
     }
 
 

@@ -23,3 +23,8 @@ def test_how_the_number_follows_the_load() -> None:
         ("by load", "auto 1..5: cpu 91 % of one core over 60"),
         ("", "s, above 80 %: 1 -> 2"),
     ]
+
+
+def test_that_others_do_not_know_which_are_ready() -> None:
+    assert "others" not in dict(facts())
+    assert facts(untold="on_change fails: exit 1")[-1] == ("others", "on_change fails: exit 1")

@@ -173,6 +173,11 @@ class EndpointsRoom:
 
     # ---- questions -------------------------------------------------------------------------------------------------
 
+    def untold(self, service: str) -> str:
+        """Why others still know another set of ready instances; empty: nothing has failed."""
+        teller = self._tellers.get(service)
+        return f"on_change fails, and is tried again: {teller.trouble}" if teller and teller.trouble else ""
+
     def surroundings(self, spec: ServiceSpec) -> dict[str, str]:
         """What a service is told of those that it depends on, in its environment: `API_ENDPOINTS`, and their file.
 

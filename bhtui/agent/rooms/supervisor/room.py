@@ -81,6 +81,8 @@ class Supervisor:
         """What an instance is told of those that it depends on; the wiring gives it."""
         self.auto_scale: Callable[[str], str] = lambda _: ""
         """How the number of a service's instances follows their load, in words; the wiring gives it."""
+        self.untold: Callable[[str], str] = lambda _: ""
+        """Why others do not know which instances of a service are ready; the wiring gives it."""
         self.holding: Callable[[str], str] = lambda _: ""
         """What holds automatic restarts of a service, a maintenance window; the wiring gives it."""
         self._early: list[KeptExit] | None = []
@@ -129,7 +131,7 @@ class Supervisor:
         override = self.latest_override(i.service)
         effective = replace(i, spec=self._tools.limits.effective(i.spec))
         status = to_status(effective, self._usage.of(i.name), now, override, self._scaling(i.service, now))
-        return replace(status, auto_scale=self.auto_scale(i.service))
+        return replace(status, auto_scale=self.auto_scale(i.service), untold=self.untold(i.service))
 
     def _scaling(self, service: str, now: int) -> Scaling | None:
         """Who set the number of its instances at run time."""

@@ -207,6 +207,7 @@ class InstanceStatus(_message.Message):
     KIND_FIELD_NUMBER: _builtins.int
     REF_FIELD_NUMBER: _builtins.int
     AUTO_SCALE_FIELD_NUMBER: _builtins.int
+    UNTOLD_FIELD_NUMBER: _builtins.int
     service: _builtins.str
     instance: _builtins.str
     state: _builtins.str
@@ -247,6 +248,8 @@ class InstanceStatus(_message.Message):
     """The unit or container it stands for; empty for a process."""
     auto_scale: _builtins.str
     """Between which bounds the number of instances follows their load, and what was last decided and why; empty: it does not."""
+    untold: _builtins.str
+    """Why others still know another set of ready instances: its on_change fails, and how; empty: nothing has failed."""
     @_builtins.property
     def ports(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     @_builtins.property
@@ -287,10 +290,11 @@ class InstanceStatus(_message.Message):
         kind: _builtins.str = ...,
         ref: _builtins.str = ...,
         auto_scale: _builtins.str = ...,
+        untold: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent", "_fds", b"_fds", "_limits_override_seconds", b"_limits_override_seconds", "_memory_bytes", b"_memory_bytes", "_memory_limit_bytes", b"_memory_limit_bytes", "_next_start_seconds", b"_next_start_seconds", "_pid", b"_pid", "_threads", b"_threads", "_uptime_seconds", b"_uptime_seconds", "cpu_percent", b"cpu_percent", "fds", b"fds", "limits_override_seconds", b"limits_override_seconds", "memory_bytes", b"memory_bytes", "memory_limit_bytes", b"memory_limit_bytes", "next_start_seconds", b"next_start_seconds", "pid", b"pid", "scaling", b"scaling", "threads", b"threads", "uptime_seconds", b"uptime_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent", "_fds", b"_fds", "_limits_override_seconds", b"_limits_override_seconds", "_memory_bytes", b"_memory_bytes", "_memory_limit_bytes", b"_memory_limit_bytes", "_next_start_seconds", b"_next_start_seconds", "_pid", b"_pid", "_threads", b"_threads", "_uptime_seconds", b"_uptime_seconds", "auto_scale", b"auto_scale", "cpu_percent", b"cpu_percent", "endpoint", b"endpoint", "fds", b"fds", "goal", b"goal", "health", b"health", "health_detail", b"health_detail", "held", b"held", "instance", b"instance", "kind", b"kind", "last_error", b"last_error", "limits_held_by", b"limits_held_by", "limits_not_held", b"limits_not_held", "limits_override_by", b"limits_override_by", "limits_override_seconds", b"limits_override_seconds", "memory_bytes", b"memory_bytes", "memory_limit_bytes", b"memory_limit_bytes", "next_start_seconds", b"next_start_seconds", "pid", b"pid", "ports", b"ports", "probe", b"probe", "ref", b"ref", "restarts", b"restarts", "result", b"result", "scaling", b"scaling", "service", b"service", "since_ns", b"since_ns", "state", b"state", "threads", b"threads", "uptime_seconds", b"uptime_seconds", "waiting_for", b"waiting_for"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent", "_fds", b"_fds", "_limits_override_seconds", b"_limits_override_seconds", "_memory_bytes", b"_memory_bytes", "_memory_limit_bytes", b"_memory_limit_bytes", "_next_start_seconds", b"_next_start_seconds", "_pid", b"_pid", "_threads", b"_threads", "_uptime_seconds", b"_uptime_seconds", "auto_scale", b"auto_scale", "cpu_percent", b"cpu_percent", "endpoint", b"endpoint", "fds", b"fds", "goal", b"goal", "health", b"health", "health_detail", b"health_detail", "held", b"held", "instance", b"instance", "kind", b"kind", "last_error", b"last_error", "limits_held_by", b"limits_held_by", "limits_not_held", b"limits_not_held", "limits_override_by", b"limits_override_by", "limits_override_seconds", b"limits_override_seconds", "memory_bytes", b"memory_bytes", "memory_limit_bytes", b"memory_limit_bytes", "next_start_seconds", b"next_start_seconds", "pid", b"pid", "ports", b"ports", "probe", b"probe", "ref", b"ref", "restarts", b"restarts", "result", b"result", "scaling", b"scaling", "service", b"service", "since_ns", b"since_ns", "state", b"state", "threads", b"threads", "untold", b"untold", "uptime_seconds", b"uptime_seconds", "waiting_for", b"waiting_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cpu_percent: _TypeAlias = _typing.Literal["cpu_percent"]  # noqa: Y015
     _WhichOneofArgType__cpu_percent: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent"]  # noqa: Y015

@@ -159,9 +159,11 @@ async def test_a_newer_state_does_not_wait_for_the_backoff(tmp_path: Path, monke
     command, here = Command(fails=["exit 1"]), host()
     async with rigged(tmp_path, here, command) as rig:
         await eventually(lambda: rig.said(EventKind.ENDPOINTS_FAILED))
+        assert rig.room.untold("api") == "on_change fails, and is tried again: exit 1"
         here.move("api-1", health=Health.UNHEALTHY)
         rig.happen()
         await eventually(lambda: command.told[-1] == ALL[1:])
+        await eventually(lambda: rig.room.untold("api") == "")
 
 
 def test_it_is_tried_less_and_less_often() -> None:
