@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bhtui.agent.command import Said
 from bhtui.core.endpoint import Endpoint, ready_addresses
@@ -104,6 +104,7 @@ class Teller:
                 failures, last_trouble = 0, ""
                 continue
             failures += 1
+            # Its last line alone: those before may have a time or a pid, which is no other trouble.
             if said.text != last_trouble:
                 self._fail(said)
                 last_trouble = said.text
@@ -131,13 +132,12 @@ class Teller:
             )
             self._events.append(EventKind.ENDPOINTS_TOLD, self.service, message, {"ready": list(ready)})
         else:
-            said = replace(said, text=_reason(said))
-            self.trouble = said.text
+            self.trouble = _reason(said)
         return said
 
     def _fail(self, said: Said) -> None:
-        message = f"{self.service}: on_change failed, and is tried again: {said.text}"
-        data = {"reason": said.text, "output": said.output[-1000:]}
+        message = f"{self.service}: on_change failed, and is tried again: {self.trouble}"
+        data = {"reason": self.trouble, "output": said.output[-1000:]}
         self._events.append(EventKind.ENDPOINTS_FAILED, self.service, message, data)
 
     async def _changed_within(self, seconds: float) -> None:

@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 
 from bhtui.core import graph
 from bhtui.core.spec import LimitsSpec
+from bhtui.core.states import Goal, State
 
 from .builder import Builder
+from .gates import WELL
+from .machine import Instance
 from .naming import needs_of
 
 
@@ -48,10 +51,22 @@ def roll(b: Builder, turns: Turns, first: Sequence[str] = (), after: Iterable[in
 
 
 def order(b: Builder, turns: Turns, first: Sequence[str] = ()) -> list[str]:
-    """Those named first, then what is started or goes on, what others depend on before them, then what ends."""
+    """Those named first, then what is started or goes on, what others depend on before them, then what ends.
+
+    Of a service what is not well goes first: the others do its work meanwhile, and stay when it fails again.
+    """
     levels = graph.levels(needs_of(b.services))
-    going = [n for level in levels for service in level for n in b.services[service].instance_names()]
+    going = [n for level in levels for service in level for n in _unwell_first(b, service)]
     ending = {n: b.picture[n] for n in turns.names if n not in going}
     needs = needs_of({i.service: i.spec for i in ending.values()})
     ends = [n for level in reversed(graph.levels(needs)) for n, i in ending.items() if i.service in level]
     return [n for n in dict.fromkeys([*first, *going, *ends]) if n in turns.names]
+
+
+def _unwell_first(b: Builder, service: str) -> list[str]:
+    return sorted(b.services[service].instance_names(), key=lambda name: _is_well(b.picture.get(name)))
+
+
+def _is_well(i: Instance | None) -> bool:
+    """Also what is down by intent, and what is not there yet: both do no work that could be lost."""
+    return i is None or i.goal is Goal.DOWN or (i.state is State.RUNNING and i.health in WELL)

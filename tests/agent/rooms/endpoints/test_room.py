@@ -166,6 +166,16 @@ async def test_a_newer_state_does_not_wait_for_the_backoff(tmp_path: Path, monke
         await eventually(lambda: rig.room.untold("api") == "")
 
 
+async def test_the_time_in_what_it_says_makes_no_new_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(teller, "wait_before", lambda failures: 0.01)
+    script = f"echo x >> {tmp_path}/tries; date +%N; echo failed; exit 1"
+    spec = replace(API, endpoints=EndpointsSpec(on_change=("sh", "-c", script)))
+    async with rigged(tmp_path, Host(Spec({"api": spec}), running(spec)), None) as rig:
+        await eventually(lambda: (tmp_path / "tries").exists() and len((tmp_path / "tries").read_text()) > 6)
+        assert len(rig.said(EventKind.ENDPOINTS_FAILED)) == 1
+        assert rig.room.untold("api").endswith("; failed")
+
+
 def test_it_is_tried_less_and_less_often() -> None:
     assert [wait_before(n) for n in (1, 2, 3, 7, 100_000)] == [1.0, 2.0, 4.0, 60.0, 60.0]
 

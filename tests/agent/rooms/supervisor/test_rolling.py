@@ -100,6 +100,18 @@ async def test_a_failure_stops_it_and_resume_goes_on_with_what_failed_first(tmp_
             await rig.again(ResumeRequest(resumed.id))
 
 
+async def test_what_is_not_well_has_the_first_turn_of_its_service(tmp_path: object) -> None:
+    async with real_rig(spec_of(DB, API)) as rig:
+        await rig.run(StartRequest())
+        before = pids(rig)
+        failed = await upgraded(rig, spec_of(DB, once_broken(f"{tmp_path}/gate"), digest="new"))
+        again = await upgraded(rig, spec_of(DB, replace(once_broken(f"{tmp_path}/gate"), umask=0o77), digest="new"))
+        assert (failed.state, again.state) == ("failed", "failed")
+        assert next(step.target for step in again.steps if step.state == "failed") == "api-2"
+        assert [step.target for step in again.steps if step.state == "skipped"][:2] == ["api-1", "api-1"]
+        assert pids(rig)["api-3"] == before["api-3"], "what is well goes on"
+
+
 async def test_who_corrected_the_file_is_told_that_resume_does_not_read_it(tmp_path: object) -> None:
     async with real_rig(spec_of(DB, API)) as rig:
         await rig.run(StartRequest())
