@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,10 @@ from .unit import observation
 if TYPE_CHECKING:
     from .manager import Scope
 
+log = logging.getLogger(__name__)
+
 SIGKILL = 9
+LOOKS = 3
 UP = frozenset({State.STARTING, State.RUNNING})
 CGROUP2 = Path("/sys/fs/cgroup")
 INTERFACES = {
@@ -77,6 +81,13 @@ class UnitSubject:
             await self._scope.watch(self._path, self)
             self._watching = True
         await self._scope.keep(self.unit)
+        for _ in range(LOOKS):
+            p = await self._read()
+            if is_of_one_moment(p):
+                break
+        return p
+
+    async def _read(self) -> dict[str, Any]:
         p = await self._scope.properties(self._path, f"{SYSTEMD}.Unit")
         if (own := p.get("Id") or self.unit) != self.unit:  # only of its own name do signals and log entries speak
             self._scope.forget(self._path, self)
@@ -135,9 +146,18 @@ class UnitSubject:
                 await asyncio.wait([stopping], timeout=grace)
                 if not stopping.done():  # with the job under way Restart= starts nothing anew
                     await self._kill("kill", "all", SIGKILL)
+                    await stopping
+                    await self._forgive()
             await stopping
         finally:
             stopping.cancel()
+
+    async def _forgive(self) -> None:
+        """That it was killed is no failure: somebody wanted it."""
+        try:
+            await self._scope.call("ResetFailedUnit", "s", self.unit)
+        except (BusError, BusLost) as error:
+            log.debug("%s stays among the failed units: %s", self.unit, error)
 
     async def signal(self, number: int) -> None:
         await self._kill("signal", "main", number)
@@ -202,6 +222,13 @@ class UnitSubject:
     async def close(self) -> None:
         self._scope.forget(self._path, self)
         await self._scope.journal.release(self.unit)
+
+
+def is_of_one_moment(p: Mapping[str, Any]) -> bool:
+    """Whether it has not ended between the two questions: a unit that runs, without a process or with a result."""
+    if p.get("ActiveState") != "active" or "Result" not in p:
+        return True
+    return p["Result"] == "success" and not (p.get("SubState") == "running" and p.get("MainPID") == 0)
 
 
 def object_path(unit: str) -> str:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from bhtui.agent.foreign.systemd.exits import SETUP, ended, exit_text
 from bhtui.agent.foreign.systemd.refusals import job_failed, refused, unmet_condition
-from bhtui.agent.foreign.systemd.subject import object_path
+from bhtui.agent.foreign.systemd.subject import is_of_one_moment, object_path
 from bhtui.agent.foreign.systemd.unit import observation, state_of
 from bhtui.core.states import Result, State
 
@@ -142,6 +142,12 @@ def test_jobs():
     said = job_failed("start", "a.service", "system", "dependency", {})
     assert said.startswith("cannot start a.service: a unit that it requires could not be started")
     assert "another job" in job_failed("stop", "a.service", "system", "canceled", {})
+
+
+def test_a_unit_that_ends_while_it_is_asked_is_asked_again():
+    assert all(is_of_one_moment(properties) for properties in UNITS.values())
+    assert not is_of_one_moment(UNITS["bad.service"] | {"ActiveState": "active"})
+    assert not is_of_one_moment(UNITS["redis-server.service"] | {"MainPID": 0})
 
 
 def test_object_paths():
