@@ -6,7 +6,7 @@ Times are Unix nanoseconds.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -27,6 +27,8 @@ class Column(NamedTuple):
 
 
 NOTHING = Column(0, 0, 0)
+_PARTS, _MOST_PARTS = 4, 64
+"""Parts of a column that one bucket is shared out over, at least; parts of a bucket at most."""
 
 
 def kinds(rank: int) -> tuple[int, int]:
@@ -66,24 +68,18 @@ def columns(start: int, end: int, width: int, past: Counted | None, seen: Iterab
     sums = [[0, 0, 0] for _ in range(width)]
     span = max(1, end - start)
 
-    def put(at: int, column: Column) -> None:
-        place = (at - start) * width // span
-        if 0 <= place < width:
-            for kind, value in enumerate(column):
-                sums[place][kind] += value
+    def put(at: int, bucket: int, column: Column) -> None:
+        # Shared out finely: steps that are no multiple of each other would show waves where there are none.
+        parts = min(_MOST_PARTS, -(-_PARTS * bucket * width // span))
+        for part in range(parts):
+            place = (at + bucket * part // parts - start) * width // span
+            if 0 <= place < width:
+                for kind, value in enumerate(column):
+                    sums[place][kind] += value * (part + 1) // parts - value * part // parts
 
-    if past is not None:
-        for at, column in past.columns.items():
-            _spread(at, past.bucket, column, max(1, span // width), put)
+    for at, column in past.columns.items() if past else ():
+        put(at, past.bucket if past else SECOND, column)
     for at, column in seen:
         if past is None or not past.start <= at < past.end:
-            put(at, column)
+            put(at, SECOND, column)
     return [Column(*values) for values in sums]
-
-
-def _spread(at: int, bucket: int, column: Column, stretch: int, put: Callable[[int, Column], None]) -> None:
-    """A bucket wider than a column is shared out over those that it covers."""
-    parts = max(1, bucket // stretch)
-    for part in range(parts):
-        shares = [value * (part + 1) // parts - value * part // parts for value in column]
-        put(at + bucket * part // parts, Column(*shares))

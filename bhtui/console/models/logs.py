@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -29,6 +30,14 @@ class Entry(NamedTuple):
     host: str
     instance: str
     rank: int
+    message: str
+
+
+class Same(NamedTuple):
+    """What a line of a host is known by."""
+
+    time_ns: int
+    instance: str
     message: str
 
 
@@ -82,7 +91,8 @@ class LogModel:
         self.entries: list[Entry] = []
         self.shown: list[Entry] = []
         self.filter: LogFilter = getattr(self, "filter", LogFilter())
-        self.order = 0
+        self.order = self.lowest = 0
+        """The numbers of the last line that came, and of the first of those that were read later from further back."""
         self.lost = 0
         self.evicted = 0
         self.hosts: set[str] = set()
@@ -97,12 +107,43 @@ class LogModel:
             Entry(line.time_ns, 0, host, line.instance, RANK.get(line.level, 0), line.message) for line in batch.lines
         )
 
+    def add_older(self, host: str, lines: Iterable[logs_pb2.LogLine]) -> int:
+        """Takes lines in that were written before those that are there. Of one moment there may be many, so those
+        that are there already are told apart. Returns how many are shown."""
+        there = Counter(self.at(host, self.first(host)))
+        new = []
+        for line in reversed(list(lines)):  # those that are there are the last of their moment
+            key = Same(line.time_ns, line.instance, line.message)
+            if there[key] > 0:
+                there[key] -= 1
+            else:
+                new.append(Entry(line.time_ns, 0, host, line.instance, RANK.get(line.level, 0), line.message))
+        self.lowest -= len(new)
+        return self._take(entry._replace(order=self.lowest + place) for place, entry in enumerate(reversed(new)))
+
+    def first(self, host: str) -> int:
+        """When the oldest line of a host was written; 0 when there is none."""
+        return next((entry.time_ns for entry in self.entries if entry.host == host), 0)
+
+    def at(self, host: str, time_ns: int) -> list[Same]:
+        """The lines of a host of one moment. A service's lines that were read at once have the same."""
+        start, end = bisect_left(self.entries, (time_ns,)), bisect_left(self.entries, (time_ns + 1,))
+        found = [entry for entry in self.entries[start:end] if entry.host == host]
+        return [Same(entry.time_ns, entry.instance, entry.message) for entry in found]
+
     def extend(self, lines: Iterable[Entry]) -> int:
         """Takes lines in, in the order they come; late ones go where their time says."""
+
+        def numbered() -> Iterator[Entry]:
+            for line in lines:
+                self.order += 1
+                yield line._replace(order=self.order)
+
+        return self._take(numbered())
+
+    def _take(self, entries: Iterable[Entry]) -> int:
         shown = 0
-        for line in lines:
-            self.order += 1
-            entry = line._replace(order=self.order)
+        for entry in entries:
             self.hosts.add(entry.host)
             self.instances.add(entry.instance)
             _place(self.entries, entry)
@@ -133,6 +174,15 @@ class LogModel:
     def near(self, time_ns: int) -> int:
         """The place in `shown` of the last line at or before a time; 0 when there is none."""
         return max(0, bisect_left(self.shown, (time_ns + 1,)) - 1)
+
+    def find_line(self, line: Same) -> int:
+        """The place in `shown` of a line, or else of the last one at or before its time."""
+        index = near = self.near(line.time_ns)
+        while index >= 0 and self.shown and self.shown[index].time_ns == line.time_ns:
+            if (self.shown[index].instance, self.shown[index].message) == line[1:]:
+                return index
+            index -= 1
+        return near
 
     def place(self, entry: Entry) -> int:
         """Where in `shown` an entry is, or the next one after it."""

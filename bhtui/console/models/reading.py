@@ -6,12 +6,13 @@ filters once more, because a word may also mean the name of an instance or of a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bhtui.rpc.blackhole.v1 import logs_pb2
 
-from .logs import LEVELS, LogFilter
+from .logs import LEVELS, LogFilter, Same
 from .match import host_side
 
 ALL = -1
@@ -80,20 +81,26 @@ class Asking:
         request.until_ns, request.tail = at_ns, PAGE
         return request
 
+    def older(self, first_ns: int, there: int) -> logs_pb2.LogsRequest:
+        """A page before the first line that is loaded, of whose moment `there` lines are: some may be not."""
+        request = self.before(first_ns + 1)
+        request.tail += there
+        return request
+
     def after(self, at_ns: int) -> logs_pb2.LogsRequest:
         """Everything from a moment on, and what comes then."""
         request = self.sifted()
         request.since_ns, request.follow = at_ns, True
         return request
 
-    def worse(self, rank: int, step: int, first_ns: int, last_ns: int) -> logs_pb2.LogsRequest:
-        """Lines of a rank outside of what is loaded: the newest before it, or all behind it, of which the first is
-        wanted."""
+    def worse(self, rank: int, step: int, edge_ns: int, there: int) -> logs_pb2.LogsRequest:
+        """Lines of a rank outside of what is loaded: the newest before its first moment, or all after its last one, of
+        which `there` lines are loaded. One that is not among those is wanted."""
         request = self.sifted(rank)
         if step < 0:
-            request.until_ns, request.tail = first_ns, 1
+            request.until_ns, request.tail = edge_ns + 1, 1 + there
         else:
-            request.since_ns = last_ns + 1
+            request.since_ns = edge_ns
         return request
 
     def counts(self, start_ns: int, end_ns: int) -> logs_pb2.CountLogsRequest:
@@ -116,6 +123,16 @@ def strip_range(seconds: int, now_ns: int, at_ns: int, before: tuple[int, int], 
         return before
     end = min(now_ns, at_ns + span // 2)
     return end - span, end
+
+
+def unknown(lines: Sequence[logs_pb2.LogLine], there: Counter[Same], step: int) -> logs_pb2.LogLine | None:
+    """The line nearest to what is loaded that is not loaded; what is, is taken out of `there`."""
+    for line in lines if step > 0 else reversed(lines):
+        key = Same(line.time_ns, line.instance, line.message)
+        if there[key] <= 0:
+            return line
+        there[key] -= 1
+    return None
 
 
 def first_of(answers: Iterable[logs_pb2.LogLine | None], step: int) -> logs_pb2.LogLine | None:

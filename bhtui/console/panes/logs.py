@@ -6,11 +6,7 @@ end change nothing of what a person reads. While following, the newest line is a
 
 from __future__ import annotations
 
-import os
-from base64 import b64encode
 from dataclasses import replace
-from datetime import UTC, datetime
-from pathlib import Path
 
 from textual import events
 from textual.message import Message
@@ -21,23 +17,20 @@ from bhtui.core.units import format_age
 from ..actions import BY_ID, bindings, shown_key
 from ..columns.cells import clock
 from ..models.logs import ERROR, LEVELS, WARNING, Entry
-from ..models.marks import exported
 from ..models.reading import SINCE
 from ..paint import Line, Spans, fit, paragraph, plain
 from ..widgets import window
 from ..widgets.logline import LineLayout, draw_entry
 from ..widgets.strip import LEGEND, draw_strip
 from ..widgets.title import ruled, title
-from .logview import LogView
+from .logtaking import Taking
 
-COPY_LIMIT = 75_000
-"""Bytes that terminals take by OSC 52."""
 _STRIP_STEPS = 20
 """Steps in which keys go through the time of the histogram."""
 _KIND = {WARNING: "warning", ERROR: "error"}
 
 
-class LogPane(LogView):
+class LogPane(Taking):
     """Lines of one view, drawn, and the keys on them."""
 
     can_focus = True
@@ -168,7 +161,7 @@ class LogPane(LogView):
         if self.problem:
             return self.problem
         if self.looked_at and (self.caught_up or not self.is_sifted):
-            return f"none of {self.looked_at:,} lines passes the filter; esc clears it"
+            return f"none of {self.looked_at:,} lines passes the filter; t looks further back, esc clears it"
         return "no lines yet; they appear here as they are written" if self.caught_up else "reading ..."
 
     def _measure(self) -> None:
@@ -373,36 +366,3 @@ class LogPane(LogView):
             return
         self.go(self.model.place(here))
         self.post_message(self.Annotate(here))
-
-    # Taking away
-
-    def action_copy(self) -> None:
-        here = self.cursor
-        lines = [entry for entry in self.model.shown if entry in self.marks] or ([here] if here else [])
-        text = "\n".join(entry.message for entry in lines)
-        data = text.encode()
-        if len(b64encode(data)) > COPY_LIMIT:
-            self.console_app.say(
-                f"cannot copy {len(data):,} bytes: terminals take {COPY_LIMIT:,}; export them with x", "warn"
-            )
-            return
-        self.console_app.copy_to_clipboard(text)
-        self.console_app.say(f"copied {len(lines):,} lines" if len(lines) != 1 else "copied the line", "ok")
-
-    def action_export(self) -> None:
-        stamp = datetime.fromtimestamp(self.console_app.now(), UTC).strftime("%Y%m%dT%H%M%SZ")
-        path = Path.cwd() / f"blackhole-logs-{stamp}.txt"
-        try:
-            with open(path, "w", encoding="utf-8", opener=_private) as file:
-                file.writelines(exported(self.model.shown, self.marks))
-        except OSError as error:
-            self.console_app.say(
-                f"cannot write {path}: {error.strerror}; start bhtui in a folder you can write to", "bad"
-            )
-            return
-        self.console_app.say(f"wrote {len(self.model.shown):,} lines to {path.name}", "ok")
-
-
-def _private(path: str, flags: int) -> int:
-    """Log lines are for their owner."""
-    return os.open(path, flags, 0o600)

@@ -17,7 +17,7 @@ from bhtui.rpc.blackhole.v1 import logs_pb2
 
 from ..models.histogram import Column, Counted, columns
 from ..models.host import HostView
-from ..models.logs import UNFILTERED, Entry, LogFilter, LogModel, crash_entry, refilter
+from ..models.logs import UNFILTERED, Entry, LogFilter, LogModel, Same, crash_entry, refilter
 from ..models.marks import Marks
 from ..models.match import parse_log
 from ..models.reading import AHEAD, SINCE, strip_range
@@ -95,6 +95,8 @@ class LogView(Canvas):
         """Set when the reader moves; who holds lines back looks again."""
         self._late = (0.0, 0.0)
         """When lines came last, and how old the newest of them was then, in seconds."""
+        self._goal: Same | None = None
+        """The very line that was sought at its time."""
         self._settling = False
         """The reader is put at `at_ns` until he moves."""
         self._cursor: Entry | None = None
@@ -146,7 +148,9 @@ class LogView(Canvas):
 
     def take_older(self, host: str, lines: Iterable[logs_pb2.LogLine]) -> int:
         """Takes lines in from before those that are there; the reader stays. Returns how many are shown."""
-        shown = self.model.add(host, logs_pb2.LogBatch(lines=lines))
+        shown = self.model.add_older(host, lines)
+        if self.model.filter != self.chosen:  # a filtering under way knows nothing of them
+            self._filter()
         if self._settling:
             self._settle()
         self.repaint_soon()
@@ -154,8 +158,12 @@ class LogView(Canvas):
 
     def _settle(self) -> None:
         if self.model.shown:
-            self._cursor = self.model.shown[self.model.near(self.at_ns)]
+            self._cursor = self.model.shown[self._goal_place(self.at_ns)]
             self.reveal()
+
+    def _goal_place(self, at_ns: int) -> int:
+        line = self._goal
+        return self.model.find_line(line) if line and line.time_ns == at_ns else self.model.near(at_ns)
 
     def is_ahead(self, frontier_ns: int) -> bool:
         """Whether lines from here on are so far behind the reader's that they can wait at the host."""
@@ -219,14 +227,23 @@ class LogView(Canvas):
     def seek(self, time: float | None) -> None:
         """Goes to a time (Unix seconds), without telling it back; None: to the newest line. What is not loaded is
         asked for."""
+        self._goal = None
         if time is None:
             self._to_end()
-            return
-        at_ns = int(time * 1e9)
+        else:
+            self._seek(int(time * 1e9))
+
+    def seek_line(self, line: Same) -> None:
+        """Goes to one line, of which there may be many of the same moment."""
+        self._goal = line
+        self._seek(line.time_ns)
+
+    def _seek(self, at_ns: int) -> None:
         first, last = self.model.span
-        if first <= at_ns and (at_ns <= last or self.caught_up) and self.model.shown:
+        # Of the first moment that is loaded there may be lines that are not.
+        if first < at_ns and (at_ns < last or self.caught_up) and self.model.shown:
             self.follow = self._settling = False
-            self._cursor = self.model.shown[self.model.near(at_ns)]
+            self._cursor = self.model.shown[self._goal_place(at_ns)]
             self.reveal()
             self.moved.set()
             self.repaint()

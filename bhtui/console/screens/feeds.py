@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine
 from contextlib import aclosing
 from typing import Any
@@ -12,8 +13,8 @@ from bhtui.rpc.blackhole.v1 import logs_pb2, metrics_pb2
 
 from ..columns.cells import clock
 from ..models.histogram import counted
-from ..models.logs import WARNING
-from ..models.reading import SINCE, Asking, first_of
+from ..models.logs import WARNING, Same
+from ..models.reading import SINCE, Asking, first_of, unknown
 from ..models.series import step_of
 from ..paint import plain
 from ..panes.graphs import GraphPane
@@ -117,8 +118,9 @@ class FeedingScreen(BaseScreen):
     async def _load_older(self) -> None:
         pane, found = self.log_pane, 0
         for host in self._answering():
-            first = next((one.time_ns for one in pane.model.entries if one.host == host), pane.model.span[0])
-            found += await self._feed_older(host, self.asking(host).before(first))
+            first = pane.model.first(host) or pane.model.span[0] or int(self.console_app.now() * 1e9)
+            there = len(pane.model.at(host, first))
+            found += await self._feed_older(host, self.asking(host).older(first, there))
         if found:
             pane.is_sifted = pane.is_sifted or pane.is_filtered
         else:
@@ -150,28 +152,32 @@ class FeedingScreen(BaseScreen):
 
     async def _look_beyond(self, step: int, rank: int) -> None:
         app, pane = self.console_app, self.log_pane
-        first, last = pane.model.span
-        first = first or int(app.now() * 1e9)
         what = f"{'warning' if rank == WARNING else 'error'} {'before' if step < 0 else 'after'} this line"
         app.say(f"looking for an {what} ..." if rank > WARNING else f"looking for a {what} ...", "dim")
-        requests = [(host, self.asking(host).worse(rank, step, first, last)) for host in self._answering()]
-        found = first_of(await asyncio.gather(*(self._first_line(*one) for one in requests)), step)
+        found = first_of(
+            await asyncio.gather(*(self._first_beyond(host, step, rank) for host in self._answering())), step
+        )
         if found is None:
             app.say(f"no {what}", "dim")
             return
         app.say(f"{clock(found.time_ns)} {found.instance}: {folded(found.message)[0]}", "dim")
-        pane.seek(found.time_ns / 1e9)
+        pane.seek_line(Same(found.time_ns, found.instance, found.message))
         pane.post_message(LogPane.Moved(found.time_ns / 1e9))
 
-    async def _first_line(self, host: str, request: logs_pb2.LogsRequest) -> logs_pb2.LogLine | None:
-        """The first line that passes all of the filter."""
-        chosen = self.log_pane.chosen.query
+    async def _first_beyond(self, host: str, step: int, rank: int) -> logs_pb2.LogLine | None:
+        """The nearest line of a host that is not loaded and passes all of the filter."""
+        model, chosen = self.log_pane.model, self.log_pane.chosen.query
+        edge = model.span[step > 0] or int(self.console_app.now() * 1e9)
+        there = Counter(model.at(host, edge))
+        request = self.asking(host).worse(rank, step, edge, there.total())
+        passing: list[logs_pb2.LogLine] = []
         async with aclosing(self.console_app.backend.logs(host, request)) as batches:
             async for batch in batches:
-                for line in batch.lines:
-                    if chosen.matches_line(host, line.instance, line.message):
-                        return line
-        return None
+                new = [one for one in batch.lines if chosen.matches_line(host, one.instance, one.message)]
+                if step > 0 and (line := unknown(new, there, step)):
+                    return line
+                passing += new if step < 0 else []
+        return unknown(passing, there, step)
 
     # The histogram
 

@@ -40,3 +40,9 @@ def test_no_line_is_lost_whatever_the_width(counts, width, bucket):
     found = columns(0, 20 * SECOND, width, counted(0, 20 * SECOND, [answer]), [])
     assert len(found) == width
     assert sum(each.total for each in found) == sum(lines for _, lines in counts)
+
+
+def test_an_even_rate_has_no_waves():
+    answer = logs_pb2.LogCounts(bucket_ns=5 * SECOND, counts=[count("info", at, 1000) for at in range(0, 900, 5)])
+    totals = [each.total for each in columns(0, 900 * SECOND, 127, counted(0, 900 * SECOND, [answer]), [])]
+    assert max(totals) < 1.4 * min(totals)

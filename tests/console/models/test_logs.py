@@ -3,7 +3,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bhtui.console.models.logs import UNFILTERED, Entry, LogFilter, LogModel, crash_entry, refilter
+from bhtui.console.models.logs import UNFILTERED, Entry, LogFilter, LogModel, Same, crash_entry, refilter
 from bhtui.console.models.match import parse
 from bhtui.rpc.blackhole.v1 import events_pb2, logs_pb2
 
@@ -113,3 +113,25 @@ def test_a_crash_is_a_line_of_its_own():
     assert crash_entry("web", state("stopped")) is None
     assert crash_entry("web", events_pb2.Event(kind="instance.health", target="api-1")) is None
     assert crash_entry("web", events_pb2.Event(kind="instance.state", target="api-1", data="no json")) is None
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.sampled_from("ab")), max_size=30), st.integers(0, 30))
+def test_pages_put_together_are_the_log(written, cut):
+    """Whichever line the first page began with, also in the middle of those of one moment."""
+    log = [
+        logs_pb2.LogLine(time_ns=at, instance="i", message=text)
+        for at, text in sorted(written, key=lambda line: line[0])
+    ]
+    model = LogModel()
+    model.add("web", logs_pb2.LogBatch(lines=log[cut:]))
+    first = model.first("web")
+    model.add_older("web", [line for line in log if line.time_ns <= first] if log[cut:] else log)
+    assert [(entry.time_ns, entry.message) for entry in model.shown] == [(line.time_ns, line.message) for line in log]
+
+
+def test_a_line_is_found_among_those_of_its_moment():
+    model = LogModel()
+    model.extend(Entry(7, 0, "web", "i", 3, text) for text in "abc")
+    assert model.find_line(Same(7, "i", "b")) == 1
+    assert model.find_line(Same(7, "i", "none")) == 2
+    assert LogModel().find_line(Same(7, "i", "b")) == 0

@@ -1,6 +1,8 @@
-from bhtui.console.models.logs import LogFilter
+from collections import Counter
+
+from bhtui.console.models.logs import LogFilter, Same
 from bhtui.console.models.match import parse_log
-from bhtui.console.models.reading import ALL, BUCKETS, MOST, PAGE, TAIL, Asking, first_of, strip_range
+from bhtui.console.models.reading import ALL, BUCKETS, MOST, PAGE, TAIL, Asking, first_of, strip_range, unknown
 from bhtui.rpc.blackhole.v1 import logs_pb2
 
 S = 10**9
@@ -23,11 +25,14 @@ def test_a_moment_has_a_page_before_it_and_everything_after_it():
 
 
 def test_an_error_is_looked_for_outside_of_what_is_loaded():
-    older, newer = ASKING.worse(5, -1, 10 * S, 20 * S), ASKING.worse(5, 1, 10 * S, 20 * S)
-    assert (older.until_ns, older.tail, older.level) == (10 * S, 1, "error")
-    assert (newer.since_ns, newer.tail, newer.level) == (20 * S + 1, 0, "error")
+    older, newer = ASKING.worse(5, -1, 10 * S, 3), ASKING.worse(5, 1, 20 * S, 3)
+    # Of the moments at the edges some lines are loaded and others may not be.
+    assert (older.until_ns, older.tail, older.level) == (10 * S + 1, 4, "error")
+    assert (newer.since_ns, newer.tail, newer.level) == (20 * S, 0, "error")
+    page = ASKING.older(10 * S, 3)
+    assert (page.until_ns, page.tail) == (10 * S + 1, PAGE + 3)
     # A filter that wants worse is not made wider.
-    assert Asking((), LogFilter(rank=5)).worse(4, -1, 1, 2).level == "error"
+    assert Asking((), LogFilter(rank=5)).worse(4, -1, 1, 0).level == "error"
 
 
 def test_of_several_hosts_the_nearest_line_counts():
@@ -49,3 +54,11 @@ def test_the_strip_moves_with_the_end_and_stays_in_the_past():
     assert strip_range(60, 1010 * S, 950 * S, live, 0) == live
     assert strip_range(60, 1010 * S, 500 * S, live, 0) == (470 * S, 530 * S)
     assert strip_range(ALL, 1000 * S, 0, live, 100 * S) == (100 * S, 1000 * S)
+
+
+def test_a_line_that_is_loaded_is_not_found_again():
+    lines = [logs_pb2.LogLine(time_ns=5, instance="api-1", message=text) for text in ("a", "a", "b")]
+    loaded = Counter([Same(5, "api-1", "a")])
+    assert unknown(lines, loaded.copy(), 1) == lines[1]
+    assert unknown(lines, loaded.copy(), -1) == lines[2]
+    assert unknown(lines[:1], loaded.copy(), 1) is None
