@@ -146,7 +146,8 @@ async def test_a_lost_answer_never_makes_two_of_it(tmp_path: Path) -> None:
 
 
 async def test_a_failed_spawn_fails_the_start_at_once_and_is_rolled_back(tmp_path: Path) -> None:
-    async with fake_rig(tmp_path, spec_of(API, DB, replace(WEB, depends_on={"db": Condition.STARTED}))) as rig:
+    patient = replace(API, restart=RestartSpec(delay=60.0))  # or it may be up again before it is taken back
+    async with fake_rig(tmp_path, spec_of(patient, DB, replace(WEB, depends_on={"db": Condition.STARTED}))) as rig:
         rig.keeper.fail = [KeeperError("cannot start true: exec: Permission denied", "exec")]
         operation = await rig.run(StartRequest(("api",)))
         assert operation.state == "failed"
