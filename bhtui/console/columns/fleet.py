@@ -6,7 +6,7 @@ from bhtui.core.units import format_age, format_size
 
 from ..models.host import HostView
 from ..models.overview import bare_text, failed_units, is_bare
-from ..models.trouble import STYLE, Level, counts, host_level, is_up, link_level, link_text, worst_text
+from ..models.trouble import STYLE, Level, completed, counts, host_level, is_up, link_level, link_text, worst_text
 from ..paint import Spans, fit, meter
 from . import cells
 from .column import Column
@@ -34,7 +34,7 @@ def _services(view: HostView, now: float, _: int) -> Spans:
     if not view.instances:
         return cells.NOTHING
     up = sum(is_up(one.status) for one in view.instances.values())
-    wanted = len(view.instances)
+    wanted = sum(not completed(one.status) for one in view.instances.values())
     return _dimmed(view, now, ((f"{up}/{wanted}", "warn" if any(counts(view)) else "" if up == wanted else "dim"),))
 
 

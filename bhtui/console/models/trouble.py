@@ -53,7 +53,7 @@ def instance_level(status: status_pb2.InstanceStatus) -> Level:
         case "failed" | "backoff", _:
             return Level.BAD
         case "stopped", "up":
-            return Level.WARN
+            return Level.OFF if completed(status) else Level.WARN
         case "stopped", _:
             return Level.OFF
         case "waiting" | "starting" | "stopping", _:
@@ -68,6 +68,11 @@ def crashed(status: status_pb2.InstanceStatus) -> bool:
     too short for a person to have seen it."""
     new = status.HasField("uptime_seconds") and status.uptime_seconds < CRASH_SHOWN
     return status.state == "running" and status.restarts > 0 and (new or bool(status.last_error))
+
+
+def completed(status: status_pb2.InstanceStatus) -> bool:
+    """Whether it ran, ended with 0, and need not run again: as one that prepares what others need."""
+    return status.state == "stopped" and status.goal == "up" and status.result == "success"
 
 
 def is_up(status: status_pb2.InstanceStatus) -> bool:

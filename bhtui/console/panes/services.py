@@ -11,7 +11,7 @@ from ..actions import bindings
 from ..columns.services import SERVICES, ServiceRow
 from ..models.host import HostView
 from ..models.match import Query
-from ..models.trouble import Level, is_up, reason
+from ..models.trouble import Level, completed, is_up, reason
 from ..paint import Line, Spans, paragraph, plain
 from ..widgets.table import Row, Table
 from ..widgets.title import ruled, title
@@ -43,7 +43,8 @@ class ServicesPane(Table[ServiceRow]):
         ]
         rows.sort(key=lambda row: -row.view.level if row.view.level >= Level.WARN else 0)
         up = sum(is_up(row.view.status) for row in every)
-        self._facts = ((f"{up}/{len(every)} up", "ok" if up == len(every) else "warn"),) if every else ()
+        wanted = len(every) - sum(completed(row.view.status) for row in every)
+        self._facts = ((f"{up}/{wanted} up", "ok" if up == wanted else "warn"),) if every else ()
         self._count = ((f"/{query.text} ", "match"), (f" {len(rows)}/{len(every)} ", "dim")) if query.text else ()
         self.set_rows([Row(row.view.name, row, _why(row, self.size.width)) for row in self.sorted_items(rows, now)])
 

@@ -92,6 +92,8 @@ def test_trouble_in_order():
     assert instance_level(one()) is Level.FINE
     assert instance_level(one(state="stopped", goal="down")) is Level.OFF
     assert instance_level(one(state="stopped")) is Level.WARN
+    assert instance_level(one(state="stopped", result="exit-code")) is Level.WARN
+    assert instance_level(one(state="stopped", result="success")) is Level.OFF, "it has done what it was for"
 
 
 def test_reasons_are_one_line():
