@@ -14,6 +14,12 @@ Picture = Mapping[str, Instance]
 
 WELL = (Health.HEALTHY, Health.DEGRADED)
 
+
+def is_well(i: Instance) -> bool:
+    """Whether it does its work now."""
+    return i.state is State.RUNNING and i.health in WELL
+
+
 _REACHED: dict[Condition, Callable[[Instance], bool]] = {
     Condition.STARTED: lambda i: (
         i.completed or i.state is State.RUNNING or (i.state is State.STARTING and i.pid is not None)

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from bhtui.core import graph
 from bhtui.core.spec import LimitsSpec
-from bhtui.core.states import Goal, State
+from bhtui.core.states import Goal
 
 from .builder import Builder
-from .gates import WELL
+from .gates import is_well
 from .machine import Instance
 from .naming import needs_of
 
@@ -69,4 +69,4 @@ def _unwell_first(b: Builder, service: str) -> list[str]:
 
 def _is_well(i: Instance | None) -> bool:
     """Also what is down by intent, and what is not there yet: both do no work that could be lost."""
-    return i is None or i.goal is Goal.DOWN or (i.state is State.RUNNING and i.health in WELL)
+    return i is None or i.goal is Goal.DOWN or is_well(i)

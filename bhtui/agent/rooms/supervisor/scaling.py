@@ -20,7 +20,7 @@ from bhtui.core.states import Goal, State
 
 from .aside import stay_up
 from .builder import Builder
-from .gates import Picture
+from .gates import Picture, is_well
 from .naming import unknown_service
 
 SHOWN = 4
@@ -115,7 +115,17 @@ def _fewer(b: Builder, service: ServiceSpec, new: int, wanted: int | None, befor
         chain = (b.stop_step(name, (*chain, *drains[name]), restore=True),)
     _set(b, service.name, service.replicas, new, wanted, before, *chain)
     left = [path for name in going for path in instance_spec(service, number_of(name)).data]
-    return [f"left on the disk: {_some(left)}"] if left else []
+    said = [f"left on the disk: {_some(left)}"] if left else []
+    return [*said, *_nobody_left(b.picture, service, going, new)]
+
+
+def _nobody_left(picture: Picture, service: ServiceSpec, going: Sequence[str], new: int) -> list[str]:
+    """The lowest numbers stay, whether they work or not."""
+    staying = [picture[name] for number in range(1, new + 1) if (name := f"{service.name}-{number}") in picture]
+    if not any(is_well(picture[name]) for name in going if name in picture) or any(is_well(i) for i in staying):
+        return []
+    how = [f"{i.name} {i.state if i.state is not State.RUNNING else i.health}" for i in staying]
+    return [f"none of what stays is well: {_some(how)}"] if how else []
 
 
 def _more(b: Builder, service: ServiceSpec, old: int) -> list[str]:

@@ -66,6 +66,20 @@ def test_fewer_stop_one_by_one_from_the_youngest_and_the_number_comes_last() -> 
     assert found.steps[found.steps[-1].after[-1]].target == "api-2"
 
 
+def test_that_nothing_well_would_be_left_is_said() -> None:
+    spec = with_replicas(SPEC, {"api": 3})
+    now = picture(spec, web=State.RUNNING, api=State.RUNNING, db=State.RUNNING)
+
+    def effects(replicas: int, **changed: State) -> tuple[str, ...]:
+        here = now | {n: replace(now[n], state=to) for n, to in changed.items()}
+        return plan_scale(SPEC, spec, here, ScaleRequest(("api",), replicas), lambda _: None).effects
+
+    assert effects(1) == ()
+    assert effects(1, **{"api-1": State.BACKOFF}) == ("none of what stays is well: api-1 backoff",)
+    assert effects(2, **{"api-1": State.BACKOFF}) == (), "api-2 goes on"
+    assert effects(2, **dict.fromkeys(["api-1", "api-2", "api-3"], State.FAILED)) == (), "nor is it now"
+
+
 def test_the_same_number_is_nothing_to_do() -> None:
     set_before = Override(3, "ada", 1)
     assert made(3, now=3, override=set_before).steps == ()
