@@ -68,17 +68,25 @@ def _all_at_once(spec: Spec, picture: Picture, change: Change, live: Live) -> tu
 
 
 def with_change(
-    spec: Spec, picture: Picture, change: Change, leave: bool = False, live: Live = never
+    spec: Spec,
+    picture: Picture,
+    change: Change,
+    leave: bool = False,
+    live: Live = never,
+    awaited: Set[str] = frozenset(),
 ) -> tuple[Builder, list[str]]:
     """A builder whose first steps stop what the change touches and apply it, and what is to be said about that.
 
-    `leave`: what runs is not stopped, nor held to other limits.
+    `leave`: what runs is not stopped, nor held to other limits. Of the services in `awaited` that holds for what is up;
+    what is still starting would be waited for by a probe that is not its own.
     """
     found = diff(spec, change.spec)
     held = holds(picture, change.spec, never if leave else live)
     touched = _touched(picture, change.spec, found, held)
     b = Builder(spec.services, picture)
-    if not leave:
+    if leave:
+        b.stop([n for n in touched if picture[n].service in awaited and _only_starts(picture[n])], restore=True)
+    else:
         for name in touched:
             # The others of its service go on, and take over what it does.
             if picture[name].service in change.spec.services and not _is_declared(picture[name], change.spec):
@@ -90,7 +98,15 @@ def with_change(
         b.after_all = (b.add(APPLY, change.path, title, change.args, b.stops.values(), 60.0),)
     for name, limits in held.limits.items():
         b.hold_step(name, limits, b.after_all)
+    if leave:
+        begun = [f"{n} was still starting with the configuration before; it begins anew" for n in b.stops]
+        left = [n for n in touched if n not in b.stops]
+        return b, [*_told(picture, change, found, left, held, leave), *begun]
     return b, _told(picture, change, found, touched, held, leave)
+
+
+def _only_starts(i: Instance) -> bool:
+    return i.state is State.STARTING and i.pid is not None and not i.spec.is_foreign
 
 
 def roll_change(

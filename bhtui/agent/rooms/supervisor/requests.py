@@ -3,6 +3,7 @@
 - start: the services and what they depend on, by levels; what runs already is left alone and said. A one-shot service
   that has completed runs again only when it is named. A configuration that the request names is applied as by
   reload-config; one that was found changed on the disk holds for what is started, and what runs with another is named.
+  What is waited for and only just comes up with another begins anew: its probe would never pass.
 - stop: what is named and nothing else; dependents stay up, and the plan says so. Among what is stopped, dependents go
   first; with `force` nobody waits for anybody, and open operations are taken over.
 - restart: stop and start; what is needed and missing is started before anything is stopped. `rolling` does one
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from bhtui.core import graph
 from bhtui.core.operation import Plan
 from bhtui.core.request import LifeRequest, ReloadConfigRequest, RestartRequest, StartRequest, StopRequest
 from bhtui.core.spec import Spec
@@ -27,7 +29,7 @@ from .builder import Builder
 from .gates import Picture
 from .livelimits import Live, never
 from .machine import Instance
-from .naming import resolve, targets, without_instances
+from .naming import needs_of, resolve, service_of, targets, without_instances
 from .reloading import Change, plan_reload, to_start, with_change
 from .rolling import Turns, roll
 from .titles import kill_title
@@ -50,8 +52,10 @@ def plan(spec: Spec, picture: Picture, request: LifeRequest, change: Change | No
 
 def _plan_start(spec: Spec, picture: Picture, request: StartRequest, change: Change | None, live: Live) -> Plan:
     new = change.spec if change else spec
-    b, told = with_change(spec, picture, change or Change(spec, "", ""), not request.brings_config, live)
     chosen = resolve(request.services, new.services, {})
+    needed = graph.closure(needs_of(new.services), {service_of(n, new.services) for n in chosen})
+    changed = change or Change(spec, "", "")
+    b, told = with_change(spec, picture, changed, not request.brings_config, live, awaited=needed)
     names = [n for n in chosen if b.is_down(n) or (request.services and _has_completed(picture, n))]
     more = to_start(spec, picture, change, b.stops) if change and request.brings_config else []
     b.start([*names, *more], run_environment(request))

@@ -318,6 +318,28 @@ def test_start_by_a_changed_file_touches_nothing_that_runs() -> None:
     assert made(StartRequest(("cache",)), now, SPEC, change).claims == {"config", "service:cache"}
 
 
+def test_start_by_a_changed_file_begins_anew_what_still_starts_with_the_one_before() -> None:
+    """As after `agent stop`: what was up comes up by itself while the start comes; its new probe would never pass."""
+    new = spec_of(WEB, API, replace(DB, command=("db2",)), digest="2")
+    now = picture(db=State.STARTING, api=State.RUNNING)
+    found = made(StartRequest(("web",)), now, SPEC, Change(new, "new", "/b.yaml"))
+    assert order(found) == [
+        ("stop", "db-1", ()),
+        ("apply", "/b.yaml", ("db-1",)),
+        ("start", "db-1", ("db-1", "/b.yaml")),
+        ("start", "web-1", ("/b.yaml",)),
+    ]
+    assert found.effects == (
+        "db: command db -> db2",
+        "db-1 was still starting with the configuration before; it begins anew",
+        "already running: api-1, api-2",
+    )
+    alone = replace(API, depends_on={})
+    change = Change(spec_of(alone, replace(DB, command=("db2",)), digest="2"), "new", "/b.yaml")
+    other = made(StartRequest(("api",)), picture(db=State.STARTING), spec_of(alone, DB), change)
+    assert "db-1" not in [step.target for step in other.steps], "what is not waited for is left alone"
+
+
 def test_start_says_what_runs_with_an_earlier_configuration() -> None:
     said = "api runs with the configuration before; `restart --reload-config` applies the change"
     assert said in made(StartRequest(), outdated(UP, "api-1")).effects
