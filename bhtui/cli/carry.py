@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import click
 
 from bhtui.core.errors import NoConnection, Refused
-from bhtui.core.operation import NONE_BEFORE, OPERATION_ENDED
+from bhtui.core.operation import NEVER_RAN, NONE_BEFORE, OPERATION_ENDED, RAN_BEFORE
 from bhtui.core.request import Request, StopRequest
 from bhtui.rpc.blackhole.v1.operations_pb2 import Operation, OperationPlan, OperationRequest
 from bhtui.rpc.client import this_actor
@@ -219,6 +219,7 @@ def conclude(settings: Settings, target: Target, operation: Operation) -> int:
     click.echo("\n".join([f"{host}{lines[0]}", *lines[1:]]), err=True)
     for done, back in BACK.items():
         undone = [step for step in operation.steps if step.state == "undone" and step.kind == done]
+        undone = [step for step in undone if step.detail not in (NEVER_RAN, RAN_BEFORE)]
         if undone:
             told = NONE_BEFORE if undone[0].detail == NONE_BEFORE else back
             click.echo(f"{host}{told}: {' '.join(step.target for step in undone)}", err=True)

@@ -61,7 +61,9 @@ class Progress:
     def _step(self, step: Step, operation: Operation) -> str:
         shape, plain, _ = STATES.get(step.state, ("?", "?", ""))
         took = f" ({(step.ended_ns - step.started_ns) / 1e9:.1f} s)" if step.ended_ns and step.started_ns else ""
-        detail = f": {printable(step.detail.splitlines()[0])}" if step.detail else ""
+        # Why it is undone was said when it failed.
+        told = step.detail and step.state != "undoing"
+        detail = f": {printable(step.detail.splitlines()[0])}" if told else ""
         mark = shape if shapely() else plain
         return f"{mark} [{step.index + 1}/{len(operation.steps)}] {printable(step.title)}: {step.state}{took}{detail}"
 

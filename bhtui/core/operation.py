@@ -52,6 +52,8 @@ class Actor:
 
 AGENT = Actor("agent")
 NONE_BEFORE = "there was no configuration before, so this one stays in force"
+RAN_BEFORE = "it ran before, and is left running"
+NEVER_RAN = "it never ran"
 """What the undoing of a first configuration says."""
 
 

@@ -197,7 +197,9 @@ def test_a_port_in_use_names_who_holds_it() -> None:
         port = holder.getsockname()[1]
         with home(f"services: {{web: {{command: [sleep, '1000'], ports: [{port}]}}}}") as here:
             name = psutil.Process().name()
-            assert f"cannot start web-1: port {port} is in use by {name} (pid {os.getpid()})" in fails(here, "start")
+            said = fails(here, "start")
+            assert f"cannot start web-1: port {port} is in use by {name} (pid {os.getpid()})" in said
+            assert "stopped again" not in said, "it never ran"
             assert states(here) == {"web-1": "stopped"}
 
 

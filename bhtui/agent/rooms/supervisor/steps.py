@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 from bhtui.agent.journal.model import Call, Done, NoUndo, Outcome, RetryAfter, StepKind, WaitFor
 from bhtui.core import codec
 from bhtui.core.errors import BlackholeError, NotFound
-from bhtui.core.operation import NONE_BEFORE
+from bhtui.core.operation import NEVER_RAN, NONE_BEFORE, RAN_BEFORE
 from bhtui.core.override import PRIORITIES, Override, from_args
 from bhtui.core.spec import Condition, LimitsSpec, ProbeKind
 from bhtui.core.states import Goal, Health, Result, State
@@ -83,8 +84,10 @@ class _Steps:
         except NotFound:
             return Done(detail="it is gone")
         if i.asked_by != call.operation_id and i.goal is Goal.UP:
-            return Done(detail="it ran before, and is left running")
-        return await self._stop(call, None)
+            return Done(detail=RAN_BEFORE)
+        never_ran = i.result is Result.SPAWN_ERROR and i.pid is None
+        outcome = await self._stop(call, None)
+        return replace(outcome, detail=NEVER_RAN) if never_ran and isinstance(outcome, Done) else outcome
 
     # ---- hold.lift -----------------------------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ import pytest
 
 from bhtui.agent.rooms.supervisor import steps
 from bhtui.agent.rooms.supervisor.driver import Driver
+from bhtui.core.operation import NEVER_RAN
 from bhtui.core.request import ReloadConfigRequest, RestartRequest, StartRequest, StopRequest
 from bhtui.core.spec import Condition, ProbeKind, ProbeSpec, Restart, RestartSpec, ServiceSpec, StopSpec
 from bhtui.core.states import Health, Result, State
@@ -101,6 +102,7 @@ async def test_a_port_in_use_names_the_process_that_holds_it() -> None:
             operation = await rig.run(StartRequest())
             name = psutil.Process().name()
             assert f"port {port} is in use by {name} (pid {os.getpid()})" in operation.error
+            assert [step.detail for step in operation.steps] == [NEVER_RAN]
 
 
 async def test_another_that_answers_the_probe_is_not_taken_for_the_service() -> None:
