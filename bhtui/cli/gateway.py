@@ -9,8 +9,10 @@ A host that cannot be reached is 503, so that Prometheus notes `up` as 0.
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote, unquote
 
@@ -42,6 +44,14 @@ def discovery(hosts: Iterable[Host], listen: str) -> list[dict[str, object]]:
     ]
 
 
+def address(listen: str) -> tuple[str, int]:
+    """The host and the port of `127.0.0.1:9464`, `[::1]:9464`. Raises UsageError."""
+    host, _, port = listen.rpartition(":")
+    if not (host and port.isdecimal() and 0 < int(port) < 65536):
+        raise UsageError(f"cannot listen at {listen!r}: write an address and a port, for example 127.0.0.1:9464")
+    return host.strip("[]"), int(port)
+
+
 class Gateway:
     """Answers one request a connection."""
 
@@ -50,14 +60,13 @@ class Gateway:
 
     async def start(self, listen: str) -> asyncio.Server:
         """Opens the port. Raises UsageError."""
-        host, _, port = listen.rpartition(":")
-        if not (host and port.isdigit()):
-            raise UsageError(f"cannot listen at {listen!r}: write an address and a port, for example 127.0.0.1:9464")
+        host, port = address(listen)
         try:
-            return await asyncio.start_server(self._answer, host.strip("[]"), int(port))
-        except (OSError, OverflowError) as error:
-            why = getattr(error, "strerror", None) or error
-            raise UsageError(f"cannot listen at {listen}: {str(why).lower()}; choose another with --listen") from None
+            return await asyncio.start_server(self._answer, host, port)
+        except OSError as error:
+            # What asyncio says of a port that is taken is written for programmers.
+            why = os.strerror(error.errno) if error.errno in errno.errorcode else error.strerror or str(error)
+            raise UsageError(f"cannot listen at {listen}: {why.lower()}; choose another with --listen") from None
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

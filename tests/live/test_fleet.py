@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -55,7 +56,12 @@ def test_discovery_names_the_chosen_hosts(hosts: TestHosts, here: Home) -> None:
     here.cli("--host", "db", "fleet", "prometheus-sd", "--file", str(here.path / "sd.json"))
     assert [each["labels"]["host"] for each in json.loads((here.path / "sd.json").read_text())] == ["db"]
     assert "choose another" in here.cli("fleet", "prometheus-sd", "--serve", "--listen", "192.0.2.1:1", code=2).stderr
-    assert "for example" in here.cli("fleet", "prometheus-sd", "--serve", "--listen", "x", code=2).stderr
+    for wrong in ("x", "127.0.0.1:99999", ":9464", "127.0.0.1:0"):
+        assert "for example" in here.cli("fleet", "prometheus-sd", "--listen", wrong, code=2).stderr
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        refused = here.cli("fleet", "prometheus-sd", "--serve", "--listen", listen, code=2).stderr
+    assert refused == f"cannot listen at {listen}: address already in use; choose another with --listen\n"
     assert "cannot write" in here.cli("fleet", "prometheus-sd", "--file", "/proc/none/x", code=2).stderr
 
 

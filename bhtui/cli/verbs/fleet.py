@@ -11,7 +11,7 @@ import click
 
 from bhtui.cli.app import Verbs
 from bhtui.cli.files import write_whole
-from bhtui.cli.gateway import Gateway, discovery
+from bhtui.cli.gateway import Gateway, address, discovery
 from bhtui.cli.remote import hosts_file, inventory
 from bhtui.cli.settings import Settings
 from bhtui.cli.targets import opened
@@ -48,6 +48,7 @@ def command() -> None:
 @click.option("--listen", default=DEFAULT_LISTEN, show_default=True, metavar="HOST:PORT", help="Where the gateway is.")
 @click.pass_obj
 def prometheus_sd(settings: Settings, path: str | None, serve: bool, listen: str) -> int:
+    address(listen)  # before a file of what cannot be is written for Prometheus
     hosts = _hosts(settings)
     found = discovery(hosts, listen)
     if path:
