@@ -274,7 +274,7 @@ def _lost(error: Exception | None) -> str:
 
 
 _NETWORK: dict[int, tuple[str, str]] = {
-    errno.ECONNREFUSED: ("the connection was refused", "is sshd running there, on this port?"),
+    errno.ECONNREFUSED: ("the connection was refused", "is sshd running there, on port {port}?"),
     errno.EHOSTUNREACH: ("there is no route to it", "check the network, VPN or address"),
     errno.ENETUNREACH: ("the network is unreachable", "check the network, VPN or address"),
     errno.ETIMEDOUT: ("it did not answer in time", "check the address and firewalls, or raise connect_timeout"),
@@ -313,7 +313,8 @@ def _explain(
         case asyncssh.DisconnectError() | OSError() if watch.connection and not watch.greeted and not _coded(error):
             return _Dropped(name)
         case OSError() if code := _coded(error):
-            return unreachable(*_NETWORK.get(code, (os.strerror(code), "check the network")))
+            cause, remedy = _NETWORK.get(code, (os.strerror(code), "check the network"))
+            return unreachable(cause, remedy.format(port=options.port))
         case asyncssh.Error() | OSError():
             return unreachable(_lost(error), "see the log of its sshd")
         case _:

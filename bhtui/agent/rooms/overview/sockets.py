@@ -59,7 +59,9 @@ def _of_table(name: str, lines: Iterable[str]) -> Iterator[Listening]:
 def address_of(text: str) -> str:
     """The address that the kernel writes as 32-bit words in this machine's order of bytes."""
     words = [int(text[at : at + 8], 16) for at in range(0, len(text), 8)]
-    return str(ip_address(b"".join(word.to_bytes(4, sys.byteorder) for word in words)))
+    address = ip_address(b"".join(word.to_bytes(4, sys.byteorder) for word in words))
+    # One of IPv4 on a socket of IPv6 (::ffff:127.0.0.1) is reached as what it is, and is written so.
+    return str(getattr(address, "ipv4_mapped", None) or address)
 
 
 def holders(inodes: Collection[int], pids: Iterable[int], seconds: float = LOOK_SECONDS) -> dict[int, int]:

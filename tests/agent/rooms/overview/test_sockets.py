@@ -44,6 +44,11 @@ def test_addresses_of_both_kinds() -> None:
     assert address_of("0" * 32) == "::"
 
 
+@pytest.mark.skipif(os.sys.byteorder != "little", reason="recorded on a little-endian machine")
+def test_an_address_of_ipv4_on_a_socket_of_ipv6_is_written_as_what_it_is() -> None:
+    assert address_of("0000000000000000FFFF00000100007F") == "127.0.0.1"
+
+
 def test_a_real_socket_is_found_with_its_process() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
