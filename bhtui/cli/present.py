@@ -282,6 +282,8 @@ def _reasons(each: Mapping[str, Any], detailed: bool) -> list[str]:
         lines.append(f"held: {each['held']}")
     if each["state"] == "backoff" and each["next_start_seconds"] is not None:
         lines.append(f"starts again in {each['next_start_seconds']:.1f} s")
-    if each["health"] in ("unhealthy", "degraded") and each["health_detail"]:
+    # A unit or container whose manager cannot be asked is unknown for a reason; a probe that is yet to come has none.
+    unasked = each["health"] == "unknown" and each["state"] == "running" and each.get("ref")
+    if (unasked or each["health"] in ("unhealthy", "degraded")) and each["health_detail"]:
         lines += each["health_detail"].splitlines()
     return lines if detailed or len(lines) <= 6 else [*lines[:1], "...", *lines[-4:]]

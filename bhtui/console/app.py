@@ -36,7 +36,7 @@ from .models.series import SeriesModel
 from .paint import Span
 from .screens.ask import AskScreen
 from .screens.base import BaseScreen
-from .screens.confirm import PlanScreen
+from .screens.confirm import PlanScreen, words
 from .screens.events import EventsScreen
 from .screens.fleet import FleetScreen
 from .screens.goto import GotoScreen, HelpScreen, Place
@@ -331,7 +331,7 @@ class Console(App[None]):
 
     def _begin_all(self, action: Action, answer: tuple[list[Target], str] | None) -> None:
         if answer is None:
-            self.say(f"{action.id}: nothing was changed", "dim")
+            self.say(f"{words(action)}: nothing was changed", "dim")
             return
         targets, reason = answer
         self._acts, self._said = [], (0.0, ("", ""))

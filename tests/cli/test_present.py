@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from bhtui.cli import present
 from bhtui.core import states, units
 from bhtui.core.operation import OperationState, StepState
+from bhtui.core.spec import ServiceKind
 from bhtui.core.states import Goal, Health, State
 from bhtui.rpc.convert.status import instance_to_json
 
@@ -76,6 +77,14 @@ def test_json_is_a_list_with_an_object_a_line() -> None:
 
 def test_nothing_declared_says_what_to_do() -> None:
     assert "blackhole start" in present.status_table([])
+
+
+def test_a_container_whose_engine_cannot_be_asked_shows_why() -> None:
+    why = "cannot reach podman at /run/podman/podman.sock: nobody listens there any more"
+    unasked = instance("web", health=Health.UNKNOWN, health_detail=why, kind=ServiceKind.CONTAINER, ref="web")
+    assert present.status_table(rows(unasked)).splitlines()[2] == f"    {why}"
+    process = instance("api", health=Health.UNKNOWN, health_detail="it has not been asked yet")
+    assert len(present.status_table(rows(process)).splitlines()) == 2
 
 
 def test_a_start_that_was_taken_back_shows_its_reason() -> None:

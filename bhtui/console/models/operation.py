@@ -11,8 +11,9 @@ _STEP_ENDED = frozenset({"done", "failed", "skipped", "undone", "undo-failed"})
 
 
 def progress(operation: operations_pb2.Operation) -> str:
-    """Steps that have ended, of all: `2/5`."""
-    return f"{sum(step.state in _STEP_ENDED for step in operation.steps)}/{len(operation.steps)}"
+    """Steps that have ended, of all: `2/5`; once it has failed or was cancelled, those that were done."""
+    counted = frozenset({"done"}) if operation.state in ("failed", "cancelled") else _STEP_ENDED
+    return f"{sum(step.state in counted for step in operation.steps)}/{len(operation.steps)}"
 
 
 def duration(operation: operations_pb2.Operation, host: HostView, now: float) -> float | None:

@@ -158,7 +158,8 @@ def reason(status: status_pb2.InstanceStatus) -> str:
         return error
     if status.state == "waiting" and status.waiting_for:
         return f"waits for {status.waiting_for}"
-    if status.health in ("unhealthy", "degraded"):
+    unasked = status.health == "unknown" and status.state == "running" and status.ref and status.health_detail
+    if unasked or status.health in ("unhealthy", "degraded"):
         return status.health_detail
     if not crashed(status):
         return ""

@@ -152,7 +152,7 @@ class PlanScreen(ModalScreen["tuple[list[Target], str] | None"]):
                 yield Button("Cancel", id="cancel", compact=True)
                 where = " on PRODUCTION" if self.to_type else ""
                 yield Button(
-                    f"{self.verb.id.capitalize()}{where}",
+                    f"{words(self.verb).capitalize()}{where}",
                     id="go",
                     classes="danger" if self.verb.dangerous else "",
                     disabled=True,
@@ -217,8 +217,13 @@ def headline(action: Action, targets: Sequence[Target]) -> str:
     """`scale api on web-1`: what a dialog is about."""
     if len(targets) == 1:
         services = " ".join(targets[0].services) or "everything"
-        return f"{action.id} {services} on {targets[0].host.name}"
-    return f"{action.id} on {len(targets)} hosts"
+        return f"{words(action)} {services} on {targets[0].host.name}"
+    return f"{words(action)} on {len(targets)} hosts"
+
+
+def words(action: Action) -> str:
+    """Its name for reading: `roll back`."""
+    return action.id.replace("-", " ")
 
 
 def plan_lines(planned: Sequence[Planned], width: int) -> list[Line]:

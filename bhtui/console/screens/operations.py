@@ -47,7 +47,8 @@ class StepsPane(Canvas):
         if row is None:
             return [Line(ruled(title("", "STEPS", False), (), width))]
         one = row.operation
-        share = sum(step.state in ("done", "skipped", "undone") for step in one.steps) / max(1, len(one.steps))
+        over = ("done",) if one.state in ("failed", "cancelled") else ("done", "skipped", "undone")
+        share = sum(step.state in over for step in one.steps) / max(1, len(one.steps))
         full, empty = meter(share, 20)
         bar: Spans = ((full, "bad" if one.state == "failed" else "ok"), (empty, "faint"), (f" {progress(one)} ", ""))
         head = ((plain(f"{one.kind} {' '.join(one.targets)}"), "strong"), (f"  {one.id[:8]}", "dim"))
@@ -73,10 +74,14 @@ def _visible(lines: list[Line], one: operations_pb2.Operation, room: int) -> lis
         return lines
     last = max((n for n, step in enumerate(one.steps) if step.state not in ("pending", "skipped", "done")), default=0)
     first = max(0, min(last - room // 2, len(lines) - room + 1))
-    before = [Line(((f"   {first} steps before", "faint"),))] if first else []
+    before = [Line(((f"   {_steps(first)} before", "faint"),))] if first else []
     shown = lines[first + len(before) : first + max(1, room - 1)]
     after = len(lines) - first - len(before) - len(shown)
-    return [*before, *shown, *([Line(((f"   {after} steps more", "faint"),))] if after else [])]
+    return [*before, *shown, *([Line(((f"   {_steps(after)} more", "faint"),))] if after else [])]
+
+
+def _steps(count: int) -> str:
+    return f"{count} step{'s' * (count != 1)}"
 
 
 def _step(step: operations_pb2.Step) -> Spans:

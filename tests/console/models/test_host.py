@@ -100,6 +100,8 @@ def test_reasons_are_one_line():
     assert reason(one(state="failed", last_error="exit 1\nmore")) == "exit 1"
     assert reason(one(state="waiting", waiting_for="db")) == "waits for db"
     assert reason(one(health="degraded", health_detail="slow")) == "slow"
+    assert reason(one(health="unknown", health_detail="no socket", ref="web")) == "no socket"
+    assert reason(one(health="unknown", health_detail="not asked yet")) == ""
     assert reason(one(last_error="old")) == ""
 
 
@@ -138,6 +140,8 @@ def test_an_operation_in_one_line():
         steps=[operations_pb2.Step(state="done"), step],
     )
     assert progress(running) == "1/2"
+    over = [operations_pb2.Step(state=state) for state in ("done", "failed", "skipped")]
+    assert progress(operations_pb2.Operation(state="failed", steps=over)) == "1/3"
     assert headline(running, host, NOW)[0] == "▶ restart api on web 1/2 · start api-1: not ready"
     done = operations_pb2.Operation(kind="restart", state="done", started_ns=1, ended_ns=1 + 4 * 10**9)
     assert headline(done, host, NOW) == ("✓ restart all on web done in 4.0 s", "ok")
