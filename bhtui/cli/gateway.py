@@ -65,7 +65,8 @@ class Gateway:
             return await asyncio.start_server(self._answer, host, port)
         except OSError as error:
             # What asyncio says of a port that is taken is written for programmers.
-            why = os.strerror(error.errno) if error.errno in errno.errorcode else error.strerror or str(error)
+            code = error.errno or 0
+            why = os.strerror(code) if code in errno.errorcode else error.strerror or str(error)
             raise UsageError(f"cannot listen at {listen}: {why.lower()}; choose another with --listen") from None
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

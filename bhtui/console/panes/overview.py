@@ -96,7 +96,8 @@ class MachinePane(Canvas):
     def draw(self, width: int, height: int) -> list[Line]:
         seen = self._host.overview if self._host else None
         if self._host is None or seen is None:
-            return [Line(ruled(title("", "HOST", False), (), width)), Line((("   looking around ...", "dim"),))]
+            why = (self._host.link.detail if self._host else "") or "looking around ..."
+            return [Line(ruled(title("", "HOST", False), (), width)), Line(((f"   {plain(why)}", "dim"),))]
         machine = seen.machine
         facts: Spans = ((f"{plain(machine.kernel)}  {machine.processes} processes", "dim"),)
         if machine.reboot_required:
