@@ -710,3 +710,16 @@ async def test_the_graph_tells_which_time_the_log_shows(session):
     first, last = screen.graphs.log_span
     assert first < last <= NOW
     await session.shows("━")
+
+
+async def test_a_host_counts_as_soon_as_it_can_be_asked(session):
+    screen = await open_host(session)
+    await session.until(lambda: screen.logs.past is not None, "not counted")
+    session.world.later.put_nowait(Seen(NOW, "web-07", LinkSeen("reconnecting")))
+    await session.until(lambda: not session.app.host("web-07").fresh(NOW), "still live")
+    await session.press("l")
+    await session.until(lambda: not screen._counted, "nobody can be asked")
+    assert screen.logs.past is None
+    session.world.later.put_nowait(Seen(NOW, "web-07", LinkSeen("live")))
+    session.world.later.put_nowait(Seen(NOW, "web-07", status_pb2.Snapshot()))
+    await session.until(lambda: screen.logs.past is not None, "not counted again")

@@ -322,6 +322,7 @@ class LogView(Canvas):
 
     def action_scope(self) -> None:
         self.scope = "" if self.scope else self.one
+        self.past = None
         self._stay()
         self.post_message(self.Wanted())
 
@@ -330,7 +331,7 @@ class LogView(Canvas):
 
     def set_since(self, step: int) -> None:
         """Reads from so far back."""
-        self.since_step, self.at_ns = step, 0
+        self.since_step, self.at_ns, self.past = step, 0, None
         self.post_message(self.Wanted())
 
     # The histogram

@@ -35,6 +35,11 @@ _FILTER_HELP = "words are regular expressions, !word must not be there, status>=
 class FeedingScreen(BaseScreen):
     """A screen with a log pane, and maybe a graph pane; the two share one time cursor."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._counted: set[str] = set()
+        """Hosts that were asked to count."""
+
     def log_hosts(self) -> list[str]:
         """Hosts whose lines are shown."""
         return []
@@ -51,6 +56,7 @@ class FeedingScreen(BaseScreen):
         if self.is_mounted:
             for host in self.log_hosts():
                 self.log_pane.note(self.console_app.host(host))
+            self._count_again()
         super().refresh_view()
 
     # Lines
@@ -188,14 +194,25 @@ class FeedingScreen(BaseScreen):
         event.stop()
         self._start_count()
 
+    def _count_again(self) -> None:
+        """Counts when a host can be asked that could not, and when lines that came since have been dropped."""
+        pane = self.log_pane
+        is_full = pane.past is not None and pane.model.evicted and pane.model.span[0] > pane.past.end
+        if not (is_full or set(self._answering()) - self._counted):
+            return
+        if not any(worker.name == "count" and not worker.is_finished for worker in self.workers):
+            self._start_count()
+
     async def _count(self) -> None:
         """Has the hosts count what is not loaded. Where they cannot, the histogram shows what is."""
         pane, app = self.log_pane, self.console_app
         await asyncio.sleep(_REST)
+        hosts = self._answering()
+        self._counted = set(hosts)
         start, end = pane.strip_now()
         start = 0 if SINCE[pane.since_step][0] < 0 else start
-        askings = [(host, self.asking(host)) for host in self._answering()]
-        if not all(asking.is_exact for _, asking in askings):
+        askings = [(host, self.asking(host)) for host in hosts]
+        if not askings or not all(asking.is_exact for _, asking in askings):
             return
         try:
             answers = await asyncio.gather(
@@ -203,6 +220,7 @@ class FeedingScreen(BaseScreen):
             )
         except BlackholeError as error:  # an agent of before there were counts; the strip is of what is loaded
             app.log.debug(f"no counts: {error}")
+            pane.past = None
             return
         pane.past = counted(start, end, answers)
         pane.repaint_soon()

@@ -149,7 +149,7 @@ class HostScreen(PaneActions, FeedingScreen):
 
     def action_show_logs(self) -> None:
         if self.logs.scope != self.services.cursor_key:
-            self.logs.scope = self.services.cursor_key
+            self.logs.scope, self.logs.past = self.services.cursor_key, None
             self.start_logs()
         self.layout_panes.focus_pane(1)
 
