@@ -54,6 +54,9 @@ class StepsPane(Canvas):
         head = ((plain(f"{one.kind} {' '.join(one.targets)}"), "strong"), (f"  {one.id[:8]}", "dim"))
         lines = [Line(ruled(title("", "STEPS", False, head), bar, width))]
         lines += _visible([Line(_step(step)) for step in one.steps], one, height - 1 - (3 if one.error else 1))
+        # First of all why: where there is little room, the rest is what is cut off.
+        for n, piece in enumerate(wrap(plain(one.error.replace("\n", " · ")), width - 12) if one.error else []):
+            lines.append(Line(((" " * 11 if n else "    error  ", "dim"), (piece, "bad"))))
         facts = [
             ("by", f"{one.actor.name} from {one.actor.origin or 'this machine'}"),
             ("reason", one.reason),
@@ -63,8 +66,6 @@ class StepsPane(Canvas):
         lines += [Line((("   " + "note".rjust(7) * (not n) + " " * 7 * bool(n) + "  ", "dim"), (piece, "")))
                   for n, piece in enumerate(notes)]  # fmt: skip
         lines += [Line((("   effect  ", "dim"), (plain(effect), "notice"))) for effect in one.effects]
-        for piece in wrap(plain(one.error.replace("\n", " · ")), width - 12) if one.error else []:
-            lines.append(Line((("    error  ", "dim"), (piece, "bad"))))
         return lines
 
 
