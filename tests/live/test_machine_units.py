@@ -102,7 +102,7 @@ def test_people_at_systemctl_are_followed(machine: Machine, root: Operator):
     machine.run("systemctl start talk")
     row = until(lambda: (r := root.rows()["talk-1"])["state"] == "running" and r, SLOW, "it is seen running")
     assert row["goal"] == "up"
-    told = events(root, "instance.outside")
+    told = [each for each in events(root, "instance.outside") if each.startswith("talk-1 ")]
     assert told == [f"talk-1 was {what} past the agent; its goal follows" for what in ("stopped", "started")]
 
 
