@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import re
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from bhtui.core.backup import Backups
 from bhtui.core.diff import SpecDiff
 from bhtui.core.errors import BlackholeError, ConfigError, NotFound, Problem
 from bhtui.core.event import Event
-from bhtui.core.logs import LogBatch, LogLine
+from bhtui.core.logs import LogBatch, LogCount, LogCounts, LogLine
 from bhtui.core.operation import Operation, OperationState, Plan, PlannedStep, Step, StepState
 from bhtui.core.overview import Machine, Overview
 from bhtui.core.resources import InstanceResources
@@ -288,6 +289,12 @@ class FakeAgent(
         yield events.batch_to_message(some[-request.tail :] if request.tail else some)
         if request.follow:
             await asyncio.Event().wait()
+
+    async def Count(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        yield logs.counts_to_message(LogCounts(scanned=1))
+        found = Counter((each.service, each.instance, each.level, each.time_ns // SECOND) for each in self.lines)
+        counts = tuple(LogCount(*key[:3], key[3] * SECOND, lines, 6 * lines) for key, lines in found.items())
+        yield logs.counts_to_message(LogCounts(counts, SECOND, 5, done=True))
 
     async def read_logs(self, request: Any, context: Any) -> AsyncIterator[Any]:
         some = [each for each in self.lines if not request.grep or re.search(request.grep, each.message)]

@@ -100,6 +100,25 @@ async def test_logs_in_every_form(home: Home, agent: FakeAgent) -> None:
     assert {row["partial"] for row in table} == {"false"}
 
 
+async def test_logs_are_counted_by_service_level_and_time(home: Home, agent: FakeAgent) -> None:
+    assert (await home.blackhole("logs", "stats")).out.splitlines() == [
+        "SERVICE  LINES  SIZE  ERROR  INFO",
+        "api          5  30 B      3     2",
+    ]
+    assert (await home.blackhole("logs", "stats", "--instances")).out.splitlines()[1].startswith("api-1 ")
+    rows = json.loads((await home.blackhole("logs", "stats", "--output", "json")).out)
+    assert [(row["level"], row["seconds"], row["lines"]) for row in rows][:2] == [("error", 1, 1), ("info", 1, 1)]
+    drawn = (await home.blackhole("logs", "histogram")).out.splitlines()
+    assert len(drawn) == 6 and drawn[1].endswith("E")
+    stretches = json.loads((await home.blackhole("logs", "histogram", "--output", "json")).out)
+    assert [row["error"] for row in stretches] == [1, 0, 1, 0, 1]
+
+
+async def test_logs_with_a_wrong_field_are_2(home: Home, agent: FakeAgent) -> None:
+    done = await home.blackhole("logs", "--field", "status")
+    assert done.code == 2 and "KEY=VALUE" in done.err
+
+
 async def test_logs_with_a_wrong_pattern_or_time_are_2(home: Home, agent: FakeAgent) -> None:
     assert "escape" in (await home.blackhole("logs", "--grep", "(")).err
     ran = await home.blackhole("logs", "--since", "yesterdayish")

@@ -30,6 +30,7 @@ SHOWN = ("fatal", "error", "warning", "info", "debug", "trace", "")
 COLOURS = {"fatal": RED, "error": RED, "warning": YELLOW, "debug": GREY, "trace": GREY}
 SIGNS = {"fatal": "F", "error": "E", "warning": "W", "info": "i", "debug": "d", "trace": "t", "": "."}
 """For a bar without colours."""
+SECOND = 1_000_000_000
 STRETCHES = 40
 """Lines of a histogram, at most."""
 
@@ -37,7 +38,7 @@ STRETCHES = 40
 @click.command(
     "stats",
     cls=Verb,
-    help="How many lines and bytes each service wrote, by level.",
+    help="How many lines and bytes each service wrote, by level; as JSON also by time.",
     epilog="""
     blackhole logs stats --since 1h
     blackhole logs stats api --instances
@@ -50,7 +51,8 @@ def stats(settings: Settings, request: LogsRequest, instances: bool) -> int:
     answers = _count(settings, request)
     found = [(target.name, each) for target, counts in answers.good for each in counts.counts]
     if not settings.plain:
-        write_list([_to_json(host, each) for host, each in found], settings.output)
+        every = [(target.name, counts.bucket_ns, each) for target, counts in answers.good for each in counts.counts]
+        write_list([_to_json(*each) for each in every], settings.output)
     elif answers.good:
         sys.stdout.write(_table(found, settings.remote, instances))
     return answers.report()
@@ -156,13 +158,14 @@ def _bar(bar: Counter[str], most: int, room: int) -> str:
     return "".join(parts)
 
 
-def _to_json(host: str, each: LogCount) -> dict[str, object]:
+def _to_json(host: str, bucket: int, each: LogCount) -> dict[str, object]:
     return {
         "host": host,
         "service": each.service,
         "instance": each.instance,
         "level": each.level,
         "from": format_time(each.start_ns),
+        "seconds": bucket // SECOND,
         "lines": each.lines,
         "bytes": each.bytes,
     }
@@ -170,4 +173,4 @@ def _to_json(host: str, each: LogCount) -> dict[str, object]:
 
 def _stretch_to_json(start: int, bucket: int, bar: Counter[str]) -> dict[str, object]:
     levels = {level or "other": bar[level] for level in ("", *LEVELS)}
-    return {"from": format_time(start), "seconds": bucket // 1_000_000_000, "lines": bar.total(), **levels}
+    return {"from": format_time(start), "seconds": bucket // SECOND, "lines": bar.total(), **levels}
