@@ -19,6 +19,7 @@ from .faults import Fault, Path, Place
 MAXIMUM_TEXT = 4 << 20
 MAXIMUM_VALUES = 100_000
 MAXIMUM_DEPTH = 60
+TOO_DEEP = f"this is nested more than {MAXIMUM_DEPTH} deep"
 MERGE = "tag:yaml.org,2002:merge"
 _Entry = tuple[yaml.Node, yaml.Node, bool]
 
@@ -136,7 +137,7 @@ def read(text: str) -> Document:
         return Document(faults=[Fault((), f"the file is larger than {MAXIMUM_TEXT >> 20} MiB")])
     try:
         if (deep := _too_deep(text)) is not None:
-            return Document(faults=[Fault((), f"this is nested more than {MAXIMUM_DEPTH} deep", place=deep)])
+            return Document(faults=[Fault((), TOO_DEEP, place=deep)])
         node = yaml.compose(text, _Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -171,6 +172,8 @@ def _too_deep(text: str) -> Place | None:
 
 
 def _yaml_message(error: yaml.MarkedYAMLError) -> str:
+    if "nesting depth" in (error.problem or ""):  # PyYAML from 6.0.4 on has a bound of its own, a greater one
+        return TOO_DEEP
     parts = [part for part in (error.problem, error.context) if part]
     return "this is not YAML: " + ", ".join(parts).replace("\n", " ")
 

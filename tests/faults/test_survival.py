@@ -256,7 +256,8 @@ services:
         until(lambda: restarts() > 1100, 240, "a thousand restarts")
         for process in (keeper, agent):
             fds, memory = before[process.pid]
-            assert process.num_fds() <= fds + 5
+            # The files that its samples are read from are open while it runs, a dozen; a leak would be a thousand.
+            assert process.num_fds() <= fds + 30
             assert process.memory_info().rss < memory * 1.25 + (4 << 20)
         made.cli("stop", "brief")
         zombies = [c for c in keeper.children() + agent.children() if c.status() == psutil.STATUS_ZOMBIE]

@@ -137,12 +137,12 @@ def test_every_line_arrives_everywhere_whatever_is_killed(
         until(lambda: (found := forwarders(made)) and found != [before], 30)
         count = len(written(made))
         until(lambda: len(written(made)) > count + 200)
+        until(lambda: len(list((made.paths.logs / "num").iterdir())) > 2, 60, "it is rotated meanwhile")
         made.cli("stop")
         seen = {name: all_arrived(made, numbers, name) for name, numbers in consumers.items()}
         # Where the other side knows a line again nothing is there twice, and every instance is in order.
         for name in ("elasticsearch", "loki"):
             assert seen[name] == sorted(set(seen[name])), name
-        assert len(list((made.paths.logs / "num").iterdir())) > 2, "it was rotated meanwhile"
         assert all(each["dropped"] == 0 for each in status(made).values())
         assert "Traceback" not in (made.paths.logs / "agent.log").read_text()
 

@@ -19,7 +19,10 @@ async def test_what_runs_and_listens_here_is_seen_and_secrets_are_not() -> None:
     words = [sys.executable, "-c", "while True: pass", "--password", SECRET, "https://ada:" + SECRET + "@example.org/"]
     with socket.create_server(("127.0.0.1", 0)) as server, subprocess.Popen(words) as busy:
         port = server.getsockname()[1]
-        room = OverviewRoom(lambda: Ours({"web-1": busy.pid}, frozenset({os.getpid()}), services=1))
+        # Of several of one name that descend from each other the first is shown: where tests run in parallel, the one
+        # that has started this process.
+        us = {os.getpid(), os.getppid()}
+        room = OverviewRoom(lambda: Ours({"web-1": busy.pid}, frozenset(us), services=1))
         try:
             await room.read()
             seen = await room.read()
@@ -32,7 +35,7 @@ async def test_what_runs_and_listens_here_is_seen_and_secrets_are_not() -> None:
     assert "while True" in process.command
     assert SECRET not in repr(seen)
     [mine] = [each for each in seen.listeners if each.port == port]
-    assert (mine.pid, mine.instance) == (os.getpid(), "agent")
+    assert mine.pid in us and mine.instance == "agent"
     assert seen.machine.memory_total_bytes > seen.machine.memory_used_bytes > 0
     assert seen.machine.cpu_percent is not None
     assert any(disk.path == "/" for disk in seen.machine.disks)
