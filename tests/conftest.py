@@ -1,11 +1,17 @@
-"""Where everything must be there (BHTUI_REQUIRE_ALL=1) a test that would be skipped fails, whoever skips it."""
+"""For all tests: Ctrl-C works, and where everything must be there (BHTUI_REQUIRE_ALL=1) a skipped one fails."""
 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Generator
 
 import pytest
+
+# A shell that starts the tests in the background has SIGINT ignored, and what is ignored is inherited: no program that
+# a test starts would feel Ctrl-C. A handler is not inherited.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(wrapper=True)
