@@ -21,6 +21,7 @@ from tests.waiting import until
 
 EXAMPLE = Path(__file__).parents[2] / "configs" / "redis-nginx-postgresql.yaml"
 PSQL = "/usr/lib/postgresql/15/bin/psql"
+INSTANCES = ("redis-1", "nginx-1", "postgresql-1")
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,8 @@ def ports() -> dict[str, int]:
 
 
 @pytest.fixture(scope="module")
-def running(ports: dict[str, int]) -> Iterator[Home]:
+def installed(ports: dict[str, int]) -> Iterator[Home]:
+    """All three by the example in a folder of their own; the tests of this module run in any order upon it."""
     require.root()
     for program in ("redis-server", "nginx", PSQL):
         require.program(program)
@@ -45,10 +47,23 @@ def running(ports: dict[str, int]) -> Iterator[Home]:
     text = re.sub("|".join(ports), lambda found: str(ports[found.group()]), text)
     try:
         with home(text) as made:
-            made.cli("start", timeout=120)
             yield made
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def running(installed: Home) -> Home:
+    """All three well, whatever the test before has stopped or left to come back."""
+    if not _all_well(installed):
+        installed.cli("start", timeout=120)
+        until(lambda: _all_well(installed), 60, "all three are healthy")
+    return installed
+
+
+def _all_well(made: Home) -> bool:
+    found = made.status()
+    return all(name in found and found[name]["health"] == "healthy" for name in INSTANCES)
 
 
 def redis(port: int, *words: str) -> str:
@@ -72,14 +87,14 @@ def psql(made: Home, port: int, query: str) -> str:
 
 
 def test_all_three_are_healthy_and_of_use(running: Home, ports: dict[str, int]) -> None:
-    for instance in ("redis-1", "nginx-1", "postgresql-1"):
+    for instance in INSTANCES:
         assert running.status()[instance]["health"] == "healthy"
     assert redis(ports["16379"], "SET", "a", "1") == "+OK"
     assert page(ports["18188"]) == 200
     psql(running, ports["15432"], "CREATE TABLE IF NOT EXISTS t (n int); INSERT INTO t VALUES (1)")
 
 
-@pytest.mark.parametrize("instance", ["redis-1", "nginx-1", "postgresql-1"])
+@pytest.mark.parametrize("instance", INSTANCES)
 def test_killed_it_comes_back_with_all_its_processes_new(running: Home, ports: dict[str, int], instance: str) -> None:
     pid = running.status()[instance]["pid"]
     os.kill(pid, signal.SIGKILL)
