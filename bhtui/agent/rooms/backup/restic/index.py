@@ -1,0 +1,112 @@
+"""The index: in which pack each blob lies.
+
+(Design, "Indexing".) In memory it is 49 bytes a blob: ids and places in parallel arrays, in buckets by the first twelve
+bits of the id, so that a look-up is one search of a few kilobytes, and child processes share it by copy-on-write.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Any
+
+from .blob import BlobType, Place
+from .errors import damaged
+
+MAX_BLOBS = 50_000
+"""Blobs in one index file; as stock restic."""
+_PLACE = struct.Struct("<IIIIB")
+_BUCKETS = 4096
+
+
+class Index:
+    """All blobs that are known, and where. A blob in several packs has several places."""
+
+    def __init__(self) -> None:
+        self._packs: list[bytes] = []
+        self._numbers: dict[bytes, int] = {}
+        self._ids = [bytearray() for _ in range(_BUCKETS)]
+        self._places = [bytearray() for _ in range(_BUCKETS)]
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __contains__(self, id: bytes) -> bool:
+        return self._find(id, 0) >= 0
+
+    def add(self, id: bytes, place: Place) -> None:
+        """Adds one."""
+        number = self._numbers.get(place.pack)
+        if number is None:
+            number = self._numbers[place.pack] = len(self._packs)
+            self._packs.append(place.pack)
+        bucket = _bucket(id)
+        self._ids[bucket] += id
+        self._places[bucket] += _PLACE.pack(number, place.offset, place.length, place.raw, place.type)
+        self._count += 1
+
+    def get(self, id: bytes) -> Place | None:
+        """The first place of a blob; None: it is nowhere."""
+        at = self._find(id, 0)
+        return self._place(_bucket(id), at) if at >= 0 else None
+
+    def all(self, id: bytes) -> list[Place]:
+        """Every place of a blob."""
+        found: list[Place] = []
+        at = self._find(id, 0)
+        while at >= 0:
+            found.append(self._place(_bucket(id), at))
+            at = self._find(id, at + 32)
+        return found
+
+    def packs(self) -> list[bytes]:
+        """The names of all packs that are mentioned."""
+        return list(self._packs)
+
+    def __iter__(self) -> Iterator[tuple[bytes, Place]]:
+        for bucket, ids in enumerate(self._ids):
+            for at in range(0, len(ids), 32):
+                yield bytes(ids[at : at + 32]), self._place(bucket, at)
+
+    def load(self, name: str, file: dict[str, Any]) -> None:
+        """Adds what an index file says. Raises EngineError: damaged."""
+        try:
+            for pack in file["packs"] or ():
+                id = bytes.fromhex(pack["id"])
+                for blob in pack["blobs"] or ():
+                    self.add(bytes.fromhex(blob["id"]), _read(id, blob))
+        except (KeyError, TypeError, ValueError, struct.error) as error:
+            raise damaged(f"the index {name[:8]}", f"it is not an index ({error!r})") from error
+
+    def _find(self, id: bytes, start: int) -> int:
+        ids = self._ids[_bucket(id)]
+        at = ids.find(id, start)
+        while at >= 0 and at % 32:
+            at = ids.find(id, at + 1)
+        return at
+
+    def _place(self, bucket: int, at: int) -> Place:
+        number, offset, length, raw, type = _PLACE.unpack_from(self._places[bucket], at // 32 * _PLACE.size)
+        return Place(self._packs[number], BlobType(type), offset, length, raw)
+
+
+def document(packs: dict[bytes, list[tuple[bytes, Place]]]) -> dict[str, Any]:
+    """The content of an index file."""
+    return {
+        "packs": [{"id": pack.hex(), "blobs": [_written(id, place) for id, place in packs[pack]]} for pack in packs]
+    }
+
+
+def _bucket(id: bytes) -> int:
+    return id[0] << 4 | id[1] >> 4
+
+
+def _read(pack: bytes, blob: dict[str, Any]) -> Place:
+    type = BlobType.TREE if blob["type"] == "tree" else BlobType.DATA
+    return Place(pack, type, blob["offset"], blob["length"], blob.get("uncompressed_length", 0))
+
+
+def _written(id: bytes, place: Place) -> dict[str, Any]:
+    said = {"id": id.hex(), "type": place.type.word, "offset": place.offset, "length": place.length}
+    return said | {"uncompressed_length": place.raw} if place.raw else said
