@@ -75,6 +75,7 @@ from bhtui.core.paths import Paths
 from bhtui.core.request import (
     AdoptRequest,
     AutoScaleRequest,
+    BackupRequest,
     CleanupLogsRequest,
     PastRequest,
     Request,
@@ -186,6 +187,8 @@ class Assembled:
         if isinstance(request, AutoScaleRequest):
             return self.scaling.plan(request)
         assert not isinstance(request, AdoptRequest), "what is adopted is looked for first"
+        if isinstance(request, BackupRequest):
+            raise Refused("cannot do this: backups are not made by this agent yet; upgrade it")
         if isinstance(request, PastRequest):
             return self.supervisor.plan_past(request, *self.runner.recall(request.operation))
         plan = self.supervisor.plan(request)

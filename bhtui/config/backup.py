@@ -1,30 +1,66 @@
-"""`backup`: when backups are made, how many are kept, and where."""
+"""`backup`: when backups are made, how many are kept, where, and what is promised of them."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
-from .fields import Cron, Section, Text, Url
+from bhtui.core import backup as core
+
+from .fields import Command, Cron, Duration, Section, Size, Text, Texts, Url, Wait, text
+
+AtPath = Callable[[str], str]
+"""A path from the configuration's folder."""
 
 
 class BackupSchedule(Section):
-    """When; nothing given: only by hand."""
+    """When, by the clock of the host; nothing given: only by hand."""
 
     full: Cron | None = None
-    """Full backups: cron, five fields."""
+    """Full backups, which read every byte again: cron, five fields."""
     incremental: Cron | None = None
-    """Incremental backups: cron, five fields."""
+    """Incremental backups: cron, five fields. Where both come due at the same time, the full one is made."""
+    jitter: Annotated[Duration, Field(le=86400)] = 0.0
+    """Longest delay: each host has one of its own in this, always the same, so that many do not begin at once."""
+    catch_up: bool = True
+    """Whether a backup that was missed while the host was down is made when it is up again."""
 
 
 class Retention(Section):
-    """How many of each are kept."""
+    """How many snapshots of each service are kept; one is kept when any of these keeps it, the newest always."""
 
     full: Annotated[int, Field(ge=1)] = 4
     """Full backups that are kept."""
     incremental: Annotated[int, Field(ge=0)] = 7
     """Incremental backups that are kept."""
+    keep_daily: Annotated[int, Field(ge=0)] = 0
+    """Days of which the newest is kept."""
+    keep_weekly: Annotated[int, Field(ge=0)] = 0
+    """Weeks of which the newest is kept."""
+    keep_monthly: Annotated[int, Field(ge=0)] = 0
+    """Months of which the newest is kept."""
+
+
+def folder(value: Any) -> str:
+    """A path that is not the root of everything. Raises ValueError."""
+    written = text(value)
+    if not written.strip("/"):
+        raise ValueError(f"{written!r} is no folder for a repository")
+    return written
+
+
+def option_free(value: Any) -> str:
+    """A name that no program takes for an option. Raises ValueError."""
+    written = text(value)
+    if not written or written.startswith("-") or any(char.isspace() for char in written):
+        raise ValueError(f"{written!r} is no host name")
+    return written
+
+
+Folder = Annotated[str, BeforeValidator(folder)]
+HostName = Annotated[str, BeforeValidator(option_free)]
 
 
 class LocalStorage(Section):
@@ -32,8 +68,12 @@ class LocalStorage(Section):
 
     type: Literal["local"]
     """This kind of storage."""
-    path: Text
+    path: Folder
     """The folder."""
+
+    def spec(self, at: AtPath) -> core.StorageSpec:
+        """As a frozen value."""
+        return core.StorageSpec("local", path=at(self.path))
 
 
 class SftpStorage(Section):
@@ -41,16 +81,23 @@ class SftpStorage(Section):
 
     type: Literal["sftp"]
     """This kind of storage."""
-    host: Text
-    """The host."""
-    path: Text
+    host: HostName
+    """The host, or its name in the agent's ~/.ssh/config."""
+    path: Folder
     """The folder there."""
     user: Text = ""
-    """Login name. Empty: the agent's own."""
+    """Login name. Empty: SSH's default."""
     port: Annotated[int, Field(ge=1, le=65535)] = 22
     """Port of its sshd."""
     identity_file: Text = ""
     """Private key. Empty: SSH's default."""
+
+    def spec(self, at: AtPath) -> core.StorageSpec:
+        """As a frozen value."""
+        key = at(self.identity_file) if self.identity_file else ""
+        return core.StorageSpec(
+            "sftp", path=self.path, host=self.host, user=self.user, port=self.port, identity_file=key
+        )
 
 
 class S3Storage(Section):
@@ -67,20 +114,73 @@ class S3Storage(Section):
     endpoint: Url | None = None
     """URL of the service. None: that of the region."""
     credentials_file: Text = ""
-    """File with the access key and the secret key."""
+    """File with the access key and the secret key, as AWS has it (`[default]`, `aws_access_key_id = ...`). Empty: the
+    variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of the agent."""
+
+    def spec(self, at: AtPath) -> core.StorageSpec:
+        """As a frozen value."""
+        credentials = at(self.credentials_file) if self.credentials_file else ""
+        return core.StorageSpec(
+            "s3", bucket=self.bucket, region=self.region, prefix=self.prefix, endpoint=self.endpoint or "",
+            credentials_file=credentials,
+        )  # fmt: skip
 
 
 Storage = Annotated[LocalStorage | SftpStorage | S3Storage, Field(discriminator="type")]
+
+
+class Promise(Section):
+    """What is promised of backups, shown beside what was measured; an event tells when it is not kept."""
+
+    rpo: Wait | None = None
+    """How old the newest good backup of a service may be: `24h`. None: nothing is promised."""
+    rto: Wait | None = None
+    """How long bringing a service back may take: `30m`. None: nothing is promised."""
 
 
 class Backup(Section):
     """The section."""
 
     schedule: BackupSchedule = BackupSchedule()
-    """When backups are made. Checked only: this version does not act on it."""
+    """When backups are made."""
     retention: Retention = Retention()
-    """How many are kept. Checked only: this version does not act on it."""
+    """How many are kept; the rest is removed by `backup prune`, which follows each scheduled backup."""
     storage: Storage | None = None
-    """Where they are kept. Snapshots of a local repository are listed."""
+    """Where they are kept: a restic repository."""
     password_file: Text = ""
-    """File with the repository's password. Checked only: this version does not act on it."""
+    """File with the repository's password, readable by the agent's user alone."""
+    password_command: Command | None = None
+    """Prints the repository's password; run without a shell. Without either, BLACKHOLE_BACKUP_PASSWORD of the agent."""
+    bandwidth: Size | None = None
+    """Bytes a second between the host and the repository. None: no limit."""
+    excludes: Texts = ()
+    """Patterns of what no backup takes: `*.tmp`, `/srv/app/cache`."""
+    promise: Promise = Promise()
+    """What is promised of backups."""
+
+    def spec(self, at: AtPath) -> core.BackupSpec:
+        """As a frozen value."""
+        schedule, kept, promise = self.schedule, self.retention, self.promise
+        return core.BackupSpec(
+            storage=self.storage.spec(at) if self.storage else None,
+            schedule=core.BackupSchedule(
+                schedule.full or "", schedule.incremental or "", schedule.jitter, schedule.catch_up
+            ),
+            retention=core.Retention(kept.full, kept.incremental, kept.keep_daily, kept.keep_weekly, kept.keep_monthly),
+            promise=core.Promise(promise.rpo or 0.0, promise.rto or 0.0),
+            password_file=at(self.password_file) if self.password_file else "",
+            password_command=self.password_command or (),
+            bandwidth=self.bandwidth or 0,
+            excludes=self.excludes,
+        )
+
+
+class ServiceBackup(Section):
+    """What a service says of its own backups."""
+
+    excludes: Texts = ()
+    """Patterns of what is left out of its data, besides those of `backup`."""
+
+    def spec(self) -> core.ServiceBackup:
+        """As a frozen value."""
+        return core.ServiceBackup(self.excludes)

@@ -26,6 +26,7 @@ from bhtui.core.replica import (
 from bhtui.core.spec import Condition, Restart, RotateSpec, ServiceSpec
 
 from .alerts import ACTIONS
+from .backupchecks import backups_can_be_made, backups_do_not_hold_themselves
 from .faults import Fault, dotted, suggest
 from .foreign import kinds_are_told_apart, others_things_are_declared_once, what_others_run_has_its_own_ways
 from .model import Config
@@ -362,6 +363,8 @@ CHECKS: tuple[Check, ...] = (
     alert_actions_exist,
     windows_are_told_apart,
     windows_are_of_services,
+    backups_can_be_made,
+    backups_do_not_hold_themselves,
     task_names_are_unique,
     output_names_are_unique,
     outputs_share_no_file,

@@ -52,6 +52,7 @@ class Reading:
             source=self.source,
             outputs=self._outputs(),
             windows=tuple(each.spec() for each in config.maintenance.windows),
+            backup=config.backup.spec(lambda path: absolute(path, self.base)),
         )
 
     def _outputs(self) -> tuple[OutputSpec, ...]:

@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field
 from bhtui.core.autoscale import FIXED
 from bhtui.core.spec import Condition, LimitsSpec, RestartSpec, RotateSpec, ServiceKind, ServiceSpec, StopSpec
 
+from .backup import ServiceBackup
 from .endpoints import Endpoints
 from .fields import (
     Command,
@@ -297,6 +298,8 @@ class Service(Section):
     """By how much the ports of an instance lie above those of the one before; 0: all share them (SO_REUSEPORT)."""
     data: Texts = ()
     """Folders and files that a backup takes."""
+    backup: ServiceBackup = ServiceBackup()
+    """What it says of its own backups."""
     metrics: OwnUrl | None = None
     """URL of its own Prometheus text: asked every ten seconds for requests, errors and latency."""
     contract: SocketAddress | None = None
@@ -360,6 +363,7 @@ class Service(Section):
             container=self.container or "",
             engine=self.engine or "",
             scale=self.scale.spec() if self.scale else FIXED,
+            backup=self.backup.spec(),
         )
 
 

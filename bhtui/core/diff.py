@@ -29,6 +29,7 @@ LIVE = frozenset(
         "on_pressure",
         "endpoints",
         "scale",
+        "backup",
     }
 )
 """Fields of a service that take hold without restarting a running instance."""

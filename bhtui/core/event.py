@@ -43,6 +43,13 @@ class EventKind(StrEnum):
     OUTPUT_RECOVERED = "output.recovered"
     OUTPUT_LOST = "output.lost"
     OUTPUT_REJECTED = "output.rejected"
+    BACKUP_MADE = "backup.made"
+    BACKUP_FAILED = "backup.failed"
+    BACKUP_LATE = "backup.late"  # once, until there is a good one again
+    BACKUP_VERIFIED = "backup.verified"
+    BACKUP_DAMAGED = "backup.damaged"
+    BACKUP_RESTORED = "backup.restored"
+    BACKUP_PRUNED = "backup.pruned"
     DISK_FULL = "disk.full"  # once, until there is room again
     EVENTS_LOST = "events.lost"  # what the disk had no room for, counted
     STORE_DAMAGED = "store.damaged"  # the agent's database was put aside and a new one begun
@@ -80,6 +87,14 @@ MEANING: dict[EventKind, str] = {
     EventKind.OUTPUT_RECOVERED: "A log output that was failing or lagging is well again.",
     EventKind.OUTPUT_LOST: "Rotation removed lines of an instance before an output had sent them; how many.",
     EventKind.OUTPUT_REJECTED: "An output's other side refused lines for good; they are in its dead-letter file.",
+    EventKind.BACKUP_MADE: "A backup of a service was made: which snapshot, how much it took and added.",
+    EventKind.BACKUP_FAILED: "A backup of a service was not made, or cannot be trusted, and why.",
+    EventKind.BACKUP_LATE: "The newest good backup of a service is older than `backup.promise.rpo`, or there is none; "
+    "or it is in time again (`late` is false then).",
+    EventKind.BACKUP_VERIFIED: "A snapshot, or the whole repository, was checked, and nothing wrong was found.",
+    EventKind.BACKUP_DAMAGED: "A check of the repository found damage: what, and which snapshots it hurts.",
+    EventKind.BACKUP_RESTORED: "The data of a service was put back from a snapshot, or into a folder.",
+    EventKind.BACKUP_PRUNED: "Snapshots were removed from the repository, which ones, and how much space that freed.",
     EventKind.DISK_FULL: "The disk of the state or log folder is full; told once, until there is room again.",
     EventKind.EVENTS_LOST: "Events could not be kept, with their number: the disk had no room for a long time.",
     EventKind.STORE_DAMAGED: "The agent's database could not be read; it was put aside and a new one begun.",

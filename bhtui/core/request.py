@@ -209,9 +209,137 @@ class CloseWindowRequest:
     """Its name, or the beginning of its id; empty: the only one that is open."""
 
 
+@dataclass(frozen=True, slots=True)
+class CreateBackupRequest:
+    """Back up the data of services, each as a snapshot of its own; none: all that have data."""
+
+    services: tuple[str, ...] = ()
+    type: str = "incremental"
+    """One of BackupType."""
+    repository: str = ""
+    """Folder of another repository than the configured one; it is made when there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreBackupRequest:
+    """Put back what backups hold: in place, with the services stopped while it is swapped, or into a folder."""
+
+    snapshot: str = ""
+    """An id, or the beginning of one, of a snapshot or of a run; empty: the newest of each service."""
+    services: tuple[str, ...] = ()
+    """None: all that the snapshot or the repository has."""
+    before_ns: int = 0
+    """The newest made at or before this moment; 0: any."""
+    target: str = ""
+    """A folder to restore into; nothing is stopped then."""
+    paths: tuple[str, ...] = ()
+    """Only these files and folders of the snapshot; with a target alone."""
+    keep_old: bool = False
+    """Leaves the data from before beside the restored."""
+    repository: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetBackupsRequest:
+    """Take snapshots out of the repository; their space is freed by the next prune."""
+
+    snapshots: tuple[str, ...]
+    repository: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PruneBackupsRequest:
+    """Forget what retention does not keep, then free what no snapshot needs."""
+
+    repository: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyBackupsRequest:
+    """Check that snapshots can be restored; none: all, and the repository itself."""
+
+    snapshots: tuple[str, ...] = ()
+    read_data: bool = False
+    """Every byte, not only that everything is there."""
+    repository: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RepairBackupsRequest:
+    """Make a damaged repository usable again: a new index, and snapshots without the files that are lost."""
+
+    repository: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HealBackupsRequest:
+    """Put damaged or missing pieces back from the files on this host that still hold them."""
+
+    repository: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryRequest:
+    """Make a repository, or take away locks of those that are gone."""
+
+    action: str
+    """`init` or `unlock`."""
+    all: bool = False
+    """Also locks that may be in use."""
+    password_file: str = ""
+    """A file to be made, with a new password in it that opens the new repository."""
+    repository: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryKeyRequest:
+    """Add, remove or change a password of the repository."""
+
+    action: str
+    """`add`, `remove` or `change`."""
+    key: str = ""
+    """Id of the key that is removed, or its beginning."""
+    password_file: str = ""
+    """File on the host that holds the new password."""
+    ticket: str = ""
+    """What was given for a new password that was handed over beforehand; it is never part of an operation."""
+    repository: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckDataRequest:
+    """Check the live data of services, by their contract or from outside."""
+
+    services: tuple[str, ...]
+    repair: bool = False
+    """Puts right what can be."""
+
+
+@dataclass(frozen=True, slots=True)
+class CleanupServiceRequest:
+    """Remove what a service that is down left behind: processes, cgroups, stale sockets and half-done restores."""
+
+    services: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ResetRequest:
+    """Stop everything and put the data of services aside, so that they start from nothing or from a backup."""
+
+    services: tuple[str, ...] = ()
+    """None: all."""
+    keep_old: bool = True
+    """Puts the data aside; False: removes it."""
+
+
+BackupRequest = (
+    CreateBackupRequest | RestoreBackupRequest | ForgetBackupsRequest | PruneBackupsRequest | VerifyBackupsRequest
+    | RepairBackupsRequest | HealBackupsRequest | RepositoryRequest | RepositoryKeyRequest | CheckDataRequest
+    | CleanupServiceRequest | ResetRequest
+)  # fmt: skip
 WindowRequest = OpenWindowRequest | CloseWindowRequest
 PastRequest = ResumeRequest | RollBackRequest
 """What is about an operation that has ended."""
 NumberRequest = ScaleRequest | AutoScaleRequest
 HostRequest = CleanupLogsRequest | AdoptRequest | WindowRequest
-Request = LifeRequest | NumberRequest | ResourceRequest | HostRequest | PastRequest
+Request = LifeRequest | NumberRequest | ResourceRequest | HostRequest | PastRequest | BackupRequest

@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from .autoscale import FIXED, AutoScaleSpec
+from .backup import ALL_DATA, NO_BACKUP, BackupSpec, ServiceBackup
 from .maintenance import WindowSpec
 from .outputs import OutputSpec
 
@@ -191,6 +192,8 @@ class ServiceSpec:
     """Which engine has the container: `docker`, `podman`, the path of a socket; empty: the one that has it."""
     scale: AutoScaleSpec = FIXED
     """Whether and how their number follows their load."""
+    backup: ServiceBackup = ALL_DATA
+    """What it says of its own backups; what they take is `data`."""
 
     @property
     def is_foreign(self) -> bool:
@@ -244,3 +247,5 @@ class Spec:
     """Where captured lines are sent besides the files of each service."""
     windows: tuple[WindowSpec, ...] = ()
     """Times in which nothing is restarted by itself."""
+    backup: BackupSpec = NO_BACKUP
+    """When backups are made, where, and how many are kept."""

@@ -50,6 +50,8 @@ TIMEOUT = 10.0
 LONG_TIMEOUT = 60.0
 """Of calls behind which services are probed, stopped or counted."""
 
+REPOSITORY_TIMEOUT = 300.0
+"""Of calls behind which a repository is read, which may be far away."""
 
 STOP_TIMEOUT = 600.0
 """Of the call that stops all services, in their order, each with its own grace period."""
@@ -159,8 +161,40 @@ class AgentClient:
         """What the host runs, declared or not, and what it has; takes half a second."""
         return await self._ask(self._overview.Get, overview_pb2.OverviewRequest(), LONG_TIMEOUT)
 
-    async def backups(self, services: Iterable[str] = ()) -> backup_pb2.ListBackupsResponse:
-        return await self._ask(self._backup.List, backup_pb2.ListBackupsRequest(services=services), LONG_TIMEOUT)
+    # Backups. `repository` is the folder of another than the configured one; ids may be shortened.
+
+    async def backups(
+        self,
+        services: Iterable[str] = (),
+        repository: str = "",
+        *,
+        cached: bool = False,
+        without_sources: bool = False,
+    ) -> backup_pb2.ListBackupsResponse:
+        """`cached`: as last seen, at once; `without_sources`: not how much there is to back up."""
+        request = backup_pb2.ListBackupsRequest(
+            services=services, repository=repository, cached=cached, without_sources=without_sources
+        )
+        return await self._ask(self._backup.List, request, LONG_TIMEOUT)
+
+    async def backup(self, snapshot: str, repository: str = "") -> backup_pb2.BackupSnapshot:
+        request = backup_pb2.GetBackupRequest(id=snapshot, repository=repository)
+        return await self._ask(self._backup.Get, request, LONG_TIMEOUT)
+
+    async def backup_files(self, request: backup_pb2.BackupFilesRequest) -> backup_pb2.BackupFiles:
+        """What a folder of a snapshot holds."""
+        return await self._ask(self._backup.Files, request, REPOSITORY_TIMEOUT)
+
+    async def backup_diff(self, request: backup_pb2.BackupDiffRequest) -> backup_pb2.BackupDiff:
+        return await self._ask(self._backup.Diff, request, REPOSITORY_TIMEOUT)
+
+    async def repository_stats(self, repository: str = "") -> backup_pb2.RepositoryStats:
+        request = backup_pb2.RepositoryStatsRequest(repository=repository)
+        return await self._ask(self._backup.Stats, request, REPOSITORY_TIMEOUT)
+
+    async def deposit(self, secret: str) -> str:
+        """Hands over a password for an operation that names the answer; it is part of no operation."""
+        return (await self._ask(self._backup.Deposit, backup_pb2.DepositRequest(secret=secret))).ticket
 
     # Operations
 
@@ -261,7 +295,9 @@ class AgentClient:
 
 
 def _patience(request: operations_pb2.OperationRequest) -> float | None:
-    """Seconds for a plan; what is to be adopted is looked for all over the host first."""
+    """Seconds for a plan; what is to be adopted or restored is looked for first."""
+    if request.WhichOneof("request") in ("restore_backup", "forget_backups", "prune_backups", "verify_backups"):
+        return REPOSITORY_TIMEOUT
     return LONG_TIMEOUT if request.HasField("adopt") else None
 
 

@@ -1,13 +1,15 @@
-"""Backups: what exists, and what one would take."""
+"""Backups: what exists, what is in it, and what one would take."""
 
 from __future__ import annotations
 
 from bhtui.agent.rooms.backup.room import Backup as BackupRoom
 from bhtui.rpc.blackhole.v1 import backup_pb2 as pb
 from bhtui.rpc.blackhole.v1.backup_pb2_grpc import BackupServicer
-from bhtui.rpc.convert.backup import backups_to_message
+from bhtui.rpc.convert import backup as convert
 
 from .guard import Context
+
+DEFAULT_LIMIT = 10_000
 
 
 class Backup(BackupServicer):
@@ -17,4 +19,22 @@ class Backup(BackupServicer):
         self._room = room
 
     async def List(self, request: pb.ListBackupsRequest, context: Context) -> pb.ListBackupsResponse:
-        return backups_to_message(await self._room.list(tuple(request.services)))
+        return convert.backups_to_message(await self._room.list(tuple(request.services)))
+
+    async def Get(self, request: pb.GetBackupRequest, context: Context) -> pb.BackupSnapshot:
+        return convert.snapshot_to_message(await self._room.get(request.id, request.repository))
+
+    async def Files(self, request: pb.BackupFilesRequest, context: Context) -> pb.BackupFiles:
+        limit = request.limit or DEFAULT_LIMIT
+        found = await self._room.files(request.id, request.path, request.recursive, limit, request.repository)
+        return convert.files_to_message(found)
+
+    async def Diff(self, request: pb.BackupDiffRequest, context: Context) -> pb.BackupDiff:
+        limit = request.limit or DEFAULT_LIMIT
+        return convert.diff_to_message(await self._room.diff(request.a, request.b, limit, request.repository))
+
+    async def Stats(self, request: pb.RepositoryStatsRequest, context: Context) -> pb.RepositoryStats:
+        return convert.stats_to_message(await self._room.stats(request.repository))
+
+    async def Deposit(self, request: pb.DepositRequest, context: Context) -> pb.DepositResponse:
+        return pb.DepositResponse(ticket=self._room.deposit(request.secret))

@@ -10,15 +10,26 @@ from bhtui.core.operation import Actor, Operation, OperationState, Plan, Step, S
 from bhtui.core.request import (
     AdoptRequest,
     AutoScaleRequest,
+    CheckDataRequest,
     CleanupLogsRequest,
+    CleanupServiceRequest,
     ClearCacheRequest,
     CloseWindowRequest,
     CollectGarbageRequest,
+    CreateBackupRequest,
+    ForgetBackupsRequest,
+    HealBackupsRequest,
     OpenWindowRequest,
+    PruneBackupsRequest,
     ReloadConfigRequest,
+    RepairBackupsRequest,
+    RepositoryKeyRequest,
+    RepositoryRequest,
     Request,
     ResetLimitsRequest,
+    ResetRequest,
     RestartRequest,
+    RestoreBackupRequest,
     ResumeRequest,
     RollBackRequest,
     ScaleRequest,
@@ -26,6 +37,7 @@ from bhtui.core.request import (
     SetPriorityRequest,
     StartRequest,
     StopRequest,
+    VerifyBackupsRequest,
 )
 from bhtui.core.units import format_time
 from bhtui.rpc.blackhole.v1 import operations_pb2 as pb
@@ -50,8 +62,22 @@ REQUESTS: Mapping[str, type[Request]] = {
     "adopt": AdoptRequest,
     "open_window": OpenWindowRequest,
     "close_window": CloseWindowRequest,
+    "create_backup": CreateBackupRequest,
+    "restore_backup": RestoreBackupRequest,
+    "forget_backups": ForgetBackupsRequest,
+    "prune_backups": PruneBackupsRequest,
+    "verify_backups": VerifyBackupsRequest,
+    "repair_backups": RepairBackupsRequest,
+    "heal_backups": HealBackupsRequest,
+    "repository": RepositoryRequest,
+    "repository_key": RepositoryKeyRequest,
+    "check_data": CheckDataRequest,
+    "cleanup_service": CleanupServiceRequest,
+    "reset": ResetRequest,
 }
 """Field of OperationRequest: what it asks for. Messages and core types have the same names."""
+TUPLES = ("services", "lift", "snapshots", "paths")
+"""Fields that hold several values."""
 
 
 def actor_to_message(actor: Actor) -> pb.Actor:
@@ -137,7 +163,7 @@ def request_from_message(message: pb.OperationRequest) -> Request:
             "cannot begin the operation: this agent does not know what is asked for; "
             "upgrade it with `blackhole agent upgrade`"
         )
-    return flat.decode(getattr(message, name), REQUESTS[name], {"services": tuple, "lift": tuple})
+    return flat.decode(getattr(message, name), REQUESTS[name], dict.fromkeys(TUPLES, tuple))
 
 
 def operation_to_json(message: pb.Operation, host: str = "") -> dict[str, Any]:

@@ -35,7 +35,7 @@ def test_every_method_is_implemented() -> None:
 
 def test_what_changes_something_is_not_for_readers() -> None:
     assert {name.rpartition("/")[2] for name, role in ACCESS.items() if role > Role.READ} == {
-        "Begin", "Cancel", "Shutdown", "Upgrade",
+        "Begin", "Cancel", "Deposit", "Shutdown", "Upgrade",
     }  # fmt: skip
 
 

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 
-from bhtui.core.backup import Backups, BackupSnapshot, BackupSource
-from bhtui.core.errors import NotFound
+from bhtui.core.backup import BackupDiff, BackupFiles, Backups, BackupSnapshot, BackupSource, RepositoryStats
+from bhtui.core.errors import NotFound, Refused
 from bhtui.core.replica import instances
 from bhtui.core.spec import Spec
 
@@ -17,6 +17,7 @@ from . import repository, sources
 
 COUNT_SECONDS = 5.0
 """How long one listing may count files; what is not counted by then says so."""
+LATER = "this agent makes no backups yet; upgrade it"
 LOOK_SECONDS = 60.0
 """How often the repository is looked at for its newest snapshot."""
 
@@ -45,6 +46,26 @@ class Backup:
                 f"there are {', '.join(sorted(spec.services)) or 'none'}"
             )
         return await asyncio.get_running_loop().run_in_executor(self._pool, self._look, spec, services)
+
+    async def get(self, snapshot: str, repository: str) -> BackupSnapshot:
+        """One of them."""
+        raise Refused(f"cannot show {snapshot} of {repository or 'the repository'}: {LATER}")
+
+    async def files(self, snapshot: str, path: str, recursive: bool, limit: int, repository: str) -> BackupFiles:
+        """What one holds."""
+        raise Refused(f"cannot look into {snapshot} {path} {recursive} {limit} {repository}: {LATER}")
+
+    async def diff(self, a: str, b: str, limit: int, repository: str) -> BackupDiff:
+        """How two differ."""
+        raise Refused(f"cannot compare {a} and {b} {limit} {repository}: {LATER}")
+
+    async def stats(self, repository: str) -> RepositoryStats:
+        """What the repository holds."""
+        raise Refused(f"cannot look into {repository or 'the repository'}: {LATER}")
+
+    def deposit(self, secret: str) -> str:
+        """Keeps a password for the operation that follows."""
+        raise Refused(f"cannot keep a password of {len(secret)} characters: {LATER}")
 
     async def last_ns(self) -> int:
         """When the newest snapshot was made, Unix nanoseconds; 0: there is none, or none can be seen."""

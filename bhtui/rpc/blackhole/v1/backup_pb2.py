@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x62lackhole/v1/backup.proto\x12\x0c\x62lackhole.v1\"&\n\x12ListBackupsRequest\x12\x10\n\x08services\x18\x01 \x03(\t\"\x95\x01\n\x13ListBackupsResponse\x12/\n\tsnapshots\x18\x01 \x03(\x0b\x32\x1c.blackhole.v1.BackupSnapshot\x12+\n\x07sources\x18\x02 \x03(\x0b\x32\x1a.blackhole.v1.BackupSource\x12\x12\n\nrepository\x18\x03 \x01(\t\x12\x0c\n\x04hint\x18\x04 \x01(\t\"\x97\x01\n\x0e\x42\x61\x63kupSnapshot\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07time_ns\x18\x02 \x01(\x03\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\x0c\n\x04host\x18\x04 \x01(\t\x12\x10\n\x08services\x18\x05 \x03(\t\x12\x13\n\x0b\x62ytes_added\x18\x06 \x01(\x03\x12\x13\n\x0b\x62ytes_total\x18\x07 \x01(\x03\x12\x10\n\x08verified\x18\x08 \x01(\x08\"\\\n\x0c\x42\x61\x63kupSource\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\r\n\x05\x62ytes\x18\x03 \x01(\x03\x12\r\n\x05\x66iles\x18\x04 \x01(\x03\x12\x0f\n\x07problem\x18\x05 \x01(\t2U\n\x06\x42\x61\x63kup\x12K\n\x04List\x12 .blackhole.v1.ListBackupsRequest\x1a!.blackhole.v1.ListBackupsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x62lackhole/v1/backup.proto\x12\x0c\x62lackhole.v1\"c\n\x12ListBackupsRequest\x12\x10\n\x08services\x18\x01 \x03(\t\x12\x12\n\nrepository\x18\x02 \x01(\t\x12\x0e\n\x06\x63\x61\x63hed\x18\x03 \x01(\x08\x12\x17\n\x0fwithout_sources\x18\x04 \x01(\x08\"\xf6\x02\n\x13ListBackupsResponse\x12/\n\tsnapshots\x18\x01 \x03(\x0b\x32\x1c.blackhole.v1.BackupSnapshot\x12+\n\x07sources\x18\x02 \x03(\x0b\x32\x1a.blackhole.v1.BackupSource\x12\x12\n\nrepository\x18\x03 \x01(\t\x12\x0c\n\x04hint\x18\x04 \x01(\t\x12\x0f\n\x07seen_ns\x18\x05 \x01(\x03\x12\x0f\n\x07problem\x18\x06 \x01(\t\x12\x31\n\x08services\x18\x07 \x03(\x0b\x32\x1f.blackhole.v1.ServiceProtection\x12-\n\x07running\x18\x08 \x03(\x0b\x32\x1c.blackhole.v1.BackupProgress\x12\x14\n\x0cnext_full_ns\x18\t \x01(\x03\x12\x1b\n\x13next_incremental_ns\x18\n \x01(\x03\x12\x13\n\x0brpo_seconds\x18\x0b \x01(\x01\x12\x13\n\x0brto_seconds\x18\x0c \x01(\x01\"\xfd\x02\n\x0e\x42\x61\x63kupSnapshot\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07time_ns\x18\x02 \x01(\x03\x12\x0c\n\x04type\x18\x03 \x01(\t\x12\x0c\n\x04host\x18\x04 \x01(\t\x12\x10\n\x08services\x18\x05 \x03(\t\x12\x13\n\x0b\x62ytes_added\x18\x06 \x01(\x03\x12\x13\n\x0b\x62ytes_total\x18\x07 \x01(\x03\x12\x10\n\x08verified\x18\x08 \x01(\x08\x12\x0b\n\x03run\x18\t \x01(\t\x12\r\n\x05paths\x18\n \x03(\t\x12\r\n\x05\x66iles\x18\x0b \x01(\x03\x12\x0e\n\x06parent\x18\x0c \x01(\t\x12\x0c\n\x04tags\x18\r \x03(\t\x12\x0f\n\x07program\x18\x0e \x01(\t\x12\x13\n\x0bverified_ns\x18\x0f \x01(\x03\x12\x14\n\x0cverified_how\x18\x10 \x01(\t\x12\x0f\n\x07problem\x18\x11 \x01(\t\x12\x12\n\ndrilled_ns\x18\x12 \x01(\x03\x12\x15\n\rdrill_problem\x18\x13 \x01(\t\x12\x15\n\rdrill_seconds\x18\x14 \x01(\x01\x12\x0c\n\x04kept\x18\x15 \x03(\t\"\\\n\x0c\x42\x61\x63kupSource\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\r\n\x05\x62ytes\x18\x03 \x01(\x03\x12\r\n\x05\x66iles\x18\x04 \x01(\x03\x12\x0f\n\x07problem\x18\x05 \x01(\t\"\xbd\x01\n\x11ServiceProtection\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x0f\n\x07last_ns\x18\x02 \x01(\x03\x12\x14\n\x0clast_good_ns\x18\x03 \x01(\x03\x12\x11\n\tfailed_ns\x18\x04 \x01(\x03\x12\r\n\x05\x65rror\x18\x05 \x01(\t\x12\x0c\n\x04late\x18\x06 \x01(\x08\x12\x12\n\ndrilled_ns\x18\x07 \x01(\x03\x12\x15\n\rdrill_seconds\x18\x08 \x01(\x01\x12\x15\n\rdrill_problem\x18\t \x01(\t\"\xad\x01\n\x0e\x42\x61\x63kupProgress\x12\x11\n\toperation\x18\x01 \x01(\t\x12\x0f\n\x07service\x18\x02 \x01(\t\x12\r\n\x05phase\x18\x03 \x01(\t\x12\r\n\x05\x62ytes\x18\x04 \x01(\x03\x12\x13\n\x0b\x62ytes_total\x18\x05 \x01(\x03\x12\r\n\x05\x66iles\x18\x06 \x01(\x03\x12\x13\n\x0b\x66iles_total\x18\x07 \x01(\x03\x12\x0f\n\x07\x63urrent\x18\x08 \x01(\t\x12\x0f\n\x07seconds\x18\t \x01(\x01\"2\n\x10GetBackupRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x12\n\nrepository\x18\x02 \x01(\t\"d\n\x12\x42\x61\x63kupFilesRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x11\n\trecursive\x18\x03 \x01(\x08\x12\r\n\x05limit\x18\x04 \x01(\x05\x12\x12\n\nrepository\x18\x05 \x01(\t\"S\n\x0b\x42\x61\x63kupFiles\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x07\x65ntries\x18\x02 \x03(\x0b\x32\x19.blackhole.v1.BackupEntry\x12\x0c\n\x04more\x18\x03 \x01(\x08\"\x88\x01\n\x0b\x42\x61\x63kupEntry\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x0c\n\x04mode\x18\x03 \x01(\r\x12\x0c\n\x04size\x18\x04 \x01(\x03\x12\x10\n\x08mtime_ns\x18\x05 \x01(\x03\x12\x0c\n\x04user\x18\x06 \x01(\t\x12\r\n\x05group\x18\x07 \x01(\t\x12\x12\n\nlinktarget\x18\x08 \x01(\t\"L\n\x11\x42\x61\x63kupDiffRequest\x12\t\n\x01\x61\x18\x01 \x01(\t\x12\t\n\x01\x62\x18\x02 \x01(\t\x12\r\n\x05limit\x18\x03 \x01(\x05\x12\x12\n\nrepository\x18\x04 \x01(\t\"\x89\x01\n\nBackupDiff\x12\t\n\x01\x61\x18\x01 \x01(\t\x12\t\n\x01\x62\x18\x02 \x01(\t\x12+\n\x07\x63hanges\x18\x03 \x03(\x0b\x32\x1a.blackhole.v1.BackupChange\x12\x13\n\x0b\x62ytes_added\x18\x04 \x01(\x03\x12\x15\n\rbytes_removed\x18\x05 \x01(\x03\x12\x0c\n\x04more\x18\x06 \x01(\x08\"J\n\x0c\x42\x61\x63kupChange\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0e\n\x06size_a\x18\x03 \x01(\x03\x12\x0e\n\x06size_b\x18\x04 \x01(\x03\",\n\x16RepositoryStatsRequest\x12\x12\n\nrepository\x18\x01 \x01(\t\"\xe6\x01\n\x0fRepositoryStats\x12\x12\n\nrepository\x18\x01 \x01(\t\x12\x11\n\tsnapshots\x18\x02 \x01(\x03\x12\r\n\x05\x62lobs\x18\x03 \x01(\x03\x12\r\n\x05packs\x18\x04 \x01(\x03\x12\r\n\x05\x62ytes\x18\x05 \x01(\x03\x12\x11\n\tbytes_raw\x18\x06 \x01(\x03\x12\x14\n\x0cunused_bytes\x18\x07 \x01(\x03\x12+\n\x05locks\x18\x08 \x03(\x0b\x32\x1c.blackhole.v1.RepositoryLock\x12)\n\x04keys\x18\t \x03(\x0b\x32\x1b.blackhole.v1.RepositoryKey\"]\n\x0eRepositoryLock\x12\x0c\n\x04host\x18\x01 \x01(\t\x12\x0b\n\x03pid\x18\x02 \x01(\x05\x12\x0f\n\x07time_ns\x18\x03 \x01(\x03\x12\x11\n\texclusive\x18\x04 \x01(\x08\x12\x0c\n\x04user\x18\x05 \x01(\t\"\\\n\rRepositoryKey\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04host\x18\x02 \x01(\t\x12\x0c\n\x04user\x18\x03 \x01(\t\x12\x12\n\ncreated_ns\x18\x04 \x01(\x03\x12\x0f\n\x07\x63urrent\x18\x05 \x01(\x08\" \n\x0e\x44\x65positRequest\x12\x0e\n\x06secret\x18\x01 \x01(\t\"!\n\x0f\x44\x65positResponse\x12\x0e\n\x06ticket\x18\x01 \x01(\t2\xb9\x03\n\x06\x42\x61\x63kup\x12K\n\x04List\x12 .blackhole.v1.ListBackupsRequest\x1a!.blackhole.v1.ListBackupsResponse\x12\x43\n\x03Get\x12\x1e.blackhole.v1.GetBackupRequest\x1a\x1c.blackhole.v1.BackupSnapshot\x12\x44\n\x05\x46iles\x12 .blackhole.v1.BackupFilesRequest\x1a\x19.blackhole.v1.BackupFiles\x12\x41\n\x04\x44iff\x12\x1f.blackhole.v1.BackupDiffRequest\x1a\x18.blackhole.v1.BackupDiff\x12L\n\x05Stats\x12$.blackhole.v1.RepositoryStatsRequest\x1a\x1d.blackhole.v1.RepositoryStats\x12\x46\n\x07\x44\x65posit\x12\x1c.blackhole.v1.DepositRequest\x1a\x1d.blackhole.v1.DepositResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,13 +32,43 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'blackhole.v1.backup_pb2', _
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LISTBACKUPSREQUEST']._serialized_start=43
-  _globals['_LISTBACKUPSREQUEST']._serialized_end=81
-  _globals['_LISTBACKUPSRESPONSE']._serialized_start=84
-  _globals['_LISTBACKUPSRESPONSE']._serialized_end=233
-  _globals['_BACKUPSNAPSHOT']._serialized_start=236
-  _globals['_BACKUPSNAPSHOT']._serialized_end=387
-  _globals['_BACKUPSOURCE']._serialized_start=389
-  _globals['_BACKUPSOURCE']._serialized_end=481
-  _globals['_BACKUP']._serialized_start=483
-  _globals['_BACKUP']._serialized_end=568
+  _globals['_LISTBACKUPSREQUEST']._serialized_end=142
+  _globals['_LISTBACKUPSRESPONSE']._serialized_start=145
+  _globals['_LISTBACKUPSRESPONSE']._serialized_end=519
+  _globals['_BACKUPSNAPSHOT']._serialized_start=522
+  _globals['_BACKUPSNAPSHOT']._serialized_end=903
+  _globals['_BACKUPSOURCE']._serialized_start=905
+  _globals['_BACKUPSOURCE']._serialized_end=997
+  _globals['_SERVICEPROTECTION']._serialized_start=1000
+  _globals['_SERVICEPROTECTION']._serialized_end=1189
+  _globals['_BACKUPPROGRESS']._serialized_start=1192
+  _globals['_BACKUPPROGRESS']._serialized_end=1365
+  _globals['_GETBACKUPREQUEST']._serialized_start=1367
+  _globals['_GETBACKUPREQUEST']._serialized_end=1417
+  _globals['_BACKUPFILESREQUEST']._serialized_start=1419
+  _globals['_BACKUPFILESREQUEST']._serialized_end=1519
+  _globals['_BACKUPFILES']._serialized_start=1521
+  _globals['_BACKUPFILES']._serialized_end=1604
+  _globals['_BACKUPENTRY']._serialized_start=1607
+  _globals['_BACKUPENTRY']._serialized_end=1743
+  _globals['_BACKUPDIFFREQUEST']._serialized_start=1745
+  _globals['_BACKUPDIFFREQUEST']._serialized_end=1821
+  _globals['_BACKUPDIFF']._serialized_start=1824
+  _globals['_BACKUPDIFF']._serialized_end=1961
+  _globals['_BACKUPCHANGE']._serialized_start=1963
+  _globals['_BACKUPCHANGE']._serialized_end=2037
+  _globals['_REPOSITORYSTATSREQUEST']._serialized_start=2039
+  _globals['_REPOSITORYSTATSREQUEST']._serialized_end=2083
+  _globals['_REPOSITORYSTATS']._serialized_start=2086
+  _globals['_REPOSITORYSTATS']._serialized_end=2316
+  _globals['_REPOSITORYLOCK']._serialized_start=2318
+  _globals['_REPOSITORYLOCK']._serialized_end=2411
+  _globals['_REPOSITORYKEY']._serialized_start=2413
+  _globals['_REPOSITORYKEY']._serialized_end=2505
+  _globals['_DEPOSITREQUEST']._serialized_start=2507
+  _globals['_DEPOSITREQUEST']._serialized_end=2539
+  _globals['_DEPOSITRESPONSE']._serialized_start=2541
+  _globals['_DEPOSITRESPONSE']._serialized_end=2574
+  _globals['_BACKUP']._serialized_start=2577
+  _globals['_BACKUP']._serialized_end=3018
 # @@protoc_insertion_point(module_scope)

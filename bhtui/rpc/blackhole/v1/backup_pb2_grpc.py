@@ -39,13 +39,74 @@ class BackupStub:
                 request_serializer=blackhole_dot_v1_dot_backup__pb2.ListBackupsRequest.SerializeToString,
                 response_deserializer=blackhole_dot_v1_dot_backup__pb2.ListBackupsResponse.FromString,
                 _registered_method=True)
+        self.Get = channel.unary_unary(
+                '/blackhole.v1.Backup/Get',
+                request_serializer=blackhole_dot_v1_dot_backup__pb2.GetBackupRequest.SerializeToString,
+                response_deserializer=blackhole_dot_v1_dot_backup__pb2.BackupSnapshot.FromString,
+                _registered_method=True)
+        self.Files = channel.unary_unary(
+                '/blackhole.v1.Backup/Files',
+                request_serializer=blackhole_dot_v1_dot_backup__pb2.BackupFilesRequest.SerializeToString,
+                response_deserializer=blackhole_dot_v1_dot_backup__pb2.BackupFiles.FromString,
+                _registered_method=True)
+        self.Diff = channel.unary_unary(
+                '/blackhole.v1.Backup/Diff',
+                request_serializer=blackhole_dot_v1_dot_backup__pb2.BackupDiffRequest.SerializeToString,
+                response_deserializer=blackhole_dot_v1_dot_backup__pb2.BackupDiff.FromString,
+                _registered_method=True)
+        self.Stats = channel.unary_unary(
+                '/blackhole.v1.Backup/Stats',
+                request_serializer=blackhole_dot_v1_dot_backup__pb2.RepositoryStatsRequest.SerializeToString,
+                response_deserializer=blackhole_dot_v1_dot_backup__pb2.RepositoryStats.FromString,
+                _registered_method=True)
+        self.Deposit = channel.unary_unary(
+                '/blackhole.v1.Backup/Deposit',
+                request_serializer=blackhole_dot_v1_dot_backup__pb2.DepositRequest.SerializeToString,
+                response_deserializer=blackhole_dot_v1_dot_backup__pb2.DepositResponse.FromString,
+                _registered_method=True)
 
 
 class BackupServicer:
     """Missing associated documentation comment in .proto file."""
 
     def List(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """What is known of the backups; looks into the repository first when it can be reached.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Get(self, request, context):
+        """One of them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Files(self, request, context):
+        """What a snapshot holds.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Diff(self, request, context):
+        """In which files two snapshots differ.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Stats(self, request, context):
+        """What the repository holds, who works in it, and which passwords open it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Deposit(self, request, context):
+        """Hands over a password for an operation that follows within five minutes. It is kept in memory alone, and once.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -57,6 +118,31 @@ def add_BackupServicer_to_server(servicer, server):
                     servicer.List,
                     request_deserializer=blackhole_dot_v1_dot_backup__pb2.ListBackupsRequest.FromString,
                     response_serializer=blackhole_dot_v1_dot_backup__pb2.ListBackupsResponse.SerializeToString,
+            ),
+            'Get': grpc.unary_unary_rpc_method_handler(
+                    servicer.Get,
+                    request_deserializer=blackhole_dot_v1_dot_backup__pb2.GetBackupRequest.FromString,
+                    response_serializer=blackhole_dot_v1_dot_backup__pb2.BackupSnapshot.SerializeToString,
+            ),
+            'Files': grpc.unary_unary_rpc_method_handler(
+                    servicer.Files,
+                    request_deserializer=blackhole_dot_v1_dot_backup__pb2.BackupFilesRequest.FromString,
+                    response_serializer=blackhole_dot_v1_dot_backup__pb2.BackupFiles.SerializeToString,
+            ),
+            'Diff': grpc.unary_unary_rpc_method_handler(
+                    servicer.Diff,
+                    request_deserializer=blackhole_dot_v1_dot_backup__pb2.BackupDiffRequest.FromString,
+                    response_serializer=blackhole_dot_v1_dot_backup__pb2.BackupDiff.SerializeToString,
+            ),
+            'Stats': grpc.unary_unary_rpc_method_handler(
+                    servicer.Stats,
+                    request_deserializer=blackhole_dot_v1_dot_backup__pb2.RepositoryStatsRequest.FromString,
+                    response_serializer=blackhole_dot_v1_dot_backup__pb2.RepositoryStats.SerializeToString,
+            ),
+            'Deposit': grpc.unary_unary_rpc_method_handler(
+                    servicer.Deposit,
+                    request_deserializer=blackhole_dot_v1_dot_backup__pb2.DepositRequest.FromString,
+                    response_serializer=blackhole_dot_v1_dot_backup__pb2.DepositResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -86,6 +172,141 @@ class Backup:
             '/blackhole.v1.Backup/List',
             blackhole_dot_v1_dot_backup__pb2.ListBackupsRequest.SerializeToString,
             blackhole_dot_v1_dot_backup__pb2.ListBackupsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Get(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/blackhole.v1.Backup/Get',
+            blackhole_dot_v1_dot_backup__pb2.GetBackupRequest.SerializeToString,
+            blackhole_dot_v1_dot_backup__pb2.BackupSnapshot.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Files(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/blackhole.v1.Backup/Files',
+            blackhole_dot_v1_dot_backup__pb2.BackupFilesRequest.SerializeToString,
+            blackhole_dot_v1_dot_backup__pb2.BackupFiles.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Diff(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/blackhole.v1.Backup/Diff',
+            blackhole_dot_v1_dot_backup__pb2.BackupDiffRequest.SerializeToString,
+            blackhole_dot_v1_dot_backup__pb2.BackupDiff.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Stats(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/blackhole.v1.Backup/Stats',
+            blackhole_dot_v1_dot_backup__pb2.RepositoryStatsRequest.SerializeToString,
+            blackhole_dot_v1_dot_backup__pb2.RepositoryStats.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Deposit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/blackhole.v1.Backup/Deposit',
+            blackhole_dot_v1_dot_backup__pb2.DepositRequest.SerializeToString,
+            blackhole_dot_v1_dot_backup__pb2.DepositResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -66,6 +66,18 @@ class OperationRequest(_message.Message):
     OPEN_WINDOW_FIELD_NUMBER: _builtins.int
     CLOSE_WINDOW_FIELD_NUMBER: _builtins.int
     CLEANUP_LOGS_FIELD_NUMBER: _builtins.int
+    CREATE_BACKUP_FIELD_NUMBER: _builtins.int
+    RESTORE_BACKUP_FIELD_NUMBER: _builtins.int
+    FORGET_BACKUPS_FIELD_NUMBER: _builtins.int
+    PRUNE_BACKUPS_FIELD_NUMBER: _builtins.int
+    VERIFY_BACKUPS_FIELD_NUMBER: _builtins.int
+    REPAIR_BACKUPS_FIELD_NUMBER: _builtins.int
+    HEAL_BACKUPS_FIELD_NUMBER: _builtins.int
+    REPOSITORY_FIELD_NUMBER: _builtins.int
+    REPOSITORY_KEY_FIELD_NUMBER: _builtins.int
+    CHECK_DATA_FIELD_NUMBER: _builtins.int
+    CLEANUP_SERVICE_FIELD_NUMBER: _builtins.int
+    RESET_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Chosen by the client: 32 hexadecimal digits of a random UUID. Ignored by Plan."""
     reason: _builtins.str
@@ -105,6 +117,30 @@ class OperationRequest(_message.Message):
     def close_window(self) -> Global___CloseWindowRequest: ...
     @_builtins.property
     def cleanup_logs(self) -> Global___CleanupLogsRequest: ...
+    @_builtins.property
+    def create_backup(self) -> Global___CreateBackupRequest: ...
+    @_builtins.property
+    def restore_backup(self) -> Global___RestoreBackupRequest: ...
+    @_builtins.property
+    def forget_backups(self) -> Global___ForgetBackupsRequest: ...
+    @_builtins.property
+    def prune_backups(self) -> Global___PruneBackupsRequest: ...
+    @_builtins.property
+    def verify_backups(self) -> Global___VerifyBackupsRequest: ...
+    @_builtins.property
+    def repair_backups(self) -> Global___RepairBackupsRequest: ...
+    @_builtins.property
+    def heal_backups(self) -> Global___HealBackupsRequest: ...
+    @_builtins.property
+    def repository(self) -> Global___RepositoryRequest: ...
+    @_builtins.property
+    def repository_key(self) -> Global___RepositoryKeyRequest: ...
+    @_builtins.property
+    def check_data(self) -> Global___CheckDataRequest: ...
+    @_builtins.property
+    def cleanup_service(self) -> Global___CleanupServiceRequest: ...
+    @_builtins.property
+    def reset(self) -> Global___ResetRequest: ...
     def __init__(
         self,
         *,
@@ -128,12 +164,24 @@ class OperationRequest(_message.Message):
         open_window: Global___OpenWindowRequest | None = ...,
         close_window: Global___CloseWindowRequest | None = ...,
         cleanup_logs: Global___CleanupLogsRequest | None = ...,
+        create_backup: Global___CreateBackupRequest | None = ...,
+        restore_backup: Global___RestoreBackupRequest | None = ...,
+        forget_backups: Global___ForgetBackupsRequest | None = ...,
+        prune_backups: Global___PruneBackupsRequest | None = ...,
+        verify_backups: Global___VerifyBackupsRequest | None = ...,
+        repair_backups: Global___RepairBackupsRequest | None = ...,
+        heal_backups: Global___HealBackupsRequest | None = ...,
+        repository: Global___RepositoryRequest | None = ...,
+        repository_key: Global___RepositoryKeyRequest | None = ...,
+        check_data: Global___CheckDataRequest | None = ...,
+        cleanup_service: Global___CleanupServiceRequest | None = ...,
+        reset: Global___ResetRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "adopt", b"adopt", "auto_scale", b"auto_scale", "cleanup_logs", b"cleanup_logs", "clear_cache", b"clear_cache", "close_window", b"close_window", "collect_garbage", b"collect_garbage", "open_window", b"open_window", "reload_config", b"reload_config", "request", b"request", "reset_limits", b"reset_limits", "restart", b"restart", "resume", b"resume", "roll_back", b"roll_back", "scale", b"scale", "set_limits", b"set_limits", "set_priority", b"set_priority", "start", b"start", "stop", b"stop"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "adopt", b"adopt", "auto_scale", b"auto_scale", "check_data", b"check_data", "cleanup_logs", b"cleanup_logs", "cleanup_service", b"cleanup_service", "clear_cache", b"clear_cache", "close_window", b"close_window", "collect_garbage", b"collect_garbage", "create_backup", b"create_backup", "forget_backups", b"forget_backups", "heal_backups", b"heal_backups", "open_window", b"open_window", "prune_backups", b"prune_backups", "reload_config", b"reload_config", "repair_backups", b"repair_backups", "repository", b"repository", "repository_key", b"repository_key", "request", b"request", "reset", b"reset", "reset_limits", b"reset_limits", "restart", b"restart", "restore_backup", b"restore_backup", "resume", b"resume", "roll_back", b"roll_back", "scale", b"scale", "set_limits", b"set_limits", "set_priority", b"set_priority", "start", b"start", "stop", b"stop", "verify_backups", b"verify_backups"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "adopt", b"adopt", "auto_scale", b"auto_scale", "cleanup_logs", b"cleanup_logs", "clear_cache", b"clear_cache", "close_window", b"close_window", "collect_garbage", b"collect_garbage", "id", b"id", "open_window", b"open_window", "reason", b"reason", "reload_config", b"reload_config", "request", b"request", "reset_limits", b"reset_limits", "restart", b"restart", "resume", b"resume", "roll_back", b"roll_back", "scale", b"scale", "set_limits", b"set_limits", "set_priority", b"set_priority", "start", b"start", "stop", b"stop"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "adopt", b"adopt", "auto_scale", b"auto_scale", "check_data", b"check_data", "cleanup_logs", b"cleanup_logs", "cleanup_service", b"cleanup_service", "clear_cache", b"clear_cache", "close_window", b"close_window", "collect_garbage", b"collect_garbage", "create_backup", b"create_backup", "forget_backups", b"forget_backups", "heal_backups", b"heal_backups", "id", b"id", "open_window", b"open_window", "prune_backups", b"prune_backups", "reason", b"reason", "reload_config", b"reload_config", "repair_backups", b"repair_backups", "repository", b"repository", "repository_key", b"repository_key", "request", b"request", "reset", b"reset", "reset_limits", b"reset_limits", "restart", b"restart", "restore_backup", b"restore_backup", "resume", b"resume", "roll_back", b"roll_back", "scale", b"scale", "set_limits", b"set_limits", "set_priority", b"set_priority", "start", b"start", "stop", b"stop", "verify_backups", b"verify_backups"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_request: _TypeAlias = _typing.Literal["start", "stop", "restart", "reload_config", "set_limits", "reset_limits", "set_priority", "clear_cache", "collect_garbage", "scale", "auto_scale", "resume", "roll_back", "adopt", "open_window", "close_window", "cleanup_logs"]  # noqa: Y015
+    _WhichOneofReturnType_request: _TypeAlias = _typing.Literal["start", "stop", "restart", "reload_config", "set_limits", "reset_limits", "set_priority", "clear_cache", "collect_garbage", "scale", "auto_scale", "resume", "roll_back", "adopt", "open_window", "close_window", "cleanup_logs", "create_backup", "restore_backup", "forget_backups", "prune_backups", "verify_backups", "repair_backups", "heal_backups", "repository", "repository_key", "check_data", "cleanup_service", "reset"]  # noqa: Y015
     _WhichOneofArgType_request: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_request) -> _WhichOneofReturnType_request | None: ...
 
@@ -720,6 +768,350 @@ class AdoptRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AdoptRequest: _TypeAlias = AdoptRequest  # noqa: Y015
+
+@_typing.final
+class CreateBackupRequest(_message.Message):
+    """Backs up the data of services, each as a snapshot of its own; none: all that have data."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICES_FIELD_NUMBER: _builtins.int
+    TYPE_FIELD_NUMBER: _builtins.int
+    REPOSITORY_FIELD_NUMBER: _builtins.int
+    type: _builtins.str
+    """full (every byte is read) or incremental (what differs from the backup before)."""
+    repository: _builtins.str
+    """Folder of another repository than the configured one; it is made when there is none. So in all of these."""
+    @_builtins.property
+    def services(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        services: _abc.Iterable[_builtins.str] | None = ...,
+        type: _builtins.str = ...,
+        repository: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["repository", b"repository", "services", b"services", "type", b"type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CreateBackupRequest: _TypeAlias = CreateBackupRequest  # noqa: Y015
+
+@_typing.final
+class RestoreBackupRequest(_message.Message):
+    """Puts back what backups hold: in place, with the services stopped for the moment of the change, or into a folder."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
+    SERVICES_FIELD_NUMBER: _builtins.int
+    BEFORE_NS_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    PATHS_FIELD_NUMBER: _builtins.int
+    KEEP_OLD_FIELD_NUMBER: _builtins.int
+    REPOSITORY_FIELD_NUMBER: _builtins.int
+    snapshot: _builtins.str
+    """An id, or the beginning of one, of a snapshot or of a run; empty: the newest of each service."""
+    before_ns: _builtins.int
+    """The newest made at or before this moment, Unix nanoseconds; 0: any."""
+    target: _builtins.str
+    """A folder to restore into; nothing is stopped then."""
+    keep_old: _builtins.bool
+    """Leaves the data from before beside the restored."""
+    repository: _builtins.str
+    @_builtins.property
+    def services(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """None: all that the snapshot or the repository has."""
+
+    @_builtins.property
+    def paths(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only these files and folders of the snapshot; with a target alone."""
+
+    def __init__(
+        self,
+        *,
+        snapshot: _builtins.str = ...,
+        services: _abc.Iterable[_builtins.str] | None = ...,
+        before_ns: _builtins.int = ...,
+        target: _builtins.str = ...,
+        paths: _abc.Iterable[_builtins.str] | None = ...,
+        keep_old: _builtins.bool = ...,
+        repository: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["before_ns", b"before_ns", "keep_old", b"keep_old", "paths", b"paths", "repository", b"repository", "services", b"services", "snapshot", b"snapshot", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RestoreBackupRequest: _TypeAlias = RestoreBackupRequest  # noqa: Y015
+
+@_typing.final
+class ForgetBackupsRequest(_message.Message):
+    """Takes snapshots out of the repository; their space is freed by the next prune."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SNAPSHOTS_FIELD_NUMBER: _builtins.int
+    REPOSITORY_FIELD_NUMBER: _builtins.int
+    repository: _builtins.str
+    @_builtins.property
+    def snapshots(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids, or beginnings of ids."""
+
+    def __init__(
+        self,
+        *,
+        snapshots: _abc.Iterable[_builtins.str] | None = ...,
+        repository: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["repository", b"repository", "snapshots", b"snapshots"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForgetBackupsRequest: _TypeAlias = ForgetBackupsRequest  # noqa: Y015
+
+@_typing.final
+class PruneBackupsRequest(_message.Message):
+    """Forgets what retention does not keep, then frees what no snapshot needs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPOSITORY_FIELD_NUMBER: _builtins.int
+    repository: _builtins.str
+    def __init__(
+        self,
+        *,
+        repository: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["repository", b"repository"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PruneBackupsRequest: _TypeAlias = PruneBackupsRequest  # noqa: Y015
+
+@_typing.final
+class VerifyBackupsRequest(_message.Message):
+    """Checks that snapshots can be restored; none: all, and the repository itself."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SNAPSHOTS_FIELD_NUMBER: _builtins.int
+    READ_DATA_FIELD_NUMBER: _builtins.int
+    REPOSITORY_FIELD_NUMBER: _builtins.int
+    read_data: _builtins.bool
+    """Every byte, not only that everything is there."""
+    repository: _builtins.str
+    @_builtins.property
+    def snapshots(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        snapshots: _abc.Iterable[_builtins.str] | None = ...,
+        read_data: _builtins.bool = ...,
+        repository: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["read_data", b"read_data", "repository", b"repository", "snapshots", b"snapshots"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___VerifyBackupsRequest: _TypeAlias = VerifyBackupsRequest  # noqa: Y015
+
+@_typing.final
+class RepairBackupsRequest(_message.Message):
+    """Makes a damaged repository usable again: a new index, and snapshots without the files that are lost."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPOSITORY_FIELD_NUMBER: _builtins.int
+    repository: _builtins.str
+    def __init__(
+        self,
+        *,
+        repository: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["repository", b"repository"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RepairBackupsRequest: _TypeAlias = RepairBackupsRequest  # noqa: Y015
+
+@_typing.final
+class HealBackupsRequest(_message.Message):
+    """Puts damaged or missing pieces back from the files on this host that still hold them."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPOSITORY_FIELD_NUMBER: _builtins.int
+    repository: _builtins.str
+    def __init__(
+        self,
+        *,
+        repository: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["repository", b"repository"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HealBackupsRequest: _TypeAlias = HealBackupsRequest  # noqa: Y015
+
+@_typing.final
+class RepositoryRequest(_message.Message):
+    """Makes a repository, or takes away locks of those that are gone."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTION_FIELD_NUMBER: _builtins.int
+    ALL_FIELD_NUMBER: _builtins.int
+    PASSWORD_FILE_FIELD_NUMBER: _builtins.int
+    REPOSITORY_FIELD_NUMBER: _builtins.int
+    action: _builtins.str
+    """init or unlock."""
+    all: _builtins.bool
+    """Also locks that may be in use."""
+    password_file: _builtins.str
+    """A file to be made, with a new password in it that opens the new repository."""
+    repository: _builtins.str
+    def __init__(
+        self,
+        *,
+        action: _builtins.str = ...,
+        all: _builtins.bool = ...,
+        password_file: _builtins.str = ...,
+        repository: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "all", b"all", "password_file", b"password_file", "repository", b"repository"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RepositoryRequest: _TypeAlias = RepositoryRequest  # noqa: Y015
+
+@_typing.final
+class RepositoryKeyRequest(_message.Message):
+    """Adds, removes or changes a password of the repository."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ACTION_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    PASSWORD_FILE_FIELD_NUMBER: _builtins.int
+    TICKET_FIELD_NUMBER: _builtins.int
+    REPOSITORY_FIELD_NUMBER: _builtins.int
+    action: _builtins.str
+    """add, remove or change."""
+    key: _builtins.str
+    """Id of the key that is removed, or its beginning."""
+    password_file: _builtins.str
+    """File on the host that holds the new password."""
+    ticket: _builtins.str
+    """What Backup.Deposit gave for a new password; the password itself is never part of an operation."""
+    repository: _builtins.str
+    def __init__(
+        self,
+        *,
+        action: _builtins.str = ...,
+        key: _builtins.str = ...,
+        password_file: _builtins.str = ...,
+        ticket: _builtins.str = ...,
+        repository: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "key", b"key", "password_file", b"password_file", "repository", b"repository", "ticket", b"ticket"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RepositoryKeyRequest: _TypeAlias = RepositoryKeyRequest  # noqa: Y015
+
+@_typing.final
+class CheckDataRequest(_message.Message):
+    """Checks the live data of services, by their contract or from outside."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICES_FIELD_NUMBER: _builtins.int
+    REPAIR_FIELD_NUMBER: _builtins.int
+    repair: _builtins.bool
+    """Puts right what can be."""
+    @_builtins.property
+    def services(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        services: _abc.Iterable[_builtins.str] | None = ...,
+        repair: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["repair", b"repair", "services", b"services"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CheckDataRequest: _TypeAlias = CheckDataRequest  # noqa: Y015
+
+@_typing.final
+class CleanupServiceRequest(_message.Message):
+    """Removes what a service that is down left behind: processes, cgroups, stale sockets and half-done restores."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def services(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        services: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["services", b"services"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CleanupServiceRequest: _TypeAlias = CleanupServiceRequest  # noqa: Y015
+
+@_typing.final
+class ResetRequest(_message.Message):
+    """Stops everything and puts the data of services aside, so that they start from nothing or from a backup."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICES_FIELD_NUMBER: _builtins.int
+    KEEP_OLD_FIELD_NUMBER: _builtins.int
+    keep_old: _builtins.bool
+    """Puts the data aside; false: removes it."""
+    @_builtins.property
+    def services(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """None: all."""
+
+    def __init__(
+        self,
+        *,
+        services: _abc.Iterable[_builtins.str] | None = ...,
+        keep_old: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keep_old", b"keep_old", "services", b"services"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResetRequest: _TypeAlias = ResetRequest  # noqa: Y015
 
 @_typing.final
 class OperationPlan(_message.Message):

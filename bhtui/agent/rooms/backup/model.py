@@ -1,0 +1,122 @@
+"""What this room needs of others, and what prepares a service for its backup."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from bhtui.core.event import EventKind
+from bhtui.core.operation import PlannedStep
+from bhtui.core.spec import ServiceSpec, Spec
+
+
+class Events(Protocol):
+    """The log of events."""
+
+    def append(
+        self, kind: EventKind, target: str = "", message: str = "", data: Mapping[str, Any] | None = None
+    ) -> object: ...
+
+
+# ---- what prepares a service ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One service that is backed up or restored, in one operation."""
+
+    service: ServiceSpec
+    """As declared, with its placeholders; `paths` are those of its instances."""
+    operation_id: str
+    paths: tuple[str, ...]
+    """What would be taken: its data, absolute, without symbolic links at the end."""
+    type: str
+    """`full` or `incremental`."""
+    progress: Callable[[str], None]
+    """Sets what is shown of the step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """What a command writes, taken as one file of the snapshot: a dump."""
+
+    path: str
+    """Where it stands in the snapshot, absolute: `/ledger.pgdump`."""
+    command: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Added to the agent's environment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a preparation has made ready. All of a service's preparations are joined."""
+
+    paths: tuple[str, ...] = ()
+    """Taken besides the service's data."""
+    instead: tuple[str, ...] | None = None
+    """Taken instead of the service's data; None: the data is taken as it is."""
+    excludes: tuple[str, ...] = ()
+    streams: tuple[Stream, ...] = ()
+    tags: tuple[str, ...] = ()
+    """`wal:...`; `service:`, `type:` and `run:` are the room's own."""
+    learned: Mapping[str, Any] = field(default_factory=dict)
+    """JSON values that `after` is given, also by another life of the agent."""
+    note: str = ""
+    """What was done, a few words: `checkpointed 2 SQLite databases`."""
+
+
+class Preparation(Protocol):
+    """Makes a service consistent for its backup, and usable after its restore.
+
+    Each method may be called again after a crash of the agent. One that raises fails this service's backup (or its
+    restore, whose data from before is then put back), and nothing else.
+    """
+
+    name: str
+    """A few words for the plan: `SQLite online backup`."""
+
+    async def before(self, work: Work) -> Prepared:
+        """Before anything is read. Raises BlackholeError."""
+
+    async def after(self, work: Work, learned: Mapping[str, Any], good: bool) -> None:
+        """When the backup was made or has failed, also after a crash; `learned` is empty when `before` did not end.
+
+        Raises BlackholeError: the backup was made, and is not good.
+        """
+
+    async def restored(self, work: Work, staged: Mapping[str, str], before_ns: int) -> None:
+        """When its data lies ready beside the old and the service is not stopped yet: `staged` maps each path of the
+        snapshot to where it lies now. `before_ns`: the moment that was asked for, 0: that of the snapshot.
+
+        Raises BlackholeError.
+        """
+
+
+Preparations = Callable[[ServiceSpec], Sequence[Preparation]]
+"""What prepares this service, in order; undone in reverse."""
+
+
+# ---- what other rooms do -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """How services are stopped with what depends on them, and started again as far as they were up."""
+
+    stops: tuple[PlannedStep, ...]
+    """`after` counts within `stops`."""
+    starts: tuple[PlannedStep, ...]
+    """`after` counts through `stops` and then `starts`."""
+    effects: tuple[str, ...] = ()
+    claims: frozenset[str] = frozenset()
+
+
+class Life(Protocol):
+    """The supervisor."""
+
+    @property
+    def spec(self) -> Spec: ...
+
+    def around(self, services: Sequence[str]) -> Around:
+        """Raises NotFound."""
