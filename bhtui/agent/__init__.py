@@ -1,1 +1,1 @@
-"""The brain of one host: supervises, measures, remembers; see wiring.py for how it is put together."""
+"""The brain of one host: supervises, measures, remembers; see wiring for how it is put together."""

@@ -10,7 +10,8 @@ import resource
 import sys
 from pathlib import Path
 
-from bhtui.agent import ownlog, wiring
+from bhtui.agent import ownlog
+from bhtui.agent.wiring import life
 from bhtui.core.errors import BlackholeError, Refused
 from bhtui.core.paths import Paths, resolve
 from bhtui.keeper import places
@@ -26,7 +27,7 @@ def main() -> int:
     try:
         paths = resolve(os.environ, os.getuid(), Path.home())
         _prepare(paths)
-        asyncio.run(wiring.run(paths))
+        asyncio.run(life.run(paths))
     except BlackholeError as error:
         logging.getLogger(__name__).error("%s", error)
         return error.exit_code

@@ -198,7 +198,7 @@ def test_the_agents_own_log_is_as_configured_also_after_a_reload() -> None:
         here.cli("restart", "db")
         own = here.cli("logs", "agent", "--output", "json").stdout.splitlines()
         lines = [json.loads(line)["message"] for line in own]
-        assert any(line.startswith("INFO bhtui.agent.wiring: ") for line in lines)
+        assert any(line.startswith("INFO bhtui.agent.wiring.life: ") for line in lines)
         found = [json.loads(line) for line in lines if line.startswith("{")]
         assert found
         assert {"level", "logger", "message"} <= set(found[0])
