@@ -2,85 +2,133 @@
 
 from __future__ import annotations
 
-import itertools
+import asyncio
 import sys
+import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from bhtui.core.errors import NoConnection
-from bhtui.rpc.blackhole.v1.logs_pb2 import LogBatch, LogLine, LogsRequest
+from bhtui.core.errors import BlackholeError, NoConnection
+from bhtui.core.logorder import Offset
+from bhtui.core.logs import LogLine
+from bhtui.core.units import format_age
+from bhtui.rpc.blackhole.v1.logs_pb2 import LogBatch, LogsRequest
+from bhtui.rpc.convert.logs import lines_of
+from bhtui.rpc.resume import LogResume
 
 from .targets import Target
 
-Line = tuple[Target, LogLine]
+PAUSE = 3.0
+"""Seconds between attempts at a host that stays away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Away:
+    """Here the connection to a host was lost for so many seconds; what it wrote meanwhile follows."""
+
+    seconds: float
+
+
+class Line(NamedTuple):
+    """A line and the host it is from, or a place where one was away."""
+
+    target: Target
+    line: LogLine | Away
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some lines of one host in their order, and their times by the clock of this machine, Unix nanoseconds."""
+
+    keys: list[int]
+    lines: list[Line]
 
 
 class LogReader:
-    """Reads once; `past` first, `new` after it when the request follows."""
+    """Reads once; `past` first, `new` after it when the request follows. One of `several` never ends the others: it
+    waits for its host as long as it takes, or ends, and `error` says why."""
 
-    def __init__(self, target: Target, request: LogsRequest) -> None:
-        self._target = target
-        self._request = request
+    def __init__(self, target: Target, request: LogsRequest, *, several: bool = False) -> None:
+        self.error: BlackholeError | None = None
+        self.target, self._several = target, several
+        self._request = LogsRequest(columns=True)
+        self._request.MergeFrom(request)
         self._batches: AsyncIterator[LogBatch] | None = None
-        self._rest: list[LogLine] = []
-        self._last_ns = 0
-        self._at_last: set[tuple[str, str, str]] = set()
-        """What was seen of the newest moment: a connection made anew asks from that moment on."""
+        self._resume = LogResume()
+        self._offset = Offset()
+        self._lost_at = self._away = 0.0
+        self._last = 0
 
-    async def past(self) -> AsyncIterator[Line]:
-        """The lines that were there when it was asked, oldest first. Raises NoConnection."""
-        self._batches = (await self._target.client()).logs(self._request)
-        async for batch in self._batches:
-            self._warn(batch)
-            for line in batch.lines:
-                self._seen(line)
-                yield self._target, line
-            if batch.caught_up and self._request.follow:
-                return
+    @property
+    def name(self) -> str:
+        """Of the host."""
+        return self.target.name
 
-    async def new(self) -> AsyncIterator[Line]:
+    async def past(self) -> AsyncIterator[Block]:
+        """The lines that were there when it was asked, oldest first. Raises NoConnection, or keeps it in `error`."""
+        async for batch in self._all(until_caught_up=True):
+            yield self._block(batch)
+
+    async def new(self) -> AsyncIterator[Block]:
         """The lines that come after; ends only by an error."""
+        async for batch in self._all(until_caught_up=False):
+            if self._away:
+                yield Block([self._last or time.time_ns()], [Line(self.target, Away(self._away))])
+                self._away = 0.0
+            yield self._block(batch)
+
+    async def _all(self, *, until_caught_up: bool) -> AsyncIterator[LogBatch]:
         while True:
             try:
-                async for line in self._more():
-                    yield self._target, line
+                if self._batches is None:
+                    client = await (self.target.again() if self._lost_at else self.target.client())
+                    self._batches = client.logs(self._resume.request(self._request))
+                async for batch in self._batches:
+                    if self._lost_at:
+                        self._away, self._lost_at = time.monotonic() - self._lost_at, 0.0
+                    self._warn(batch)
+                    yield self._resume.new(batch)
+                    if until_caught_up and batch.caught_up and self._request.follow:
+                        return
                 return
-            except NoConnection:
-                sys.stderr.write(f"{self._target.name}: the connection was lost, connecting again\n")
-                client = await self._target.again()
-                request = LogsRequest()
-                request.CopyFrom(self._request)
-                request.since_ns, request.tail = max(self._last_ns, request.since_ns), 0
-                self._batches = client.logs(request)
+            except BlackholeError as error:
+                self._batches = None
+                if not await self._waits_for(error):
+                    return
 
-    async def _more(self) -> AsyncIterator[LogLine]:
-        assert self._batches is not None
-        async for batch in self._batches:
-            self._warn(batch)
-            for line in batch.lines:
-                if not self._repeated(line):
-                    self._seen(line)
-                    yield line
+    async def _waits_for(self, error: BlackholeError) -> bool:
+        """Whether to try again. Raises the error where nothing else is read."""
+        if isinstance(error, NoConnection) and not self._lost_at:
+            self._lost_at = time.monotonic()
+            sys.stderr.write(f"{self.name}: the connection was lost, connecting again\n")
+            return True
+        if not self._several:
+            raise error
+        if isinstance(error, NoConnection) and self._request.follow:
+            await asyncio.sleep(PAUSE)
+            return True
+        self.error = error
+        return False
 
-    def _repeated(self, line: LogLine) -> bool:
-        return line.time_ns == self._last_ns and (line.instance, line.stream, line.message) in self._at_last
+    def _block(self, batch: LogBatch) -> Block:
+        if self._offset.measure(batch.clock_ns, time.time_ns()):
+            self._tell_clock()
+        lines, offset, target = lines_of(batch), self._offset.ns, self.target
+        keys = [line.time_ns + offset for line in lines]
+        self._last = keys[-1] if keys else self._last
+        return Block(keys, [Line(target, line) for line in lines])
 
-    def _seen(self, line: LogLine) -> None:
-        if line.time_ns > self._last_ns:
-            self._last_ns = line.time_ns
-            self._at_last.clear()
-        if line.time_ns == self._last_ns:
-            self._at_last.add((line.instance, line.stream, line.message))
+    def _tell_clock(self) -> None:
+        seconds = self._offset.ns / 1e9
+        what = (
+            f"{format_age(abs(seconds))} {'behind' if seconds > 0 else 'ahead of'} ours" if seconds else "right again"
+        )
+        sys.stderr.write(f"{self.name}: its clock is {what}; its lines are put in by when they came\n")
 
     def _warn(self, batch: LogBatch) -> None:
         if batch.dropped:
-            sys.stderr.write(f"{self._target.name}: {batch.dropped} lines were lost here, this reader was too slow\n")
-
-
-async def newest(lines: AsyncIterator[Line], count: int) -> list[Line]:
-    """The last so many lines of a stream."""
-    kept: list[Line] = []
-    async for line in lines:
-        kept.append(line)
-        if len(kept) > 2 * count + 1000:
-            del kept[:-count]
-    return list(itertools.islice(kept, max(0, len(kept) - count), None))
+            sys.stderr.write(
+                f"{self.name}: rotation removed files before they were read here ({batch.dropped}); their lines are "
+                f"lost to this reader\n"
+            )

@@ -1,4 +1,4 @@
-"""Lines of many hosts as one stream in the order of time."""
+"""What many hosts say as one stream, in the order of time or as it comes."""
 
 from __future__ import annotations
 

@@ -34,6 +34,14 @@ def write_record(value: Mapping[str, Any], output: str) -> None:
         sys.stdout.write("---\n" + _yaml(value))
 
 
+def write_records(values: Iterable[Mapping[str, Any]], output: str) -> None:
+    """Several of many, at once."""
+    if output == "json":
+        sys.stdout.write("".join(json.dumps(value, ensure_ascii=False) + "\n" for value in values))
+    else:
+        sys.stdout.write("".join("---\n" + _yaml(value) for value in values))
+
+
 def _yaml(value: Any) -> str:
     import yaml
 

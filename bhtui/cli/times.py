@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from bhtui.core.errors import UsageError
 from bhtui.core.units import parse_duration
@@ -13,7 +14,12 @@ from bhtui.core.units import parse_duration
 def local_text(time_ns: int) -> str:
     """`2026-03-01 13:00:00.123` in this machine's time zone, for people."""
     seconds, rest = divmod(time_ns, 1_000_000_000)
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds)) + f".{rest // 1_000_000:03d}"
+    return f"{_second_text(seconds)}.{rest // 1_000_000:03d}"
+
+
+@lru_cache(maxsize=256)
+def _second_text(seconds: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
 def moment_ns(text: str, option: str, now: datetime) -> int:

@@ -29,6 +29,23 @@ class LogLine:
 
 
 @dataclass(frozen=True, slots=True)
+class LogPlace:
+    """Between two lines of an instance's files: where a stream that follows goes on."""
+
+    service: str
+    instance: str
+    file: int
+    """Its inode."""
+    head_ns: int
+    """The time of its first line; 0: it was empty. With the inode it tells the file from any other."""
+    offset: int
+    given: int
+    """So many of the lines that are wanted from the offset on were given."""
+    before: tuple[int, ...] = ()
+    """Rotated files that come before it, by the time in their names."""
+
+
+@dataclass(frozen=True, slots=True)
 class LogsQuery:
     """Which lines to read. All conditions must hold."""
 
@@ -52,6 +69,8 @@ class LogsQuery:
     """What must hold of its fields, each as `logfields.Condition` reads it: `status=500`."""
     context: int = 0
     """So many lines before and after each, of the same instance, are given too. `tail` does not count them."""
+    after: tuple[LogPlace, ...] = ()
+    """Only follows, and goes on at these places of a stream of the same query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +84,10 @@ class LogBatch:
     """At least so many lines were removed by rotation before this read reached them."""
     caught_up: bool = False
     """Everything that was there when the read began has been given; what comes after this batch is new."""
+    places: tuple[LogPlace, ...] = ()
+    """Where a stream that follows is after it, of the instances where that has changed."""
+    clock_ns: int = 0
+    """When it was made."""
 
 
 @dataclass(frozen=True, slots=True)

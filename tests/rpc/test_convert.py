@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 import pytest
@@ -121,7 +122,23 @@ used = st.builds(
     contract=text,
     on_pressure=names,
 )
-lines = st.builds(logs.LogLine, int64, text, text, text, text, text, st.booleans())
+lines_of_batch = st.lists(
+    st.builds(
+        logs.LogLine,
+        int64,
+        text,
+        text,
+        st.sampled_from(["stdout", "stderr"]),
+        st.sampled_from(["", *logs.LEVELS]),
+        text,
+        st.booleans(),
+        st.booleans(),
+    ),
+    max_size=3,
+).map(tuple)
+places = st.lists(
+    st.builds(logs.LogPlace, text, text, int64, int64, int64, int64, st.lists(int64, max_size=2).map(tuple)), max_size=2
+).map(tuple)
 snapshots = st.builds(core_backup.BackupSnapshot, text, int64, text, text, names, int64, int64, st.booleans())
 sources = st.builds(core_backup.BackupSource, text, text, int64, int64, text)
 
@@ -148,12 +165,31 @@ ROADS: list[tuple[Any, Any, Any]] = [
         convert_events.event_from_message,
     ),
     (
-        st.builds(logs.LogBatch, st.lists(lines, max_size=3).map(tuple), int64, int64, st.booleans()),
+        st.builds(logs.LogBatch, lines_of_batch, int64, int64, st.booleans(), places, int64),
         convert_logs.batch_to_message,
         convert_logs.batch_from_message,
     ),
     (
-        st.builds(logs.LogsQuery, names, int64, int64, int32, st.booleans(), text, st.booleans(), st.booleans(), text),
+        st.builds(logs.LogBatch, lines_of_batch, int64, int64, st.booleans(), places, int64),
+        partial(convert_logs.batch_to_message, columns=True),
+        convert_logs.batch_from_message,
+    ),
+    (
+        st.builds(
+            logs.LogsQuery,
+            names,
+            int64,
+            int64,
+            int32,
+            st.booleans(),
+            text,
+            st.booleans(),
+            st.booleans(),
+            text,
+            names,
+            int32,
+            places,
+        ),
         convert_logs.query_to_message,
         convert_logs.query_from_message,
     ),
@@ -194,7 +230,7 @@ ROADS: list[tuple[Any, Any, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("road", ROADS, ids=lambda road: road[1].__name__)
+@pytest.mark.parametrize("road", ROADS, ids=lambda road: getattr(road[1], "__name__", "columns"))
 @settings(max_examples=50, deadline=None)
 @given(data=st.data())
 def test_there_and_back(road: tuple[Any, Any, Any], data: st.DataObject) -> None:

@@ -23,7 +23,7 @@ class Logs(LogsServicer):
 
     async def Read(self, request: pb.LogsRequest, context: Context) -> AsyncIterator[pb.LogBatch]:
         async for batch in self._room.read(query_from_message(request)):
-            yield batch_to_message(batch)
+            yield batch_to_message(batch, request.columns)
 
     async def Count(self, request: pb.CountLogsRequest, context: Context) -> AsyncIterator[pb.LogCounts]:
         query = query_from_message(request.query)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter, deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -12,6 +11,7 @@ from typing import Any, Protocol
 from bhtui.core.errors import BlackholeError, NoConnection
 from bhtui.rpc.blackhole.v1 import events_pb2, logs_pb2, metrics_pb2, operations_pb2, overview_pb2
 from bhtui.rpc.client import AgentClient
+from bhtui.rpc.resume import LogResume
 
 from .backend import Sink
 from .message import HostInfo, LinkSeen, Seen, Trouble
@@ -23,9 +23,6 @@ MOST_DELAY = 10.0
 """Seconds between attempts at a stream that an answering agent refuses."""
 SLOW = 60.0
 """Seconds between looks at what changes seldom."""
-OVERLAP_NS = 2 * 10**9
-"""Lines this old are asked for again after a lost connection, because lines of several services come a little out of
-order; those already seen are told apart."""
 EVENTS_AT_FIRST = 500
 BEGIN_FOR = 30.0
 """Seconds that a begin is tried over lost connections; its id makes every try the same operation."""
@@ -206,46 +203,6 @@ class LiveBackend:
 
     async def cancel(self, host: str, operation: str) -> operations_pb2.Operation:
         return await (await self._client_now(host)).cancel(operation)
-
-
-class LogResume:
-    """Where a log stream was, so that the next one goes on there: nothing twice, nothing left out."""
-
-    def __init__(self) -> None:
-        self._recent: deque[tuple[int, str, str]] = deque()
-        self._repeated: Counter[tuple[int, str, str]] = Counter()
-        self._last_ns = 0
-
-    def request(self, wanted: logs_pb2.LogsRequest) -> logs_pb2.LogsRequest:
-        """The request for what comes next."""
-        if not self._last_ns:
-            return wanted
-        again = logs_pb2.LogsRequest()
-        again.CopyFrom(wanted)
-        again.tail = 0
-        again.since_ns = self._last_ns - OVERLAP_NS
-        self._repeated = Counter(self._recent)
-        return again
-
-    def new(self, batch: logs_pb2.LogBatch) -> logs_pb2.LogBatch:
-        """The batch without what was seen before."""
-        lines = [line for line in batch.lines if not self._seen(line)]
-        if len(lines) == len(batch.lines):
-            return batch
-        return logs_pb2.LogBatch(lines=lines, scanned=batch.scanned, dropped=batch.dropped, caught_up=batch.caught_up)
-
-    def _seen(self, line: logs_pb2.LogLine) -> bool:
-        key = (line.time_ns, line.instance, line.message)
-        if self._repeated and self._repeated[key] > 0:
-            self._repeated[key] -= 1
-            return True
-        if self._repeated and line.time_ns > self._last_ns:
-            self._repeated.clear()
-        self._last_ns = max(self._last_ns, line.time_ns)
-        self._recent.append(key)
-        while self._recent and self._recent[0][0] < self._last_ns - OVERLAP_NS:
-            self._recent.popleft()
-        return False
 
 
 async def _status(client: AgentClient, say: Callable[[Any], None], woken: _Woken) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
 from bhtui.core import logfields
-from bhtui.core.logs import LogBatch, LogCount, LogCounts, LogLine, LogsQuery
+from bhtui.core.logs import LogBatch, LogCount, LogCounts, LogLine, LogPlace, LogsQuery
 from bhtui.core.outputs import OutputStatus
 from bhtui.core.units import format_time
 from bhtui.rpc.blackhole.v1 import logs_pb2 as pb
 
-from . import flat
+from . import flat, logcolumns
 
 
 def line_to_message(line: LogLine) -> pb.LogLine:
@@ -41,20 +42,40 @@ def line_from_message(message: pb.LogLine) -> LogLine:
     )
 
 
-def batch_to_message(batch: LogBatch) -> pb.LogBatch:
-    return flat.encode(batch, pb.LogBatch, lines=[line_to_message(line) for line in batch.lines])
+def batch_to_message(batch: LogBatch, columns: bool = False) -> pb.LogBatch:
+    places = list(map(place_to_message, batch.places))
+    if columns:
+        made = flat.encode(batch, pb.LogBatch, lines=(), places=places)
+        made.columns.CopyFrom(logcolumns.encode(batch.lines))
+        return made
+    return flat.encode(batch, pb.LogBatch, lines=[line_to_message(line) for line in batch.lines], places=places)
 
 
 def batch_from_message(message: pb.LogBatch) -> LogBatch:
-    return flat.decode(message, LogBatch, {"lines": lambda lines: tuple(map(line_from_message, lines))})
+    return flat.decode(message, LogBatch, {"lines": lambda _: tuple(lines_of(message)), "places": _places})
+
+
+def lines_of(message: pb.LogBatch) -> list[LogLine]:
+    """The lines of a batch, however they came."""
+    if message.columns.messages:
+        return logcolumns.decode(message.columns)
+    return list(map(line_from_message, message.lines))
+
+
+def place_to_message(place: LogPlace) -> pb.LogPlace:
+    return flat.encode(place, pb.LogPlace)
+
+
+def _places(places: Iterable[pb.LogPlace]) -> tuple[LogPlace, ...]:
+    return tuple(flat.decode(place, LogPlace, {"before": tuple}) for place in places)
 
 
 def query_to_message(query: LogsQuery) -> pb.LogsRequest:
-    return flat.encode(query, pb.LogsRequest)
+    return flat.encode(query, pb.LogsRequest, after=list(map(place_to_message, query.after)))
 
 
 def query_from_message(message: pb.LogsRequest) -> LogsQuery:
-    return flat.decode(message, LogsQuery, {"names": tuple, "fields": tuple})
+    return flat.decode(message, LogsQuery, {"names": tuple, "fields": tuple, "after": _places})
 
 
 def counts_to_message(counts: LogCounts) -> pb.LogCounts:
@@ -66,7 +87,7 @@ def counts_from_message(message: pb.LogCounts) -> LogCounts:
     return flat.decode(message, LogCounts, decode)
 
 
-def line_to_json(message: pb.LogLine, host: str = "") -> dict[str, Any]:
+def line_to_json(message: LogLine, host: str = "", late: bool = False) -> dict[str, Any]:
     """The object of `logs --output json`; its keys and their order are fixed."""
     return {
         "time": format_time(message.time_ns),
@@ -78,6 +99,7 @@ def line_to_json(message: pb.LogLine, host: str = "") -> dict[str, Any]:
         "message": message.message,
         "partial": message.partial,
         "context": message.context,
+        "late": late,
         "fields": dict(found.values) if (found := logfields.parse(message.message)) else {},
     }
 

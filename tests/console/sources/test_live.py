@@ -5,10 +5,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from bhtui.console.sources.live import LiveBackend, LogResume
+from bhtui.console.sources.live import LiveBackend
 from bhtui.console.sources.message import HostInfo, LinkSeen, Seen, Trouble
 from bhtui.core.errors import BlackholeError, NoConnection, UsageError
 from bhtui.rpc.blackhole.v1 import (
@@ -245,22 +243,3 @@ async def test_links_are_closed_with_the_backend():
     await asyncio.gather(task, return_exceptions=True)
     await backend.close()
     assert links.closed
-
-
-times = st.lists(st.integers(1, 12).map(lambda n: n * 500_000_000), max_size=30).map(sorted)
-
-
-@given(times, times)
-def test_resuming_anywhere_gives_every_line_once(first, more):
-    """The server has all lines; the connection is lost after some; what is asked for again overlaps."""
-    first_lines = [logs_pb2.LogLine(time_ns=time, instance="a", message="same") for time in first]
-    last = first[-1] if first else 0
-    all_lines = first_lines + [logs_pb2.LogLine(time_ns=last + time, instance="a", message="same") for time in more]
-    resume = LogResume()
-    wanted = logs_pb2.LogsRequest(tail=10, follow=True)
-    got = len(resume.new(logs_pb2.LogBatch(lines=first_lines)).lines)
-    request = resume.request(wanted)
-    assert (request.tail, request.follow) == ((10, True) if not first else (0, True))
-    again = [line for line in all_lines if line.time_ns >= request.since_ns]
-    got += len(resume.new(logs_pb2.LogBatch(lines=again)).lines)
-    assert got == len(all_lines)

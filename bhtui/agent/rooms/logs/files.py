@@ -22,7 +22,7 @@ JOIN_LIMIT = 256 << 10
 """Bytes of partial lines that are put together into one; what is longer stays in parts."""
 _LINEAR = 32 << 10
 _SURVEYS = 10
-_ROTATED = re.compile(r"(?P<stem>.+)\.\d{8}T\d{6}\.\d{9}Z\.log")
+_ROTATED = re.compile(r"(?P<stem>.+)\.(?P<stamp>\d{8}T\d{6}\.\d{9}Z)\.log")
 _PART = re.compile(rb" std(?:out|err) P ")
 
 
@@ -79,6 +79,21 @@ def rotated_names(path: Path) -> list[str]:
     except FileNotFoundError:
         return []
     return sorted(name for name in names if (match := _ROTATED.fullmatch(name)) and match["stem"] == path.stem)
+
+
+def time_in_name(name: str) -> int:
+    """The time in the name of a rotated file, Unix nanoseconds; 0: there is none."""
+    match = _ROTATED.fullmatch(name)
+    if match is None:
+        return 0
+    text = match["stamp"]
+    day, second, rest = f"{text[:4]}-{text[4:6]}-{text[6:8]}", f"{text[9:11]}:{text[11:13]}:{text[13:15]}", text[15:]
+    return max(0, cri.time_of(f"{day}T{second}{rest} ".encode()))
+
+
+def head_time(fd: int) -> int:
+    """The time of a file's first line, Unix nanoseconds; 0: it has none."""
+    return max(0, cri.time_of(os.pread(fd, cri.TEXT_AT, 0)))
 
 
 def active_name(name: str) -> str:

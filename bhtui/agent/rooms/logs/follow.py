@@ -14,10 +14,11 @@ from collections.abc import Callable, Sequence
 from operator import attrgetter
 from pathlib import Path
 
-from bhtui.core.logs import LogLine
+from bhtui.core.logs import LogLine, LogPlace
 
 from . import files
 from .files import BLOCK, LogFile, Survey
+from .places import NOWHERE, Given, Mark
 from .scan import Scanner
 
 BLOCKS_A_TURN = 4
@@ -28,9 +29,12 @@ _by_time = attrgetter("time_ns")
 
 
 class Follower:
-    """Reads one instance from a survey's end onwards. Takes over the descriptor of the survey's active file."""
+    """Reads one instance from a survey's end onwards, or from a place that another one had come to.
 
-    def __init__(self, path: Path, scanner: Scanner, seen: Survey | None = None) -> None:
+    Takes over the descriptor of the survey's active file.
+    """
+
+    def __init__(self, path: Path, scanner: Scanner, seen: Survey | None = None, place: LogPlace | None = None) -> None:
         self.scanner = scanner
         self.lost = 0
         """How often files were removed that may have had unread lines."""
@@ -40,11 +44,38 @@ class Follower:
         self._waiting: deque[LogFile] = deque()
         self._known: set[str] = set()
         self._was_moved = False
-        if seen is not None:
+        self._here = NOWHERE
+        self._given = Given()
+        if seen is not None and place is not None:
+            self._resume(seen, place)
+        elif seen is not None:
             self._known = {file.path for file in seen.rotated}
             if seen.active is not None and seen.active.fd is not None:
-                self._fd = seen.active.fd
-                self._offset = seen.active.end
+                self._switch(seen.active.fd, seen.active.path, seen.active.end)
+
+    def _resume(self, seen: Survey, place: LogPlace) -> None:
+        done = set(place.before)
+        self._known = {file.path for file in seen.rotated}
+        there = [*seen.rotated, seen.active] if seen.active is not None else seen.rotated
+        found = next((file for file in there if _is_at_place(file, place)), None)
+        self._waiting.extend(
+            file for file in there if file is not found and (file.fd is not None or _time_of(file.path) not in done)
+        )
+        if found is None:
+            self.lost += bool(place.head_ns)  # an empty file that is gone had nothing
+        elif self._open(found, place.offset):
+            self._given.resume(place.given)
+
+    @property
+    def place(self) -> LogPlace:
+        """After the lines that were given on."""
+        mark, given = self._given.place
+        file, head_ns, offset, before = mark or self._here._replace(offset=self._offset)
+        return LogPlace(self.scanner.service, self.scanner.instance, file, head_ns, offset, given, before)
+
+    def gave(self, count: int) -> None:
+        """So many more of the lines that `poll` had were given on, in its order."""
+        self._given.gave(count)
 
     def close(self) -> None:
         """Closes what it holds open."""
@@ -59,10 +90,18 @@ class Follower:
         lines: list[LogLine] = []
         for _ in range(BLOCKS_A_TURN):
             if block := self._next_block():
-                lines += self.scanner.feed(block)
+                lines += self._feed(block)
             elif not self._go_on():
                 return lines, False
         return lines, True
+
+    def _feed(self, block: bytes) -> list[LogLine]:
+        start, is_clean = self._offset - len(block), self.scanner.is_between_lines
+        if not start or not self._here.head_ns:
+            self._here = self._here._replace(head_ns=files.head_time(self._fd))
+        lines = self.scanner.feed(block)
+        end = self._here._replace(offset=self._offset) if self.scanner.is_between_lines else None
+        return self._given.read(lines, self._here._replace(offset=start) if is_clean else None, end)
 
     def _next_block(self) -> bytes:
         """Whole lines at the offset; empty when there are none yet."""
@@ -122,19 +161,39 @@ class Follower:
 
     def _open_next(self) -> bool:
         while self._waiting:
-            file = self._waiting.popleft()
-            try:
-                self._switch(file.fd if file.fd is not None else os.open(file.path, os.O_RDONLY | os.O_CLOEXEC))
-            except FileNotFoundError:
-                self.lost += 1
-                continue
-            return True
+            if self._open(self._waiting.popleft()):
+                return True
         return False
 
-    def _switch(self, fd: int) -> None:
+    def _open(self, file: LogFile, offset: int = 0) -> bool:
+        try:
+            fd = file.fd if file.fd is not None else os.open(file.path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            self.lost += 1
+            return False
+        self._switch(fd, file.path, offset)
+        return True
+
+    def _switch(self, fd: int, path: str = "", offset: int = 0) -> None:
         if self._fd >= 0:
             os.close(self._fd)
-        self._fd, self._offset, self._was_moved = fd, 0, False
+        self._fd, self._offset, self._was_moved = fd, offset, False
+        if fd >= 0:
+            after = {path, *(file.path for file in self._waiting)}
+            before = tuple(sorted(map(_time_of, self._known - after)))
+            self._here = Mark(os.fstat(fd).st_ino, files.head_time(fd), offset, before)
+
+
+def _time_of(path: str) -> int:
+    return files.time_in_name(os.path.basename(path))  # noqa: PTH119 - a path of a log file, many times a look
+
+
+def _is_at_place(file: LogFile, place: LogPlace) -> bool:
+    try:
+        with file.opened() as fd:
+            return os.fstat(fd).st_ino == place.file and place.head_ns in (0, files.head_time(fd))
+    except FileNotFoundError:
+        return False
 
 
 class Merger:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from bhtui.core.logs import LogBatch, LogLine, LogsQuery
+from bhtui.core.logs import LogBatch, LogLine, LogPlace, LogsQuery
 
 from . import files, history
 from .context import Around, ContextScanner
@@ -26,6 +26,8 @@ BATCH_LINES = 500
 BATCH_CHARACTERS = 256 << 10
 STEP_SECONDS = 0.03
 LOOK_FOR_NEW_SECONDS = 1.0
+TELL_PLACES_SECONDS = 5.0
+"""After which a stream that gives nothing tells how far it has come, so that going on there costs little."""
 
 
 class Source(NamedTuple):
@@ -43,12 +45,14 @@ class Reading:
         self.is_ended = False
         self._query, self._sources, self._clock = query, sources, clock
         self._matcher = Matcher(query)
-        self._followers: dict[Path, Follower] = {}
+        self._followers: dict[tuple[str, str], Follower] = {}
         self._around: dict[str, Around] = {}
         self._lines = self._run()
         self._ready: deque[LogLine] = deque()
         self._scanned = self._lost = 0
         self._is_caught_up = self._was_told = self._is_idle = False
+        self._told: dict[tuple[str, str], LogPlace] = {}
+        self._told_at = 0.0
         self._lock = threading.Lock()
 
     def next(self) -> LogBatch | None:
@@ -68,7 +72,13 @@ class Reading:
     def _must_tell(self) -> bool:
         return self._is_caught_up and not self._was_told
 
+    @property
+    def has_more(self) -> bool:
+        """Whether the next batch need not be waited for."""
+        return bool(self._ready) or not self._is_idle
+
     def _batch(self) -> LogBatch | None:
+        is_following = self._was_told or bool(self._query.after)
         lines: list[LogLine] = []
         size = 0
         while self._ready and len(lines) < BATCH_LINES and size < BATCH_CHARACTERS:
@@ -79,9 +89,24 @@ class Reading:
         self._was_told = self._was_told or tell
         self.is_ended = self._was_told and not self._query.follow
         lost, self._lost = self._lost, 0
-        if self._is_idle and not (lines or lost or tell):
+        places = self._places(lines if is_following else (), everything=tell) if self._query.follow else ()
+        if self._is_idle and not (lines or lost or tell or places):
             return None
-        return LogBatch(tuple(lines), self._scanned, lost, tell)
+        return LogBatch(tuple(lines), self._scanned, lost, tell, places, self._clock())
+
+    def _places(self, lines: Sequence[LogLine], *, everything: bool) -> tuple[LogPlace, ...]:
+        """Where the instances are of which lines are given; now and then where all are."""
+        for name, count in Counter((line.service, line.instance) for line in lines).items():
+            self._followers[name].gave(count)
+            self._told.pop(name, None)
+        now = time.monotonic()
+        if everything or (self._was_told and now - self._told_at >= TELL_PLACES_SECONDS):
+            self._told_at = now
+            names = [name for name, one in self._followers.items() if self._told.get(name) != one.place]
+        else:
+            names = list({(line.service, line.instance): None for line in lines})
+        self._told |= {name: self._followers[name].place for name in names}
+        return tuple(self._told[name] for name in names)
 
     def close(self) -> None:
         """Closes every file."""
@@ -91,9 +116,12 @@ class Reading:
 
     def _run(self) -> Generator[list[LogLine], None, None]:
         try:
-            yield from self._history()
-            self._is_caught_up = True
-            yield []
+            if self._query.after:
+                self._go_on()
+            else:
+                yield from self._history()
+                self._is_caught_up = True
+                yield []
             if self._query.follow:
                 yield from self._follow()
         finally:
@@ -125,12 +153,21 @@ class Reading:
         self._matcher.since_ns = max(self._matcher.since_ns, since_ns)
         return since_ns
 
+    def _go_on(self) -> None:
+        """Begins where another stream has been; what is not known by a place is new."""
+        places = {(place.service, place.instance): place for place in self._query.after}
+        for source in self._sources():
+            name = source[:2]
+            place = places.get(name)
+            seen = files.survey(source.path) if place is not None else None
+            self._followers[name] = Follower(source.path, self._scanner(*name), seen, place)
+
     def _survey(self) -> list[tuple[Source, LogFile]]:
         """Every file of every instance, oldest first; what is written from now on is left to the followers."""
         found: list[tuple[Source, LogFile]] = []
         for source in self._sources():
             seen = files.survey(source.path)
-            self._followers[source.path] = Follower(source.path, self._scanner(*source[:2]), seen)
+            self._followers[source[:2]] = Follower(source.path, self._scanner(*source[:2]), seen)
             found += [(source, file) for file in (*seen.rotated, seen.active) if file is not None]
         return found
 
@@ -159,9 +196,10 @@ class Reading:
             self._lost += sum(follower.lost for follower in followers) - told
             self._scanned = before + sum(follower.scanner.scanned for follower in followers)
             self._is_idle = not is_lagging
+            self._is_caught_up = self._is_caught_up or not is_lagging
             yield lines
 
     def _look_for_new(self) -> None:
         for source in self._sources():
-            if source.path not in self._followers:
-                self._followers[source.path] = Follower(source.path, self._scanner(*source[:2]))
+            if source[:2] not in self._followers:
+                self._followers[source[:2]] = Follower(source.path, self._scanner(*source[:2]))

@@ -52,7 +52,7 @@ class Logs:
                 if batch is not None:
                     delay = FASTEST
                     yield batch
-                else:
+                if not reading.has_more:  # a batch of what came in between costs no more than one of a single line
                     await asyncio.sleep(delay)
                     delay = min(delay * 1.5, SLOWEST)
         except OSError as error:

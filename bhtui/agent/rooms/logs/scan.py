@@ -22,7 +22,7 @@ class Scanner:
         """Lines looked at."""
         self.last_ns = 0
         """The time of the last line looked at."""
-        self._service, self._instance, self._matcher = service, instance, matcher
+        self.service, self.instance, self._matcher = service, instance, matcher
         self._parts: dict[str, list[bytes]] = {}
 
     def feed(self, block: bytes) -> list[LogLine]:
@@ -37,6 +37,11 @@ class Scanner:
         last = cri.time_of(block[block.rfind(b"\n", 0, -1) + 1 :][: cri.TEXT_AT])
         self.last_ns = max(last, self.last_ns)
         return found
+
+    @property
+    def is_between_lines(self) -> bool:
+        """Whether no line of which parts have come is under way."""
+        return not self._parts
 
     @property
     def held_ns(self) -> int:
@@ -96,4 +101,4 @@ class Scanner:
     def make(self, record: cri.Record, level: str) -> LogLine:
         """The line of a record, whether it is wanted or not."""
         message = record.text.decode("utf-8", "backslashreplace")
-        return LogLine(record.time_ns, self._service, self._instance, record.stream, level, message, record.partial)
+        return LogLine(record.time_ns, self.service, self.instance, record.stream, level, message, record.partial)

@@ -6,19 +6,21 @@ import asyncio
 import csv
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import click
 
+from bhtui.cli import logmerge
 from bhtui.cli.app import Verb
-from bhtui.cli.loglines import Line, LogReader, newest
-from bhtui.cli.merge import merged, together
-from bhtui.cli.output import write_record
+from bhtui.cli.loglines import Away, Line, LogReader
+from bhtui.cli.output import write_records
 from bhtui.cli.present import BLUE, GREY, RED, YELLOW, colourful, paint, printable
 from bhtui.cli.settings import Settings
-from bhtui.cli.targets import Answers, everywhere, opened
+from bhtui.cli.targets import Answers, Target, everywhere, opened
 from bhtui.cli.times import local_text
 from bhtui.core import logfields
+from bhtui.core.logs import LogLine
 from bhtui.core.units import format_time
 from bhtui.rpc.blackhole.v1.logs_pb2 import LogsRequest
 from bhtui.rpc.client import AgentClient
@@ -30,9 +32,12 @@ TERMINAL_TAIL = 200
 """Lines that a terminal is shown when nothing says how many."""
 
 LEVEL_COLOURS = {"trace": GREY, "debug": GREY, "warning": YELLOW, "error": RED, "fatal": RED}
-COLUMNS = ("time", "host", "service", "instance", "stream", "level", "message", "partial", "context", "fields")
+COLUMNS = ("time", "host", "service", "instance", "stream", "level", "message", "partial", "context", "late", "fields")
+LATE = "~"
+"""Behind the time of a line that came after later ones had been shown."""
 
-Write = Callable[[Line], None]
+Write = Callable[[Sequence[Line], int], None]
+"""Writes lines; so many at their head are late."""
 
 
 @click.command(
@@ -79,42 +84,51 @@ def command(
 async def _read(settings: Settings, request: LogsRequest, write: Write) -> int:
     async with opened(settings) as targets:
         reached: Answers[AgentClient] = await everywhere(settings, targets, lambda target: target.client())
-        readers = [LogReader(target, request) for target, _ in reached.good]
+        readers = [LogReader(target, request, several=len(targets) > 1) for target, _ in reached.good]
         await _past(readers, request, write)
         sys.stdout.flush()
         if request.follow:
-            async for line in together([reader.new() for reader in readers]):
-                write(line)
+            async for lines, late in logmerge.new([reader for reader in readers if reader.error is None]):
+                write(lines, late)
                 sys.stdout.flush()
+        for reader in readers:
+            if reader.error is not None:
+                reached.good = [each for each in reached.good if each[0] is not reader.target]
+                reached.failed.append((reader.target, reader.error))
         return reached.report()
 
 
 async def _past(readers: list[LogReader], request: LogsRequest, write: Write) -> None:
-    lines = merged([reader.past() for reader in readers], lambda line: line[1].time_ns)
+    blocks = logmerge.past(readers)
     if request.tail and len(readers) > 1:
-        for line in await newest(lines, request.tail):
-            write(line)
+        write(await logmerge.newest(blocks, request.tail), 0)
         return
-    async for line in lines:
-        write(line)
+    async for lines in blocks:
+        write(lines, 0)
 
 
 def writer(form: str, hosts: bool, export: bool) -> Write:
-    """What writes one line in this form."""
+    """What writes lines in this form."""
     if form == "csv":
         out = csv.writer(sys.stdout, lineterminator="\n")
         out.writerow(COLUMNS)
-        return lambda line: out.writerow(_cells(_object(line)))
+        return lambda lines, late: out.writerows(map(_cells, _objects(lines, late)))
     if form != "text":
-        return lambda line: write_record(_object(line), form)
-    if export:
-        return lambda line: _write_plain(line, hosts)
-    colours = colourful()
-    return lambda line: _write_text(line, hosts, colours)
+        return lambda lines, late: write_records(_objects(lines, late), form)
+    line_text = partial(_plain, hosts) if export else partial(_text, hosts, colourful())
+    return lambda lines, late: _write_texts(lines, late, line_text)
 
 
-def _object(line: Line) -> dict[str, object]:
-    return line_to_json(line[1], line[0].name)
+def _objects(lines: Sequence[Line], late: int) -> Iterator[dict[str, object]]:
+    for place, (target, line) in enumerate(lines):
+        if isinstance(line, Away):
+            sys.stderr.write(f"{_away(target, line)}\n")
+        else:
+            yield line_to_json(line, target.name, place < late)
+
+
+def _away(target: Target, away: Away) -> str:
+    return f"{target.name} was away for {away.seconds:.1f} s; what it wrote meanwhile follows"
 
 
 def _cells(fields: dict[str, object]) -> list[object]:
@@ -122,11 +136,18 @@ def _cells(fields: dict[str, object]) -> list[object]:
     return [logfields.text_of(fields[name]) for name in COLUMNS]
 
 
-def _write_plain(line: Line, hosts: bool) -> None:
-    target, message = line
-    host = f"{target.name} " if hosts else ""
-    place = f"{host}{message.instance} {message.stream} {message.level or '-'}"
-    sys.stdout.write(f"{format_time(message.time_ns)} {place} {message.message}\n")
+def _write_texts(lines: Sequence[Line], late: int, line_text: Callable[[str, LogLine, bool], str]) -> None:
+    texts = [
+        line_text(target.name, line, place < late) if isinstance(line, LogLine) else f"── {_away(target, line)} ──"
+        for place, (target, line) in enumerate(lines)
+    ]
+    if texts:
+        sys.stdout.write("\n".join(texts) + "\n")
+
+
+def _plain(hosts: bool, host: str, line: LogLine, late: bool) -> str:  # noqa: ARG001 - its time says it
+    place = f"{host} {line.instance}" if hosts else line.instance
+    return f"{format_time(line.time_ns)} {place} {line.stream} {line.level or '-'} {line.message}"
 
 
 def _folded(message: str) -> str:
@@ -137,10 +158,13 @@ def _folded(message: str) -> str:
     return " ".join([found.message, *(f"{key}={logfields.text_of(value)}" for key, value in found.rest.items())])
 
 
-def _write_text(line: Line, hosts: bool, colours: bool) -> None:
-    target, message = line
-    moment = local_text(message.time_ns)
-    place = f"{target.name} {message.instance}" if hosts else message.instance
-    colour = GREY if message.context else LEVEL_COLOURS.get(message.level, "")
-    text = paint(printable(_folded(message.message) if colours else message.message), colour, colours)
-    sys.stdout.write(f"{paint(moment, GREY, colours)} {paint(place, BLUE, colours)} {text}\n")
+def _text(hosts: bool, colours: bool, host: str, line: LogLine, late: bool) -> str:
+    """A late line has a `~` behind its time."""
+    moment = local_text(line.time_ns)
+    place = f"{host} {line.instance}" if hosts else line.instance
+    sign = LATE if late else " "
+    if not colours:
+        return f"{moment}{sign}{place} {printable(line.message)}"
+    colour = GREY if line.context else LEVEL_COLOURS.get(line.level, "")
+    text = paint(printable(_folded(line.message)), colour, wanted=True)
+    return f"{paint(moment, GREY, True)}{paint(sign, YELLOW, late)}{paint(place, BLUE, True)} {text}"

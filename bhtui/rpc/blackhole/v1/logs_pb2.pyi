@@ -33,6 +33,8 @@ class LogsRequest(_message.Message):
     LEVEL_FIELD_NUMBER: _builtins.int
     FIELDS_FIELD_NUMBER: _builtins.int
     CONTEXT_FIELD_NUMBER: _builtins.int
+    AFTER_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
     since_ns: _builtins.int
     """Unix nanoseconds; 0: no bound."""
     until_ns: _builtins.int
@@ -47,6 +49,8 @@ class LogsRequest(_message.Message):
     """Lowest level shown: trace debug info warning error fatal; empty: all, also lines without a known level."""
     context: _builtins.int
     """So many lines before and after each, of the same instance, are given too."""
+    columns: _builtins.bool
+    """Lines come as `columns`, which cost both ends much less."""
     @_builtins.property
     def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Services or instances; none: all. `agent` is the agent's own log."""
@@ -54,6 +58,12 @@ class LogsRequest(_message.Message):
     @_builtins.property
     def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """What must hold of the fields of a line (JSON, logfmt): KEY=VALUE, or != ~ > >= < <= in place of =."""
+
+    @_builtins.property
+    def after(self) -> _containers.RepeatedCompositeFieldContainer[Global___LogPlace]:
+        """Goes on following at these places, which a stream of the same query had come to: no history, nothing twice, nothing
+        left out. An instance without a place is given from its first line.
+        """
 
     def __init__(
         self,
@@ -69,14 +79,62 @@ class LogsRequest(_message.Message):
         level: _builtins.str = ...,
         fields: _abc.Iterable[_builtins.str] | None = ...,
         context: _builtins.int = ...,
+        after: _abc.Iterable[Global___LogPlace] | None = ...,
+        columns: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "fields", b"fields", "follow", b"follow", "grep", b"grep", "ignore_case", b"ignore_case", "invert", b"invert", "level", b"level", "names", b"names", "since_ns", b"since_ns", "tail", b"tail", "until_ns", b"until_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "columns", b"columns", "context", b"context", "fields", b"fields", "follow", b"follow", "grep", b"grep", "ignore_case", b"ignore_case", "invert", b"invert", "level", b"level", "names", b"names", "since_ns", b"since_ns", "tail", b"tail", "until_ns", b"until_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LogsRequest: _TypeAlias = LogsRequest  # noqa: Y015
+
+@_typing.final
+class LogPlace(_message.Message):
+    """Between two lines of an instance's files."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    INSTANCE_FIELD_NUMBER: _builtins.int
+    FILE_FIELD_NUMBER: _builtins.int
+    HEAD_NS_FIELD_NUMBER: _builtins.int
+    OFFSET_FIELD_NUMBER: _builtins.int
+    GIVEN_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    instance: _builtins.str
+    file: _builtins.int
+    """What tells the file from any other of the instance: its inode, and the time of its first line in Unix nanoseconds
+    (0: it is empty).
+    """
+    head_ns: _builtins.int
+    offset: _builtins.int
+    given: _builtins.int
+    """So many of the lines that the query wants from the offset on were given."""
+    @_builtins.property
+    def before(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Names of rotated files, by the time in them in Unix nanoseconds, that come before."""
+
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        instance: _builtins.str = ...,
+        file: _builtins.int = ...,
+        head_ns: _builtins.int = ...,
+        offset: _builtins.int = ...,
+        given: _builtins.int = ...,
+        before: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["before", b"before", "file", b"file", "given", b"given", "head_ns", b"head_ns", "instance", b"instance", "offset", b"offset", "service", b"service"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LogPlace: _TypeAlias = LogPlace  # noqa: Y015
 
 @_typing.final
 class LogBatch(_message.Message):
@@ -86,14 +144,27 @@ class LogBatch(_message.Message):
     SCANNED_FIELD_NUMBER: _builtins.int
     DROPPED_FIELD_NUMBER: _builtins.int
     CAUGHT_UP_FIELD_NUMBER: _builtins.int
+    COLUMNS_FIELD_NUMBER: _builtins.int
+    PLACES_FIELD_NUMBER: _builtins.int
+    CLOCK_NS_FIELD_NUMBER: _builtins.int
     scanned: _builtins.int
     """Lines read so far, matched or not."""
     dropped: _builtins.int
     """Lines that were lost for this reader since the last batch."""
     caught_up: _builtins.bool
     """Everything that was there when Read was called has been sent; what comes now is new."""
+    clock_ns: _builtins.int
+    """The host's clock when the batch was made, Unix nanoseconds."""
     @_builtins.property
     def lines(self) -> _containers.RepeatedCompositeFieldContainer[Global___LogLine]: ...
+    @_builtins.property
+    def columns(self) -> Global___LogColumns:
+        """The lines, where the request asked for columns; `lines` is empty then."""
+
+    @_builtins.property
+    def places(self) -> _containers.RepeatedCompositeFieldContainer[Global___LogPlace]:
+        """Where a following stream is after this batch, of the instances where that has changed; all, with `caught_up`."""
+
     def __init__(
         self,
         *,
@@ -101,14 +172,79 @@ class LogBatch(_message.Message):
         scanned: _builtins.int = ...,
         dropped: _builtins.int = ...,
         caught_up: _builtins.bool = ...,
+        columns: Global___LogColumns | None = ...,
+        places: _abc.Iterable[Global___LogPlace] | None = ...,
+        clock_ns: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["caught_up", b"caught_up", "dropped", b"dropped", "lines", b"lines", "scanned", b"scanned"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["caught_up", b"caught_up", "clock_ns", b"clock_ns", "columns", b"columns", "dropped", b"dropped", "lines", b"lines", "places", b"places", "scanned", b"scanned"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___LogBatch: _TypeAlias = LogBatch  # noqa: Y015
+
+@_typing.final
+class LogColumns(_message.Message):
+    """Lines by column; the n-th entry of each is of the n-th line."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SOURCES_FIELD_NUMBER: _builtins.int
+    TIMES_NS_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    KINDS_FIELD_NUMBER: _builtins.int
+    MESSAGES_FIELD_NUMBER: _builtins.int
+    kinds: _builtins.bytes
+    """A byte for each line: 0 to 6, no level to fatal; 8: of stderr, 16: partial, 32: context."""
+    @_builtins.property
+    def sources(self) -> _containers.RepeatedCompositeFieldContainer[Global___LogSource]: ...
+    @_builtins.property
+    def times_ns(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def source(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Its place in `sources`."""
+
+    @_builtins.property
+    def messages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        sources: _abc.Iterable[Global___LogSource] | None = ...,
+        times_ns: _abc.Iterable[_builtins.int] | None = ...,
+        source: _abc.Iterable[_builtins.int] | None = ...,
+        kinds: _builtins.bytes = ...,
+        messages: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kinds", b"kinds", "messages", b"messages", "source", b"source", "sources", b"sources", "times_ns", b"times_ns"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LogColumns: _TypeAlias = LogColumns  # noqa: Y015
+
+@_typing.final
+class LogSource(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICE_FIELD_NUMBER: _builtins.int
+    INSTANCE_FIELD_NUMBER: _builtins.int
+    service: _builtins.str
+    instance: _builtins.str
+    def __init__(
+        self,
+        *,
+        service: _builtins.str = ...,
+        instance: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["instance", b"instance", "service", b"service"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LogSource: _TypeAlias = LogSource  # noqa: Y015
 
 @_typing.final
 class LogLine(_message.Message):

@@ -1,0 +1,103 @@
+"""Lines of many hosts as one stream: the past merged whole, what comes then through a window of time."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
+
+from bhtui.core.errors import BlackholeError
+from bhtui.core.logorder import Window
+
+from .loglines import Block, Line, LogReader
+
+TICK = 0.015
+"""Seconds after which lines that wait are looked at again."""
+Queue = asyncio.Queue[tuple[str, Block | BlackholeError | None]]
+AHEAD = 4
+"""Blocks of each host that may wait to be merged; more wait at the host, in its files."""
+
+
+async def past(readers: Sequence[LogReader]) -> AsyncIterator[list[Line]]:
+    """What was there, in order. A block of each host is read ahead; only the one that is furthest behind is read on."""
+    blocks = {reader.name: reader.past() for reader in readers}
+    window: Window[Line] = Window(blocks, age_ns=None, most=sys.maxsize)
+    ahead = {name: asyncio.ensure_future(anext(stream, None)) for name, stream in blocks.items()}
+    try:
+        while window.sources:
+            name = window.behind
+            block = await ahead[name]
+            if block is None:
+                window.end(name)
+            else:
+                window.push(name, block.keys, block.lines, sys.maxsize)
+                ahead[name] = asyncio.ensure_future(anext(blocks[name], None))
+            lines, _ = window.release(0)
+            if lines:
+                yield lines
+        yield window.flush()[0]
+    finally:
+        for task in ahead.values():
+            task.cancel()
+        await asyncio.gather(*ahead.values(), return_exceptions=True)
+
+
+async def newest(streams: AsyncIterator[list[Line]], count: int) -> list[Line]:
+    """The last so many lines of a stream."""
+    kept: list[Line] = []
+    async for lines in streams:
+        kept += lines
+        if len(kept) > 2 * count + 1000:
+            del kept[:-count]
+    return kept[max(0, len(kept) - count) :]
+
+
+async def new(readers: Sequence[LogReader]) -> AsyncIterator[tuple[list[Line], int]]:
+    """What comes, in order, and how many lines at the head of each list are late. The first error of a reader ends all.
+
+    Nothing waits here but what the window and the queue hold: who does not ask for more stops the hosts.
+    """
+    queue: Queue = asyncio.Queue(AHEAD * len(readers))
+    window: Window[Line] = Window(reader.name for reader in readers)
+    pumps = [asyncio.create_task(_pump(reader, queue)) for reader in readers]
+    try:
+        while len(window) or window.sources:
+            await _take(queue, window)
+            lines, late = window.release(time.time_ns())
+            if lines:
+                yield lines, late
+    finally:
+        for pump in pumps:
+            pump.cancel()
+        await asyncio.gather(*pumps, return_exceptions=True)
+
+
+async def _pump(reader: LogReader, queue: Queue) -> None:
+    end = None
+    try:
+        async for block in reader.new():
+            await queue.put((reader.name, block))
+    except BlackholeError as error:
+        end = error
+    await queue.put((reader.name, end))
+
+
+async def _take(queue: Queue, window: Window[Line]) -> None:
+    """Moves what has come into the window; waits for it, but not for long while lines wait there."""
+    if queue.empty():
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TICK if len(window) else None):
+                _put(window, *await queue.get())
+    for _ in range(queue.qsize()):
+        _put(window, *queue.get_nowait())
+
+
+def _put(window: Window[Line], name: str, block: Block | BlackholeError | None) -> None:
+    if isinstance(block, BlackholeError):
+        raise block
+    if block is None:
+        window.end(name)
+    else:
+        window.push(name, block.keys, block.lines, time.time_ns())

@@ -1,0 +1,110 @@
+"""Many hosts' lines in one order: sorted within the window, each once, late ones said to be so, bounded."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bhtui.core.logorder import AGE_NS, TOLERANCE_NS, Offset, Window
+
+HOUR = 3600 * 10**9
+START = 1_767_323_045_000_000_000
+
+# source, how long ago its next lines were written, how many, and how long it takes until the next step
+steps = st.lists(
+    st.tuples(
+        st.sampled_from("abc"),
+        st.one_of(st.integers(0, AGE_NS * 3), st.sampled_from([0, HOUR, -HOUR, AGE_NS, AGE_NS + 1])),
+        st.integers(1, 5),
+        st.integers(0, AGE_NS),
+    ),
+    max_size=60,
+)
+
+
+@given(steps, st.integers(1, 12))
+def test_whatever_comes_when(spec, most):
+    window, now, pushed, out = Window("abc", most=most), START, [], []
+    given_at = {}
+    for source, ago, count, wait in spec:
+        keys = sorted(now - ago + n for n in range(count))
+        lines = [(min(key, now), len(pushed) + n, now) for n, key in enumerate(keys)]
+        pushed += lines
+        window.push(source, keys, lines, now)
+        now += wait
+        watermark = window.watermark
+        items, late = window.release(now)
+        assert items == sorted(items, key=lambda line: line[0])
+        assert all(line[0] < watermark for line in items[:late])
+        assert all(line[0] >= watermark for line in items[late:])
+        assert len(window) <= most
+        out += items
+        given_at |= {line[1]: now for line in items}
+    rest, _ = window.flush()
+    assert sorted(out + rest) == sorted(pushed)  # each exactly once
+    assert not len(window)
+    # None waits for longer than the window is old, whatever the clocks and the other hosts do.
+    assert all(now < line[2] + AGE_NS for line in rest)
+    timely = [line[0] for line in out if line[0] >= max((one[0] for one in out[: out.index(line)]), default=0)]
+    assert timely == sorted(timely)
+
+
+@given(st.lists(st.lists(st.integers(0, 50)).map(sorted), min_size=1, max_size=4))
+def test_without_an_age_it_is_a_merge(parts):
+    names = [str(place) for place in range(len(parts))]
+    window, left, got = Window(names, age_ns=None, most=10**9), dict(zip(names, parts, strict=True)), []
+    while window.sources:
+        name = window.behind
+        if left[name]:
+            window.push(name, left[name][:2], left[name][:2], 100)
+            left[name] = left[name][2:]
+        else:
+            window.end(name)
+        items, late = window.release(0)
+        assert not late
+        got += items
+    got += window.flush()[0]
+    assert got == sorted(number for part in parts for number in part)
+
+
+def test_lines_go_out_as_soon_as_every_host_has_come_as_far():
+    window = Window("ab")
+    window.push("a", [START, START + 1000], ["a1", "a2"], START + 2000)
+    assert window.release(START + 2000) == ([], 0)
+    window.push("b", [START + 500], ["b1"], START + 2000)
+    assert window.release(START + 2000) == (["a1", "b1"], 0)
+    assert window.release(START + 1000 + AGE_NS) == (["a2"], 0)
+
+
+def test_a_clock_an_hour_ahead_makes_nobody_late_and_waits_for_nobody():
+    window = Window("ab")
+    window.push("a", [START + HOUR], ["from tomorrow"], START)
+    assert window.release(START + AGE_NS) == (["from tomorrow"], 0)
+    window.push("b", [START + AGE_NS], ["now"], START + AGE_NS)
+    assert window.release(START + 2 * AGE_NS) == (["now"], 0)
+
+
+def test_a_host_that_is_behind_is_late_and_holds_nobody_up():
+    window = Window("ab")
+    window.push("a", [START], ["now"], START)
+    window.push("b", [START - HOUR], ["long ago"], START)
+    assert window.release(START) == (["long ago"], 0)
+    assert window.release(START + AGE_NS) == (["now"], 0)
+    window.push("b", [START - HOUR + 1], ["long ago, too"], START + AGE_NS)
+    assert window.release(START + AGE_NS) == (["long ago, too"], 1)
+
+
+def test_lines_of_one_moment_stay_in_the_order_of_their_host():
+    window = Window("a")
+    window.push("a", [START] * 3, ["1", "2", "3"], START)
+    assert window.release(START)[0] == ["1", "2", "3"]
+
+
+def test_an_offset_is_what_a_clock_is_wrong_by():
+    offset = Offset()
+    assert not offset.measure(START, START + TOLERANCE_NS)
+    assert offset.ns == 0
+    assert offset.measure(START - HOUR, START)
+    assert offset.ns == HOUR
+    assert not offset.measure(START - HOUR, START + TOLERANCE_NS // 2)  # an answer that took a little longer
+    assert offset.measure(START + 5, START)  # somebody has set the clock
+    assert offset.ns == 0
+    assert not offset.measure(0, START)  # an agent that does not say
