@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from bhtui.agent.outbound import Down
+
 
 class Record(NamedTuple):
     """One line, put together from its parts."""
@@ -33,13 +35,8 @@ class Record(NamedTuple):
         return f"{self.file}:{self.offset}"
 
 
-class SinkDown(Exception):
-    """The other side cannot be reached or cannot take anything now; the same lines are sent again later."""
-
-    def __init__(self, why: str, retry_after: float = 0.0) -> None:
-        super().__init__(why)
-        self.retry_after = retry_after
-        """Seconds the other side asked for; 0: it did not."""
+SinkDown = Down
+"""The other side cannot be reached or cannot take anything now; the same lines are sent again later."""
 
 
 class Rejected(Exception):

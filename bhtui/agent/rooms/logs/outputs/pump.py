@@ -17,10 +17,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from bhtui.agent.outbound.backoff import Backoff
 from bhtui.core.outputs import OutputSpec, OutputStatus
 
 from .. import levels
-from .backoff import Backoff
 from .chains import Chain, Held
 from .cursors import CursorError, Cursors
 from .deadletter import DeadLetters

@@ -8,7 +8,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bhtui.agent.rooms.logs.outputs.backoff import FIRST, LONGEST, LONGEST_ASKED, Backoff
+from bhtui.agent.outbound.backoff import FIRST, LONGEST, LONGEST_ASKED, Backoff
 from bhtui.agent.rooms.logs.outputs.verdicts import REJECTED_EVERY, Told, judge
 from bhtui.core.event import EventKind
 from bhtui.core.outputs import OutputSpec, OutputStatus

@@ -16,9 +16,10 @@ from json.encoder import encode_basestring as quoted
 from typing import Any
 from urllib.parse import quote
 
+from bhtui.agent.outbound.http import Client, reason
+
 from ..model import TAKEN, Outcome, Record, Rejected, SinkDown
 from . import Around
-from .http import Client, reason
 from .text import stamp, text_of
 
 CONFLICT = 409

@@ -15,8 +15,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bhtui.agent.outbound import tls
+
 from ..model import TAKEN, Outcome, Record, SinkDown
-from . import Around, tls
+from . import Around
 from .rfc5424 import NO_LEVEL, SEVERITIES
 from .text import stamp
 

@@ -11,9 +11,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bhtui.agent.outbound.http import Client, reason
+
 from ..model import TAKEN, Outcome, Record, Rejected
 from . import Around
-from .http import Client, reason
 from .text import text_of
 
 PUSH = "/loki/api/v1/push"

@@ -22,8 +22,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Protocol
 
+from bhtui.agent.outbound import tls
+
 from ..model import TAKEN, Outcome, Record, SinkDown
-from . import Around, tls
+from . import Around
 from .rfc5424 import Format
 
 CONNECT_SECONDS = SEND_SECONDS = 10.0

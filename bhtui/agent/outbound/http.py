@@ -1,4 +1,4 @@
-"""Requests to one of several servers over a connection that stays open. Raises SinkDown for what may pass by itself."""
+"""Requests to one of several servers over a connection that stays open. Raises Down for what may pass by itself."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from ..model import SinkDown
-from . import tls
+from . import Down, tls
 from .secrets import authorization
 
 TIMEOUT = 30.0
@@ -24,6 +23,8 @@ class Answer(NamedTuple):
 
     status: int
     body: bytes
+    retry_after: float = 0.0
+    """Seconds it asks for before the next request; 0: it does not."""
 
 
 class Client:
@@ -40,7 +41,7 @@ class Client:
         return self._addresses[0]
 
     def post(self, path: str, body: bytes, content_type: str, more: Mapping[str, str] | None = None) -> Answer:
-        """The answer of 2xx, or of 400, 413, 422 and the like, which are about the body. Raises SinkDown."""
+        """The answer of 2xx, or of 400, 413, 422 and the like, which are about the body. Raises Down."""
         headers = {
             "Content-Type": content_type,
             "User-Agent": self._agent,
@@ -53,11 +54,11 @@ class Client:
             headers["Content-Encoding"] = "gzip"
             packer = zlib.compressobj(1, zlib.DEFLATED, 31)
             body = packer.compress(body) + packer.flush()
-        answer, retry_after = self._ask(path, body, headers)
+        answer = self.ask(path, body, headers)
         if answer.status >= 500 or answer.status in _NOT_OURS:
             address = self.address
             self._next_server()
-            raise SinkDown(f"{address} says {_said(answer)}", retry_after)
+            raise Down(f"{address} says {said(answer)}", answer.retry_after)
         return answer
 
     def close(self) -> None:
@@ -66,7 +67,8 @@ class Client:
             self._connection.close()
             self._connection = None
 
-    def _ask(self, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[Answer, float]:
+    def ask(self, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:
+        """The answer, whatever it is, of the server in use. Raises Down when there is none."""
         address = self.address
         try:
             for is_last in (False, True):
@@ -74,8 +76,8 @@ class Client:
                 connection = self._connected()
                 try:
                     connection.request("POST", urlsplit(address).path.rstrip("/") + path, body, dict(headers))
-                    said = connection.getresponse()
-                    return Answer(said.status, said.read(LARGEST_ANSWER)), _seconds(said.headers.get("Retry-After"))
+                    got = connection.getresponse()
+                    return Answer(got.status, got.read(LARGEST_ANSWER), _seconds(got.headers.get("Retry-After")))
                 except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
                     # The server has closed a connection that was idle for long: once that is no fault.
                     self.close()
@@ -85,15 +87,15 @@ class Client:
         except OSError as error:
             self.close()
             self._next_server()
-            raise SinkDown(tls.explained(error, address)) from error
+            raise Down(tls.explained(error, address)) from error
         except ValueError as error:  # raised before anything was sent; its text may hold what must not be told
             self.close()
             why = "a user, secret or tenant has signs that HTTP cannot carry"
-            raise SinkDown(f"cannot ask {address}: {why}") from error
+            raise Down(f"cannot ask {address}: {why}") from error
         except http.client.HTTPException as error:
             self.close()
             self._next_server()
-            raise SinkDown(f"{address} does not answer as HTTP: {type(error).__name__}") from error
+            raise Down(f"{address} does not answer as HTTP: {type(error).__name__}") from error
 
     def _connected(self) -> http.client.HTTPConnection:
         if self._connection is None:
@@ -115,7 +117,8 @@ class Client:
             self._addresses.append(self._addresses.pop(0))
 
 
-def _said(answer: Answer) -> str:
+def said(answer: Answer) -> str:
+    """An answer in one line, for people."""
     return f"{answer.status} {http.client.responses.get(answer.status, '')}: {reason(answer.body)}".rstrip(": ")
 
 

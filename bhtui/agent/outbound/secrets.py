@@ -12,29 +12,29 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..model import SinkDown
+from . import Down
 
 
 def secret(options: Mapping[str, Any], key: str) -> str:
-    """The secret that `<key>_file` or `<key>_env` names; empty when neither is there. Raises SinkDown."""
+    """The secret that `<key>_file` or `<key>_env` names; empty when neither is there. Raises Down."""
     if path := options.get(f"{key}_file"):
         try:
             found = Path(path).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeError) as error:
             why = getattr(error, "strerror", None) or "it is not text"
-            raise SinkDown(f"cannot read {key}_file {path}: {why.lower()}") from None
+            raise Down(f"cannot read {key}_file {path}: {why.lower()}") from None
         if not found or "\n" in found:
-            raise SinkDown(f"cannot use {key}_file {path}: it must hold one line")
+            raise Down(f"cannot use {key}_file {path}: it must hold one line")
         return found
     if variable := options.get(f"{key}_env"):
         if not os.environ.get(variable):
-            raise SinkDown(f"cannot use {key}_env: the agent's environment has no variable {variable}")
+            raise Down(f"cannot use {key}_env: the agent's environment has no variable {variable}")
         return os.environ[variable]
     return ""
 
 
 def authorization(options: Mapping[str, Any]) -> str:
-    """The value of the HTTP header; empty for none. Raises SinkDown."""
+    """The value of the HTTP header; empty for none. Raises Down."""
     if key := secret(options, "api_key"):
         return f"ApiKey {key}"
     if token := secret(options, "bearer_token"):

@@ -6,14 +6,14 @@ import ssl
 from collections.abc import Mapping
 from typing import Any
 
-from ..model import SinkDown
+from . import Down
 
 _OTHER_NAME = (62, 64)
 """X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH of OpenSSL."""
 
 
 def context(options: Mapping[str, Any]) -> ssl.SSLContext:
-    """Files are read each time a context is made, so that a renewed certificate is used. Raises SinkDown."""
+    """Files are read each time a context is made, so that a renewed certificate is used. Raises Down."""
     made = ssl.create_default_context()
     made.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
@@ -24,7 +24,7 @@ def context(options: Mapping[str, Any]) -> ssl.SSLContext:
     except (OSError, ValueError) as error:
         names = ", ".join(str(options[key]) for key in ("ca_file", "cert_file", "key_file") if options.get(key))
         why = "not what it should be" if isinstance(error, ssl.SSLError) else getattr(error, "strerror", "") or error
-        raise SinkDown(f"cannot use the certificates {names}: {str(why).lower()}") from error
+        raise Down(f"cannot use the certificates {names}: {str(why).lower()}") from error
     if not options.get("verify", True):
         made.check_hostname = False
         made.verify_mode = ssl.CERT_NONE
