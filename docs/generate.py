@@ -27,8 +27,8 @@ ROOT = HERE.parent
 sys.path.insert(0, str(ROOT))
 
 from bhtui.agent.journal.model import NoUndo, StepKind  # noqa: E402
+from bhtui.agent.rooms.metrics.figures import EXPORTED  # noqa: E402
 from bhtui.agent.rooms.metrics.model import HOST_METRICS, INSTANCE_METRICS, SERVED_METRICS  # noqa: E402
-from bhtui.agent.rooms.metrics.prometheus import EXPORTED  # noqa: E402
 from bhtui.agent.rooms.supervisor import diagram  # noqa: E402
 from bhtui.agent.servicers.access import ACCESS  # noqa: E402
 from bhtui.cli.app import EXIT_CODES, VERBS, MainVerb, app  # noqa: E402

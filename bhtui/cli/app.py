@@ -25,6 +25,7 @@ VERBS = {
         "status": "How every service is.",
         "overview": "What a host runs and has, declared or not.",
         "logs": "What the services wrote.",
+        "metrics": "What was measured, over time.",
         "events": "What happened, in order.",
         "operations": "What was done, by whom, how far; watch or cancel it.",
         "health": "Ask every probe now.",

@@ -30,7 +30,7 @@ from .backupchecks import backups_can_be_made, backups_do_not_hold_themselves
 from .faults import Fault, dotted, suggest
 from .foreign import kinds_are_told_apart, others_things_are_declared_once, what_others_run_has_its_own_ways
 from .model import Config
-from .outputs import FileOutput, Http, SyslogOutput
+from .outputs import Caller, FileOutput, SyslogOutput
 from .restart import BESIDE
 
 Check = Callable[[Config], Iterator[Fault]]
@@ -305,10 +305,7 @@ def outputs_are_of_services(config: Config) -> Iterator[Fault]:
 
 def outputs_say_who_they_are_once(config: Config) -> Iterator[Fault]:
     """A secret comes from one place, and there is one kind of it."""
-    for index, output in enumerate(config.logging.outputs):
-        if not isinstance(output, Http):
-            continue
-        path = ("logging", "outputs", index)
+    for path, output in _callers(config):
         kinds = ("password", "api_key", "bearer_token")
         given = {kind: [key for key in (f"{kind}_file", f"{kind}_env") if getattr(output, key, "")] for kind in kinds}
         keys = [key for found in given.values() for key in found]
@@ -318,8 +315,20 @@ def outputs_say_who_they_are_once(config: Config) -> Iterator[Fault]:
             yield Fault(path, f"{dotted(path)}: username and password_file (or password_env) belong together")
 
 
+def _callers(config: Config) -> Iterator[tuple[tuple[str | int, ...], Caller]]:
+    """Whatever asks servers by HTTP, and where it stands."""
+    for index, output in enumerate(config.logging.outputs):
+        if isinstance(output, Caller):
+            yield ("logging", "outputs", index), output
+    if config.metrics.remote_write is not None:
+        yield ("metrics", "remote_write"), config.metrics.remote_write
+
+
 def outputs_connect_as_they_say(config: Config) -> Iterator[Fault]:
     """What is said of a connection fits its kind."""
+    for where, caller in _callers(config):
+        if caller.tls.key_file and not caller.tls.cert_file:
+            yield Fault((*where, "tls"), f"{dotted(where)}.tls has a key_file without its cert_file")
     for index, output in enumerate(config.logging.outputs):
         path = ("logging", "outputs", index)
         if isinstance(output, SyslogOutput):
@@ -330,7 +339,7 @@ def outputs_connect_as_they_say(config: Config) -> Iterator[Fault]:
                 yield Fault(
                     (*path, "tls"), f"{dotted(path)} has tls, and is sent by {output.protocol}", "protocol: tls"
                 )
-        if isinstance(output, (SyslogOutput, Http)) and output.tls.key_file and not output.tls.cert_file:
+        if isinstance(output, SyslogOutput) and output.tls.key_file and not output.tls.cert_file:
             yield Fault((*path, "tls"), f"{dotted(path)}.tls has a key_file without its cert_file")
 
 

@@ -44,7 +44,7 @@ class Reading:
         config = self.config
         return Spec(
             services={name: self._service(name) for name in config.services},
-            metrics=config.metrics.spec(),
+            metrics=config.metrics.spec(lambda path: absolute(path, self.base)),
             log_level=config.logging.level,
             log_format=config.logging.format,
             sections={key: self._plain(key) for key in config.given if key not in ("metrics", "performance")},

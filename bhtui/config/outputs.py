@@ -21,6 +21,15 @@ PATHS = ("path", "password_file", "api_key_file", "bearer_token_file", "tls.ca_f
 """Keys of outputs that are paths, from the configuration's folder where they are relative."""
 
 
+def from_base(options: dict[str, Any], absolute: Callable[[str], str]) -> None:
+    """Makes the paths among options absolute, in place."""
+    for path in PATHS:
+        group, _, key = path.rpartition(".")
+        holder = options.get(group) if group else options
+        if holder and holder.get(key):
+            holder[key] = absolute(holder[key])
+
+
 class Rotate(Section):
     """When a log is rotated and what is kept; the defaults are those of core.RotateSpec."""
 
@@ -92,11 +101,7 @@ class Output(Section):
             own["format"] = log_format
         if str(own.get("address", "")).startswith("unix:"):
             own["address"] = f"unix:{absolute(own['address'].removeprefix('unix:'))}"
-        for path in PATHS:
-            group, _, key = path.rpartition(".")
-            holder = own.get(group) if group else own
-            if holder and holder.get(key):
-                holder[key] = absolute(holder[key])
+        from_base(own, absolute)
         return OutputSpec(
             name=self.name or kind,
             type=kind,
@@ -172,8 +177,8 @@ class SyslogOutput(Output):
     """A byte order mark before text that is not plain ASCII, as RFC 5424 demands; `false` where it is shown."""
 
 
-class Http(Output):
-    """What outputs that speak HTTP have."""
+class Caller(Section):
+    """Who we are to a server that is asked by HTTP, and whom we trust."""
 
     INSTEAD: ClassVar[dict[str, str]] = {
         "password": "write password_file: PATH, or password_env: VARIABLE",
@@ -193,6 +198,11 @@ class Http(Output):
     """Variable of the agent that holds it."""
     tls: Tls = Tls()
     """For https."""
+
+
+class Http(Caller, Output):
+    """What outputs that speak HTTP have."""
+
     compress: bool = True
     """Whether requests are compressed with gzip."""
 

@@ -50,6 +50,11 @@ class EventKind(StrEnum):
     BACKUP_DAMAGED = "backup.damaged"
     BACKUP_RESTORED = "backup.restored"
     BACKUP_PRUNED = "backup.pruned"
+    REMOTE_WRITE_FAILING = "remote-write.failing"
+    REMOTE_WRITE_LAGGING = "remote-write.lagging"
+    REMOTE_WRITE_RECOVERED = "remote-write.recovered"
+    REMOTE_WRITE_LOST = "remote-write.lost"
+    REMOTE_WRITE_REJECTED = "remote-write.rejected"
     DISK_FULL = "disk.full"  # once, until there is room again
     EVENTS_LOST = "events.lost"  # what the disk had no room for, counted
     STORE_DAMAGED = "store.damaged"  # the agent's database was put aside and a new one begun
@@ -95,6 +100,11 @@ MEANING: dict[EventKind, str] = {
     EventKind.BACKUP_DAMAGED: "A check of the repository found damage: what, and which snapshots it hurts.",
     EventKind.BACKUP_RESTORED: "The data of a service was put back from a snapshot, or into a folder.",
     EventKind.BACKUP_PRUNED: "Snapshots were removed from the repository, which ones, and how much space that freed.",
+    EventKind.REMOTE_WRITE_FAILING: "Remote write has failed for longer than its `warn_after`, with the last error.",
+    EventKind.REMOTE_WRITE_LAGGING: "Samples have waited for remote write for longer than its `warn_after`.",
+    EventKind.REMOTE_WRITE_RECOVERED: "Remote write was failing or lagging and is well again.",
+    EventKind.REMOTE_WRITE_LOST: "Samples were given up before they were sent: the buffer or the disk was full.",
+    EventKind.REMOTE_WRITE_REJECTED: "The other side of remote write refused samples for good; how many, and why.",
     EventKind.DISK_FULL: "The disk of the state or log folder is full; told once, until there is room again.",
     EventKind.EVENTS_LOST: "Events could not be kept, with their number: the disk had no room for a long time.",
     EventKind.STORE_DAMAGED: "The agent's database could not be read; it was put aside and a new one begun.",

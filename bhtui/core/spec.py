@@ -216,6 +216,26 @@ class ServiceSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoteWriteSpec:
+    """Where every figure of the endpoint is sent too, by Prometheus' remote write 1.0."""
+
+    url: str
+    """The whole address: `https://prometheus.example:9090/api/v1/write`."""
+    interval: float = 15.0
+    """Seconds from one taking of the figures to the next."""
+    buffer: int = 128 << 20
+    """Bytes on disk that may wait to be sent; beyond it the oldest are given up."""
+    warn_after: float = 60.0
+    """Seconds that it may fail or lag before an event says so."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """On every series, besides `job` and `host`, which they may replace."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """In every request: a tenant. Secrets are not written here."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Who we are and whom we trust (`username password_file bearer_token_file tls`), as log outputs have it."""
+
+
+@dataclass(frozen=True, slots=True)
 class MetricsSpec:
     """The Prometheus endpoint and the history."""
 
@@ -227,6 +247,7 @@ class MetricsSpec:
     """Seconds for which steps of ten seconds are kept."""
     space: int = 256 << 20
     """Bytes that those steps may take on disk; beyond it the oldest go sooner."""
+    remote_write: RemoteWriteSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,6 +149,10 @@ class AgentClient:
     async def series(self, request: metrics_pb2.SeriesRequest) -> metrics_pb2.SeriesResponse:
         return await self._ask(self._metrics.Read, request)
 
+    async def remote_write(self) -> metrics_pb2.RemoteWriteResponse:
+        """How remote write is; without a status where it is not declared."""
+        return await self._ask(self._metrics.RemoteWrite, metrics_pb2.RemoteWriteRequest())
+
     async def resources(self, names: Iterable[str] = ()) -> resources_pb2.ResourcesResponse:
         """What instances may use, what holds it, and what they use."""
         return await self._ask(self._resources.Get, resources_pb2.ResourcesRequest(names=names))

@@ -11,8 +11,8 @@ import click
 import pytest
 
 from bhtui.agent.journal.model import NoUndo
+from bhtui.agent.rooms.metrics.figures import EXPORTED
 from bhtui.agent.rooms.metrics.model import HOST_METRICS, INSTANCE_METRICS
-from bhtui.agent.rooms.metrics.prometheus import EXPORTED
 from bhtui.agent.servicers.access import ACCESS
 from bhtui.cli.app import VERBS, app
 from bhtui.cli.settings import Settings

@@ -71,7 +71,7 @@ def page(port: int) -> str:
 def test_promtool_has_nothing_to_say_against_the_endpoint(tmp_path: Path) -> None:
     promtool = program("promtool")
     with serving(tmp_path) as (_, port):
-        until(lambda: 'blackhole_scrape_up{instance="web-1",service="web"} 1.0' in page(port), 60, "web was asked")
+        until(lambda: 'blackhole_scrape_up{service="web",instance="web-1"} 1.0' in page(port), 60, "web was asked")
         said = subprocess.run(
             [promtool, "check", "metrics"], input=page(port), capture_output=True, text=True, timeout=30, check=False
         )

@@ -37,6 +37,7 @@ ACCESS: Final[dict[str, Role]] = {
     "/blackhole.v1.Logs/Read": Role.READ,
     "/blackhole.v1.Metrics/Page": Role.READ,
     "/blackhole.v1.Metrics/Read": Role.READ,
+    "/blackhole.v1.Metrics/RemoteWrite": Role.READ,
     "/blackhole.v1.Operations/Begin": Role.OPERATE,
     "/blackhole.v1.Operations/Cancel": Role.OPERATE,
     "/blackhole.v1.Operations/Get": Role.READ,

@@ -9,7 +9,6 @@ import grpc
 import grpc.aio
 
 from bhtui.agent import servicers
-from bhtui.agent.endpoints import Endpoints
 from bhtui.agent.frontdoor import FrontDoor
 from bhtui.agent.servicers.guard import Guard
 from bhtui.rpc import options
@@ -27,6 +26,7 @@ from bhtui.rpc.blackhole.v1 import (
     status_pb2_grpc,
 )
 
+from .prometheus import Outgoing, outgoing
 from .whole import Agent
 
 GRPC_GRACE = 0.2
@@ -35,14 +35,9 @@ GRPC_GRACE = 0.2
 
 async def serve(agent: Agent, stack: AsyncExitStack) -> None:
     """Opens the sockets. Raises OSError."""
-    endpoint = Endpoints(
-        agent.alone.metrics, agent.ours.supervisor.status, agent.alone.outputs.figures, agent.memory.events
-    )
-    endpoint.follow(agent.memory.config.spec)
-    agent.memory.config.adopted.append(endpoint.follow)
-    stack.callback(endpoint.close)
-    server = grpc.aio.server(interceptors=[Guard(endpoint.observe_request)], options=options.SERVER)
-    status = _add_servicers(server, agent, endpoint)
+    out = await outgoing(agent, stack)
+    server = grpc.aio.server(interceptors=[Guard(out.figures.durations.observe)], options=options.SERVER)
+    status = _add_servicers(server, agent, out)
     agent.paths.grpc_socket.unlink(missing_ok=True)
     server.add_insecure_port(f"unix:{agent.paths.grpc_socket}")
     await server.start()
@@ -53,7 +48,7 @@ async def serve(agent: Agent, stack: AsyncExitStack) -> None:
     stack.push_async_callback(server.stop, GRPC_GRACE)
 
 
-def _add_servicers(server: grpc.aio.Server, agent: Agent, endpoint: Endpoints) -> servicers.Status:
+def _add_servicers(server: grpc.aio.Server, agent: Agent, out: Outgoing) -> servicers.Status:
     """All of them; the one for the status is also asked by the quick road."""
     memory, alone, ours = agent.memory, agent.alone, agent.ours
     status = servicers.Status(
@@ -67,7 +62,8 @@ def _add_servicers(server: grpc.aio.Server, agent: Agent, endpoint: Endpoints) -
     config_pb2_grpc.add_ConfigServicer_to_server(servicers.Config(memory.config), server)
     events_pb2_grpc.add_EventsServicer_to_server(servicers.Events(memory.events), server)
     logs_pb2_grpc.add_LogsServicer_to_server(servicers.Logs(alone.logs, alone.outputs), server)
-    metrics_pb2_grpc.add_MetricsServicer_to_server(servicers.Metrics(alone.metrics, endpoint.page), server)
+    metrics = servicers.Metrics(alone.metrics, out.endpoint.page, lambda: out.writer.status)
+    metrics_pb2_grpc.add_MetricsServicer_to_server(metrics, server)
     operations = servicers.Operations(agent.runner, agent.look_and_plan)
     windows = servicers.Maintenance(ours.maintenance.windows, time.time_ns)
     maintenance_pb2_grpc.add_MaintenanceServicer_to_server(windows, server)

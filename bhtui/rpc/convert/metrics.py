@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
 
+from bhtui.core.remotewrite import RemoteWriteStatus
 from bhtui.core.series import Series, SeriesQuery
+from bhtui.core.units import format_time
 from bhtui.rpc.blackhole.v1 import metrics_pb2 as pb
 
 from . import flat
@@ -28,3 +32,27 @@ def query_to_message(query: SeriesQuery) -> pb.SeriesRequest:
 
 def query_from_message(message: pb.SeriesRequest) -> SeriesQuery:
     return flat.decode(message, SeriesQuery, {"names": tuple, "metrics": tuple})
+
+
+def remote_write_to_message(status: RemoteWriteStatus | None) -> pb.RemoteWriteResponse:
+    made = None if status is None else flat.encode(status, pb.RemoteWriteStatus)
+    return pb.RemoteWriteResponse(status=made)
+
+
+def remote_write_from_message(message: pb.RemoteWriteResponse) -> RemoteWriteStatus | None:
+    return flat.decode(message.status, RemoteWriteStatus) if message.HasField("status") else None
+
+
+def remote_write_to_json(status: RemoteWriteStatus, host: str = "") -> dict[str, Any]:
+    """The object of `metrics remote-write --output json`; its keys and their order are fixed. Times are null for
+    never."""
+    said: dict[str, Any] = {"host": host}
+    for name, value in asdict(status).items():
+        if name.endswith("_ns"):
+            said[_TIMES[name]] = format_time(value) if value else None
+        else:
+            said[name] = value
+    return said
+
+
+_TIMES = {"last_sent_ns": "last_sent", "last_error_ns": "last_error_time", "failing_since_ns": "failing_since"}

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 HOST = "host"
+Row = tuple[tuple[str, ...], float]
+"""The values of its labels, and the value, of one series."""
 Fold = Callable[[Iterable[float]], float]
 
 

@@ -1,122 +1,61 @@
-"""The Prometheus endpoint: the last samples, the durations of the agent's own calls, and the agent's figures.
+"""The Prometheus endpoint: every figure as a page, and the port that serves it.
 
-Text format: https://prometheus.io/docs/instrumenting/exposition_formats/. The library is imported only when an
-endpoint is configured, and serves from threads of its own.
+Text format: https://prometheus.io/docs/instrumenting/exposition_formats/. Written here, because that is a few lines
+and a page of many instances costs a fraction of what a general library takes; served by threads of its own.
 """
 
 from __future__ import annotations
 
+import asyncio
+import gzip
 import ipaddress
-import os
-import resource
+import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from http.server import BaseHTTPRequestHandler
+from socketserver import ThreadingTCPServer
+from typing import Any
 
 from bhtui.core.errors import BlackholeError, UsageError
-from bhtui.core.states import State
-from bhtui.core.status import InstanceStatus
 
-from . import procfs
-from .model import INSTANCE_METRICS, service_of
-from .room import Metrics
+from .figures import EXPORTED, Figures
+from .model import Row
 
-if TYPE_CHECKING:
-    from wsgiref.simple_server import WSGIServer
-
-    from prometheus_client.core import Metric
-
-
-class Described(NamedTuple):
-    """One metric of the endpoint, as the docs list it."""
-
-    kind: str
-    help: str
-    labels: tuple[str, ...] = ()
-
-
-EXPORTED: Mapping[str, Described] = {
-    "up": Described("gauge", "1 while the instance runs, 0 otherwise.", ("service", "instance")),
-    "process_resource_usage": Described(
-        "gauge", f"What an instance uses: {', '.join(INSTANCE_METRICS)}.", ("service", "instance", "resource")
-    ),
-    "grpc_request_duration_seconds": Described(
-        "histogram", "Duration of calls to the agent, by the name of the status.", ("service", "method", "status")
-    ),
-    "blackhole_instance_restarts": Described("gauge", "Restarts since it was last started.", ("service", "instance")),
-    "blackhole_log_output_up": Described("gauge", "1 unless the last try to send failed, 0 then.", ("output",)),
-    "blackhole_log_output_lines_total": Described(
-        "counter", "Lines of a log output: sent, retried, dropped, dead_lettered.", ("output", "result")
-    ),
-    "blackhole_log_output_sent_bytes_total": Described("counter", "Bytes of the lines that were sent.", ("output",)),
-    "blackhole_log_output_behind_bytes": Described("gauge", "Captured and not yet sent.", ("output",)),
-    "blackhole_log_output_behind_seconds": Described("gauge", "Age of the oldest line that waits.", ("output",)),
-    "blackhole_agent_info": Described("gauge", "Always 1.", ("version",)),
-    "blackhole_agent_sample_lag_seconds": Described("gauge", "How late the last sampling began."),
-    "blackhole_agent_sample_duration_seconds": Described("gauge", "How long the last sampling took."),
-    "blackhole_agent_samples_total": Described("counter", "Samplings done."),
-    "blackhole_agent_samples_missed_total": Described("counter", "Samplings left out for being late."),
-    "blackhole_scrape_up": Described(
-        "gauge", "1 when an instance's own metrics could be read the last time.", ("service", "instance")
-    ),
-    "blackhole_scrape_failures_total": Described("counter", "Times that an instance's own metrics could not be read."),
-    "blackhole_agent_history_bytes": Described("gauge", "Memory of the history of samples."),
-    "blackhole_agent_history_disk_bytes": Described("gauge", "Space on disk of the history of samples."),
-    "blackhole_agent_samples_unsaved_total": Described("counter", "Samplings that are not on disk."),
-    "blackhole_agent_cpu_seconds_total": Described("counter", "Processor time of the agent."),
-    "blackhole_agent_resident_memory_bytes": Described("gauge", "Resident memory of the agent."),
-    "blackhole_agent_open_fds": Described("gauge", "Open file descriptors of the agent."),
-    "blackhole_agent_threads": Described("gauge", "Threads of the agent."),
-}
-"""Every metric of the endpoint."""
-
-Row = tuple[tuple[str, ...], float]
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+TIMEOUT = 10.0
+"""Seconds that a reader may take for one request, and the agent for its figures."""
+SERIES_SUFFIXES = ("_bucket", "_sum", "_count")
 
 
 class Endpoint:
     """The page, and from `start` to `close` a server of it at `http://HOST:PORT/metrics`."""
 
-    def __init__(
-        self,
-        metrics: Metrics,
-        status: Callable[[], Sequence[InstanceStatus]],
-        version: str,
-        more: Callable[[], Mapping[str, Sequence[Row]]] = dict,
-    ) -> None:
-        from prometheus_client import CollectorRegistry, Histogram, disable_created_metrics
-
-        # A second series beside each, which nothing reads.
-        disable_created_metrics()  # type: ignore[no-untyped-call]
-        self._metrics, self._status, self._version = metrics, status, version
-        self._more = more
-        self._registry = CollectorRegistry()
-        self._registry.register(self)
-        name = "grpc_request_duration_seconds"
-        self._requests = Histogram(name, EXPORTED[name].help, EXPORTED[name].labels, registry=self._registry)
-        self._served: tuple[WSGIServer, threading.Thread] | None = None
-
-    def observe_request(self, service: str, method: str, status: str, seconds: float) -> None:
-        """Counts one call to the agent; `status` as gRPC names it, `OK`."""
-        self._requests.labels(service, method, status).observe(seconds)
+    def __init__(self, figures: Figures) -> None:
+        self._figures = figures
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._served: tuple[_Server, threading.Thread] | None = None
 
     def page(self) -> str:
         """Everything now."""
-        from prometheus_client import generate_latest
-
-        return generate_latest(self._registry).decode()
+        return text(self._figures.rows())
 
     def start(self, listen: str) -> int:
-        """Opens the port and returns it. Raises BlackholeError."""
-        from prometheus_client import start_http_server
-
+        """Opens the port and returns it; inside a running loop figures are asked for there. Raises BlackholeError."""
         address, port = parse_listen(listen)
         try:
-            self._served = start_http_server(port, address, self._registry)
+            self._loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._loop = None
+        try:
+            server = _Server((address, port), self._served_page)
         except OSError as error:
             raise BlackholeError(
                 f"cannot serve metrics at {address}:{port}: {error.strerror}; choose another metrics.listen"
             ) from error
-        return int(self._served[0].server_port)
+        thread = threading.Thread(target=server.serve_forever, name="metrics-endpoint", daemon=True)
+        thread.start()
+        self._served = server, thread
+        return int(server.server_address[1])
 
     def close(self) -> None:
         """Closes the port."""
@@ -127,61 +66,79 @@ class Endpoint:
             thread.join(timeout=5)
             self._served = None
 
-    def collect(self) -> Iterator[Metric]:
-        """All but the histogram, as prometheus_client asks for it."""
-        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+    def _served_page(self) -> str:
+        """Called by the threads of the server. What the rooms know is read in their loop, where nothing changes
+        meanwhile; the text is made here."""
+        if self._loop is None:
+            return self.page()
 
-        for name, rows in self._rows().items():
-            described = EXPORTED[name]
-            family = (CounterMetricFamily if described.kind == "counter" else GaugeMetricFamily)(
-                name, described.help, labels=described.labels
-            )
-            for labels, value in rows:
-                family.add_metric(labels, value)
-            yield family
+        async def rows() -> Mapping[str, Sequence[Row]]:
+            return self._figures.rows()
 
-    def _rows(self) -> dict[str, Sequence[Row]]:
-        instances = self._status()
-        agent: dict[str, list[Row]] = {name: [((), value)] for name, value in self._agent().items()}
-        return {
-            "up": [((one.service, one.instance), float(one.state is State.RUNNING)) for one in instances],
-            "process_resource_usage": list(self._usage(instances)),
-            "blackhole_instance_restarts": [((one.service, one.instance), one.restarts) for one in instances],
-            "blackhole_agent_info": [((self._version,), 1.0)],
-            "blackhole_scrape_up": [
-                ((service_of(name), name), float(not target.problem and target.seen is not None))
-                for name, target in self._metrics.scraper.targets.items()
-            ],
-            **agent,
-            **self._more(),
-        }
+        return text(asyncio.run_coroutine_threadsafe(rows(), self._loop).result(TIMEOUT))
 
-    def _usage(self, instances: Sequence[InstanceStatus]) -> Iterator[Row]:
-        latest = self._metrics.latest
-        for one in instances:
-            sample = latest.get(one.instance)
-            for name in INSTANCE_METRICS if sample is not None else ():
-                if (value := getattr(sample, name)) is not None:
-                    yield (one.service, one.instance, name), value
 
-    def _agent(self) -> dict[str, float]:
-        pace, used = self._metrics.pace, resource.getrusage(resource.RUSAGE_SELF)
-        with open("/proc/self/statm") as file:
-            resident = int(file.read().split()[1]) * resource.getpagesize()
-        return {
-            "blackhole_agent_sample_lag_seconds": pace.lag_seconds,
-            "blackhole_agent_sample_duration_seconds": pace.duration_seconds,
-            "blackhole_agent_samples_total": pace.ticks,
-            "blackhole_agent_samples_missed_total": pace.missed,
-            "blackhole_scrape_failures_total": self._metrics.scraper.failures,
-            "blackhole_agent_history_bytes": self._metrics.history.memory_bytes,
-            "blackhole_agent_history_disk_bytes": self._metrics.history.disk_bytes,
-            "blackhole_agent_samples_unsaved_total": self._metrics.history.lost,
-            "blackhole_agent_cpu_seconds_total": used.ru_utime + used.ru_stime,
-            "blackhole_agent_resident_memory_bytes": resident,
-            "blackhole_agent_open_fds": procfs.open_files(os.getpid()) or 0,
-            "blackhole_agent_threads": threading.active_count(),
-        }
+def text(figures: Mapping[str, Sequence[Row]]) -> str:
+    """A page of the text format, version 0.0.4, in the order of EXPORTED."""
+    lines: list[str] = []
+    for name, described in EXPORTED.items():
+        lines.append(f"# HELP {name} {described.help}\n# TYPE {name} {described.kind}")
+        if described.kind == "histogram":
+            for suffix in SERIES_SUFFIXES:
+                labels = (*described.labels, "le") if suffix == "_bucket" else described.labels
+                lines += _lines(name + suffix, labels, figures.get(name + suffix, ()))
+        else:
+            lines += _lines(name, described.labels, figures.get(name, ()))
+    return "\n".join([*lines, ""])
+
+
+def _lines(name: str, labels: Sequence[str], rows: Iterable[Row]) -> Iterable[str]:
+    if not labels:
+        return [f"{name} {float(value)!r}" for _, value in rows]
+    pattern = name + "{" + ",".join(f'{label}="%s"' for label in labels) + "} "
+    return [pattern % tuple(map(_escaped, values)) + repr(float(value)) for values, value in rows]
+
+
+def _escaped(value: str) -> str:
+    """Most need nothing."""
+    if "\\" in value or "\n" in value or '"' in value:
+        return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+    return value
+
+
+class _Server(ThreadingTCPServer):  # not HTTPServer, which asks DNS for its own name
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self, address: tuple[str, int], page: Any) -> None:
+        self.page = page
+        if ":" in address[0]:
+            self.address_family = socket.AF_INET6
+        super().__init__(address, _Handler)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    timeout = TIMEOUT
+    protocol_version = "HTTP/1.1"
+    server_version, sys_version = "blackhole", ""
+
+    def do_GET(self) -> None:
+        if self.path.partition("?")[0] not in ("/metrics", "/"):
+            self.send_error(404, explain="the figures are at /metrics")
+            return
+        body = self.server.page().encode()
+        self.send_response(200)
+        self.send_header("Content-Type", CONTENT_TYPE)
+        if "gzip" in self.headers.get("Accept-Encoding", ""):
+            body = gzip.compress(body, 1)
+            self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Says nothing of each scrape."""
 
 
 def parse_listen(listen: str) -> tuple[str, int]:

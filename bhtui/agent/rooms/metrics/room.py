@@ -116,6 +116,11 @@ class Metrics:
         """The last sample of every instance that runs."""
         return self._latest
 
+    @property
+    def host_sample(self) -> HostSample:
+        """The last sample of the host."""
+        return self._host_sample
+
     async def series(self, query: SeriesQuery) -> list[Series]:
         """Metrics (none: all) of services, instances or `host` (none: all) after since and up to until (0: now).
 

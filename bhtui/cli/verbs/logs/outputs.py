@@ -58,18 +58,18 @@ def _row(status: OutputStatus) -> list[tuple[str, str]]:
     return [
         (status.name, ""),
         (f"{shape if shapely() else plain} {status.state}", colour),
-        (_count(status.sent), ""),
-        (f"{_count(status.behind_lines)} {size(status.behind_bytes)}" if status.behind_bytes else "0", is_late),
+        (short(status.sent), ""),
+        (f"{short(status.behind_lines)} {size(status.behind_bytes)}" if status.behind_bytes else "0", is_late),
         (age(status.behind_seconds) if status.behind_seconds >= 1 else "-", is_late),
-        (_count(status.retried), ""),
-        (_count(status.dead_lettered), YELLOW if status.dead_lettered else ""),
-        (_count(status.dropped), RED if status.dropped else ""),
+        (short(status.retried), ""),
+        (short(status.dead_lettered), YELLOW if status.dead_lettered else ""),
+        (short(status.dropped), RED if status.dropped else ""),
         (printable(status.target or status.type), ""),
     ]
 
 
-def _count(number: int) -> str:
-    """Short; `--output json` has every digit."""
+def short(number: int) -> str:
+    """A number in few columns; `--output json` has every digit."""
     if number < 100_000:
         return f"{number:,}"
     return f"{number / 1e6:.1f} M" if number >= 999_500 else f"{number / 1e3:.0f} k"

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x62lackhole/v1/metrics.proto\x12\x0c\x62lackhole.v1\"u\n\rSeriesRequest\x12\r\n\x05names\x18\x01 \x03(\t\x12\x0f\n\x07metrics\x18\x02 \x03(\t\x12\x10\n\x08since_ns\x18\x03 \x01(\x03\x12\x10\n\x08until_ns\x18\x04 \x01(\x03\x12\x0c\n\x04step\x18\x05 \x01(\x01\x12\x12\n\nby_service\x18\x06 \x01(\x08\"\r\n\x0bPageRequest\"\x1c\n\x0cPageResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\"6\n\x0eSeriesResponse\x12$\n\x06series\x18\x01 \x03(\x0b\x32\x14.blackhole.v1.Series\"\x98\x01\n\x06Series\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x10\n\x08instance\x18\x02 \x01(\t\x12\x0e\n\x06metric\x18\x03 \x01(\t\x12\x10\n\x08times_ns\x18\x04 \x03(\x03\x12\x0e\n\x06values\x18\x05 \x03(\x01\x12\x12\n\x05limit\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x0c\n\x04lows\x18\x07 \x03(\x01\x12\r\n\x05highs\x18\x08 \x03(\x01\x42\x08\n\x06_limit2\x8b\x01\n\x07Metrics\x12\x41\n\x04Read\x12\x1b.blackhole.v1.SeriesRequest\x1a\x1c.blackhole.v1.SeriesResponse\x12=\n\x04Page\x12\x19.blackhole.v1.PageRequest\x1a\x1a.blackhole.v1.PageResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x62lackhole/v1/metrics.proto\x12\x0c\x62lackhole.v1\"u\n\rSeriesRequest\x12\r\n\x05names\x18\x01 \x03(\t\x12\x0f\n\x07metrics\x18\x02 \x03(\t\x12\x10\n\x08since_ns\x18\x03 \x01(\x03\x12\x10\n\x08until_ns\x18\x04 \x01(\x03\x12\x0c\n\x04step\x18\x05 \x01(\x01\x12\x12\n\nby_service\x18\x06 \x01(\x08\"\r\n\x0bPageRequest\"\x1c\n\x0cPageResponse\x12\x0c\n\x04text\x18\x01 \x01(\t\"F\n\x0eSeriesResponse\x12$\n\x06series\x18\x01 \x03(\x0b\x32\x14.blackhole.v1.Series\x12\x0e\n\x06source\x18\x02 \x01(\t\"\x14\n\x12RemoteWriteRequest\"V\n\x13RemoteWriteResponse\x12\x34\n\x06status\x18\x01 \x01(\x0b\x32\x1f.blackhole.v1.RemoteWriteStatusH\x00\x88\x01\x01\x42\t\n\x07_status\"\xa9\x02\n\x11RemoteWriteStatus\x12\x0e\n\x06target\x18\x01 \x01(\t\x12\r\n\x05state\x18\x02 \x01(\t\x12\x0c\n\x04sent\x18\x03 \x01(\x03\x12\x12\n\nsent_bytes\x18\x04 \x01(\x03\x12\x0f\n\x07retried\x18\x05 \x01(\x03\x12\x0f\n\x07\x64ropped\x18\x06 \x01(\x03\x12\x10\n\x08rejected\x18\x07 \x01(\x03\x12\x16\n\x0e\x62\x65hind_samples\x18\x08 \x01(\x03\x12\x14\n\x0c\x62\x65hind_bytes\x18\t \x01(\x03\x12\x16\n\x0e\x62\x65hind_seconds\x18\n \x01(\x01\x12\x14\n\x0clast_sent_ns\x18\x0b \x01(\x03\x12\x12\n\nlast_error\x18\x0c \x01(\t\x12\x15\n\rlast_error_ns\x18\r \x01(\x03\x12\x18\n\x10\x66\x61iling_since_ns\x18\x0e \x01(\x03\"\x98\x01\n\x06Series\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x10\n\x08instance\x18\x02 \x01(\t\x12\x0e\n\x06metric\x18\x03 \x01(\t\x12\x10\n\x08times_ns\x18\x04 \x03(\x03\x12\x0e\n\x06values\x18\x05 \x03(\x01\x12\x12\n\x05limit\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12\x0c\n\x04lows\x18\x07 \x03(\x01\x12\r\n\x05highs\x18\x08 \x03(\x01\x42\x08\n\x06_limit2\xdf\x01\n\x07Metrics\x12\x41\n\x04Read\x12\x1b.blackhole.v1.SeriesRequest\x1a\x1c.blackhole.v1.SeriesResponse\x12=\n\x04Page\x12\x19.blackhole.v1.PageRequest\x1a\x1a.blackhole.v1.PageResponse\x12R\n\x0bRemoteWrite\x12 .blackhole.v1.RemoteWriteRequest\x1a!.blackhole.v1.RemoteWriteResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,9 +38,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PAGERESPONSE']._serialized_start=178
   _globals['_PAGERESPONSE']._serialized_end=206
   _globals['_SERIESRESPONSE']._serialized_start=208
-  _globals['_SERIESRESPONSE']._serialized_end=262
-  _globals['_SERIES']._serialized_start=265
-  _globals['_SERIES']._serialized_end=417
-  _globals['_METRICS']._serialized_start=420
-  _globals['_METRICS']._serialized_end=559
+  _globals['_SERIESRESPONSE']._serialized_end=278
+  _globals['_REMOTEWRITEREQUEST']._serialized_start=280
+  _globals['_REMOTEWRITEREQUEST']._serialized_end=300
+  _globals['_REMOTEWRITERESPONSE']._serialized_start=302
+  _globals['_REMOTEWRITERESPONSE']._serialized_end=388
+  _globals['_REMOTEWRITESTATUS']._serialized_start=391
+  _globals['_REMOTEWRITESTATUS']._serialized_end=688
+  _globals['_SERIES']._serialized_start=691
+  _globals['_SERIES']._serialized_end=843
+  _globals['_METRICS']._serialized_start=846
+  _globals['_METRICS']._serialized_end=1069
 # @@protoc_insertion_point(module_scope)

@@ -101,20 +101,133 @@ class SeriesResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SERIES_FIELD_NUMBER: _builtins.int
+    SOURCE_FIELD_NUMBER: _builtins.int
+    source: _builtins.str
+    """Where they are from, for people, when not all are from the agent itself; an agent leaves it empty."""
     @_builtins.property
     def series(self) -> _containers.RepeatedCompositeFieldContainer[Global___Series]: ...
     def __init__(
         self,
         *,
         series: _abc.Iterable[Global___Series] | None = ...,
+        source: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["series", b"series"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["series", b"series", "source", b"source"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SeriesResponse: _TypeAlias = SeriesResponse  # noqa: Y015
+
+@_typing.final
+class RemoteWriteRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoteWriteRequest: _TypeAlias = RemoteWriteRequest  # noqa: Y015
+
+@_typing.final
+class RemoteWriteResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STATUS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def status(self) -> Global___RemoteWriteStatus:
+        """Absent when `metrics.remote_write` is not declared."""
+
+    def __init__(
+        self,
+        *,
+        status: Global___RemoteWriteStatus | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_status", b"_status", "status", b"status"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_status", b"_status", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__status: _TypeAlias = _typing.Literal["status"]  # noqa: Y015
+    _WhichOneofArgType__status: _TypeAlias = _typing.Literal["_status", b"_status"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__status) -> _WhichOneofReturnType__status | None: ...
+
+Global___RemoteWriteResponse: _TypeAlias = RemoteWriteResponse  # noqa: Y015
+
+@_typing.final
+class RemoteWriteStatus(_message.Message):
+    """Counts are of samples, since the agent was begun."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TARGET_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    SENT_FIELD_NUMBER: _builtins.int
+    SENT_BYTES_FIELD_NUMBER: _builtins.int
+    RETRIED_FIELD_NUMBER: _builtins.int
+    DROPPED_FIELD_NUMBER: _builtins.int
+    REJECTED_FIELD_NUMBER: _builtins.int
+    BEHIND_SAMPLES_FIELD_NUMBER: _builtins.int
+    BEHIND_BYTES_FIELD_NUMBER: _builtins.int
+    BEHIND_SECONDS_FIELD_NUMBER: _builtins.int
+    LAST_SENT_NS_FIELD_NUMBER: _builtins.int
+    LAST_ERROR_FIELD_NUMBER: _builtins.int
+    LAST_ERROR_NS_FIELD_NUMBER: _builtins.int
+    FAILING_SINCE_NS_FIELD_NUMBER: _builtins.int
+    target: _builtins.str
+    """The address it sends to."""
+    state: _builtins.str
+    """idle (nothing was sent yet) ok lagging failing"""
+    sent: _builtins.int
+    sent_bytes: _builtins.int
+    """Of the bodies, compressed."""
+    retried: _builtins.int
+    """Sent more than once."""
+    dropped: _builtins.int
+    """Given up before they were sent: the buffer or the disk was full."""
+    rejected: _builtins.int
+    """Refused for good by the other side."""
+    behind_samples: _builtins.int
+    """Taken and not yet sent."""
+    behind_bytes: _builtins.int
+    behind_seconds: _builtins.float
+    """Age of the oldest that waits; 0: none does."""
+    last_sent_ns: _builtins.int
+    """Unix nanoseconds; 0: never."""
+    last_error: _builtins.str
+    last_error_ns: _builtins.int
+    failing_since_ns: _builtins.int
+    """Since when every try has failed; 0: the last one did not."""
+    def __init__(
+        self,
+        *,
+        target: _builtins.str = ...,
+        state: _builtins.str = ...,
+        sent: _builtins.int = ...,
+        sent_bytes: _builtins.int = ...,
+        retried: _builtins.int = ...,
+        dropped: _builtins.int = ...,
+        rejected: _builtins.int = ...,
+        behind_samples: _builtins.int = ...,
+        behind_bytes: _builtins.int = ...,
+        behind_seconds: _builtins.float = ...,
+        last_sent_ns: _builtins.int = ...,
+        last_error: _builtins.str = ...,
+        last_error_ns: _builtins.int = ...,
+        failing_since_ns: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["behind_bytes", b"behind_bytes", "behind_samples", b"behind_samples", "behind_seconds", b"behind_seconds", "dropped", b"dropped", "failing_since_ns", b"failing_since_ns", "last_error", b"last_error", "last_error_ns", b"last_error_ns", "last_sent_ns", b"last_sent_ns", "rejected", b"rejected", "retried", b"retried", "sent", b"sent", "sent_bytes", b"sent_bytes", "state", b"state", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoteWriteStatus: _TypeAlias = RemoteWriteStatus  # noqa: Y015
 
 @_typing.final
 class Series(_message.Message):

@@ -44,6 +44,11 @@ class MetricsStub:
                 request_serializer=blackhole_dot_v1_dot_metrics__pb2.PageRequest.SerializeToString,
                 response_deserializer=blackhole_dot_v1_dot_metrics__pb2.PageResponse.FromString,
                 _registered_method=True)
+        self.RemoteWrite = channel.unary_unary(
+                '/blackhole.v1.Metrics/RemoteWrite',
+                request_serializer=blackhole_dot_v1_dot_metrics__pb2.RemoteWriteRequest.SerializeToString,
+                response_deserializer=blackhole_dot_v1_dot_metrics__pb2.RemoteWriteResponse.FromString,
+                _registered_method=True)
 
 
 class MetricsServicer:
@@ -62,6 +67,13 @@ class MetricsServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RemoteWrite(self, request, context):
+        """How remote write is, where it is declared.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MetricsServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -74,6 +86,11 @@ def add_MetricsServicer_to_server(servicer, server):
                     servicer.Page,
                     request_deserializer=blackhole_dot_v1_dot_metrics__pb2.PageRequest.FromString,
                     response_serializer=blackhole_dot_v1_dot_metrics__pb2.PageResponse.SerializeToString,
+            ),
+            'RemoteWrite': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoteWrite,
+                    request_deserializer=blackhole_dot_v1_dot_metrics__pb2.RemoteWriteRequest.FromString,
+                    response_serializer=blackhole_dot_v1_dot_metrics__pb2.RemoteWriteResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -130,6 +147,33 @@ class Metrics:
             '/blackhole.v1.Metrics/Page',
             blackhole_dot_v1_dot_metrics__pb2.PageRequest.SerializeToString,
             blackhole_dot_v1_dot_metrics__pb2.PageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoteWrite(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/blackhole.v1.Metrics/RemoteWrite',
+            blackhole_dot_v1_dot_metrics__pb2.RemoteWriteRequest.SerializeToString,
+            blackhole_dot_v1_dot_metrics__pb2.RemoteWriteResponse.FromString,
             options,
             channel_credentials,
             insecure,

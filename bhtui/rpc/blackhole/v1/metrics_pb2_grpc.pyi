@@ -34,6 +34,8 @@ class MetricsStub:
     Read: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.SeriesRequest, _metrics_pb2.SeriesResponse]
     Page: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.PageRequest, _metrics_pb2.PageResponse]
     """What the Prometheus endpoint says, whether its port is open or not."""
+    RemoteWrite: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.RemoteWriteRequest, _metrics_pb2.RemoteWriteResponse]
+    """How remote write is, where it is declared."""
 
 @_typing.type_check_only
 class MetricsAsyncStub(MetricsStub):
@@ -41,6 +43,8 @@ class MetricsAsyncStub(MetricsStub):
     Read: _aio.UnaryUnaryMultiCallable[_metrics_pb2.SeriesRequest, _metrics_pb2.SeriesResponse]  # type: ignore[assignment]
     Page: _aio.UnaryUnaryMultiCallable[_metrics_pb2.PageRequest, _metrics_pb2.PageResponse]  # type: ignore[assignment]
     """What the Prometheus endpoint says, whether its port is open or not."""
+    RemoteWrite: _aio.UnaryUnaryMultiCallable[_metrics_pb2.RemoteWriteRequest, _metrics_pb2.RemoteWriteResponse]  # type: ignore[assignment]
+    """How remote write is, where it is declared."""
 
 class MetricsServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -57,5 +61,13 @@ class MetricsServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_metrics_pb2.PageResponse, _abc.Awaitable[_metrics_pb2.PageResponse]]:
         """What the Prometheus endpoint says, whether its port is open or not."""
+
+    @_abc_1.abstractmethod
+    def RemoteWrite(
+        self,
+        request: _metrics_pb2.RemoteWriteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_metrics_pb2.RemoteWriteResponse, _abc.Awaitable[_metrics_pb2.RemoteWriteResponse]]:
+        """How remote write is, where it is declared."""
 
 def add_MetricsServicer_to_server(servicer: MetricsServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

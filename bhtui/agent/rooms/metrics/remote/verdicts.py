@@ -1,0 +1,92 @@
+"""When the state of remote write becomes an event: pure, time is an argument.
+
+Failing or lagging for longer than `warn_after` is told of once, and once more when it is well again. Samples that were
+lost or refused are told of at most once a minute, with their number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bhtui.core.event import EventKind
+from bhtui.core.remotewrite import RemoteWriteStatus
+from bhtui.core.units import format_age, format_size
+
+EVERY = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """An event to be appended."""
+
+    kind: EventKind
+    message: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was told of so far."""
+
+    bad: str = ""
+    """`failing` or `lagging` while that was told of and has not ended."""
+    dropped: int = 0
+    rejected: int = 0
+    counted_at: float | None = None
+    """When losses were last told of, monotonic seconds."""
+
+
+def judge(
+    told: Told, status: RemoteWriteStatus, warn_after: float, now: float, now_ns: int
+) -> tuple[Told, list[Verdict]]:
+    """What is to be told now; `now` is monotonic seconds."""
+    verdicts: list[Verdict] = []
+    bad = _bad(status, warn_after, now_ns)
+    if bad and bad != told.bad:
+        verdicts.append(_trouble(status, bad, now_ns))
+    elif told.bad and not bad and status.state == "ok":
+        message = f"remote write is well again: {status.sent} samples sent, {status.behind_samples} wait"
+        verdicts.append(Verdict(EventKind.REMOTE_WRITE_RECOVERED, message, _data(status)))
+    else:
+        bad = told.bad
+    if told.counted_at is None or now - told.counted_at >= EVERY:
+        losses = list(_losses(told, status))
+        verdicts += losses
+        if losses:
+            told = replace(told, dropped=status.dropped, rejected=status.rejected, counted_at=now)
+    return replace(told, bad=bad), verdicts
+
+
+def _bad(status: RemoteWriteStatus, warn_after: float, now_ns: int) -> str:
+    if status.failing_since_ns and (now_ns - status.failing_since_ns) / 1e9 >= warn_after:
+        return "failing"
+    return "lagging" if status.state == "lagging" else ""
+
+
+def _trouble(status: RemoteWriteStatus, bad: str, now_ns: int) -> Verdict:
+    waits = f"{status.behind_samples} samples ({format_size(status.behind_bytes)}) wait on disk"
+    if bad == "failing":
+        since = format_age((now_ns - status.failing_since_ns) / 1e9)
+        message = f"remote write has failed for {since}: {status.last_error}; {waits}"
+        return Verdict(EventKind.REMOTE_WRITE_FAILING, message, _data(status))
+    message = f"remote write is {format_age(status.behind_seconds)} behind: {waits}"
+    return Verdict(EventKind.REMOTE_WRITE_LAGGING, message, _data(status))
+
+
+def _losses(told: Told, status: RemoteWriteStatus) -> Iterator[Verdict]:
+    if (count := status.dropped - told.dropped) > 0:
+        why = "the buffer or the disk was full; see metrics.remote_write.buffer"
+        yield Verdict(EventKind.REMOTE_WRITE_LOST, f"remote write lost {count} samples: {why}", {"count": count})
+    if (count := status.rejected - told.rejected) > 0:
+        message = f"remote write: {count} samples were refused for good: {status.last_error}"
+        yield Verdict(EventKind.REMOTE_WRITE_REJECTED, message, {"count": count, "why": status.last_error})
+
+
+def _data(status: RemoteWriteStatus) -> dict[str, Any]:
+    return {
+        "target": status.target, "error": status.last_error, "behind_samples": status.behind_samples,
+        "behind_bytes": status.behind_bytes, "behind_seconds": round(status.behind_seconds, 1),
+        "dropped": status.dropped, "rejected": status.rejected,
+    }  # fmt: skip
