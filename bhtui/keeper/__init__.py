@@ -20,9 +20,10 @@ op          asks with                                    answers
 hello       events: bool                                 version, protocol, pid, boot, started_ns, held,
                                                          terminating; to the agent also its own descriptors
 spawn       key, argv, log {path, max_bytes, max_age_s,  the process (below), with descriptors; or an error
-            keep}, and any of: tag, env, cwd, uid, gid,  whose stage is held, key, log, fork, setup, cgroup,
-            groups, umask, nice, ionice [class, level],  oom_score_adj, rlimits, nice, ionice, user, umask, cwd,
-            rlimits {nofile: [soft, hard]},              exec
+            keep, rate_lines, rate_bytes, rate_s}, and   whose stage is held, key, log, fork, setup, cgroup,
+            any of: tag, env, cwd, uid, gid, groups,     oom_score_adj, rlimits, nice, ionice, user, umask, cwd,
+            umask, nice, ionice [class, level],          exec
+            rlimits {nofile: [soft, hard]},
             oom_score_adj, cgroups [directory]
 signal      key, signal, group: bool                     nothing
 kill        key, timeout (s)                             killed (a count), remaining [pid]: the whole tree
@@ -38,7 +39,9 @@ agent       action: stop, start, restart; argv, env      pid of the agent before
 upgrade     argv, env of the keeper; agent {argv, env}   version, protocol, pid: said by the new keeper
 shutdown    force: bool                                  killed, remaining; then agent and keeper end
 rotate      key                                          nothing; begins a new log file
-stats                                                    counts of each log, descriptors, uptime
+bound       key, log {as in spawn, of the same path}     nothing; when its log rotates and how much goes into it
+stats                                                    counts of each log, descriptors, uptime; limited: what
+                                                         was dropped of each log by its limit, also of closed ones
 =========== ============================================ ====================================================
 
 A process is `{key, tag, pid, start, boot, state, cgroups, log, spawned_ns, adopted, exit, order}`. `start` is field 22
@@ -50,4 +53,4 @@ keeper got SIGTERM and the agent should stop the services in order and send `shu
 """
 
 PROTOCOL = 1
-STATE = 1  # the layout of what one version hands to the next in an upgrade
+STATE = 2  # the layout of what one version hands to the next in an upgrade

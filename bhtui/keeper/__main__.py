@@ -16,7 +16,6 @@ import sys
 from bhtui import __version__
 from bhtui.keeper import STATE, ops, places, server
 from bhtui.keeper.keeper import Keeper
-from bhtui.keeper.logfile import LogFile
 from bhtui.keeper.spawn import KEY_VARIABLE, RUN_VARIABLE
 
 TYPE_CHECKING = False
@@ -56,7 +55,7 @@ def main(argv: list[str]) -> int:
         options = parse(argv)
         if options.get("check"):
             theirs = options["check"]
-            return 0 if int(theirs) == STATE else _refuse(f"it understands state {STATE}, not {theirs}")
+            return 0 if 1 <= int(theirs) <= STATE else _refuse(f"it understands states up to {STATE}, not {theirs}")
         if options.get("restore"):
             return live(restore(int(options["restore"])))
         if options.get("detach"):
@@ -195,7 +194,7 @@ def restore(fd: int) -> Keeper:
     keeper = Keeper(
         state["run_dir"], state["log_dir"], listener, state["lock"], folders, state["nofile"], state["agent"]["spec"]
     )
-    keeper.logs.by_path = {log["path"]: LogFile.load(log) for log in state["logs"]}
+    keeper.logs.load(state["logs"], state.get("rates", {}))
     keeper.table.load(state["table"])
     keeper.agent.load(state["agent"])
     for number in (*keeper.table.fds(), *keeper.agent.fds().values()):

@@ -16,6 +16,8 @@ import os
 import re
 import time
 
+from bhtui.keeper.ratelimit import RateLimit
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -64,6 +66,7 @@ class LogFile:
 
     def __init__(self, path: str, max_bytes: int = 0, max_age_s: float = 0, keep: int = 10) -> None:
         self.path = path
+        self.rate = RateLimit()
         self.limit(max_bytes, max_age_s, keep)
         self.users = 0
         self.bytes = self.lines = self.dropped = self.lost = 0
@@ -122,12 +125,15 @@ class LogFile:
         line = f"{stamp(self.now())} stderr F [blackhole] {text}\n".encode(errors="surrogateescape")
         self.write([line], len(line), 1)
 
-    def write(self, parts: list[bytes | memoryview], size: int, lines: int) -> None:
-        """Writes whole lines, stamped with `now()`. Never raises: what finds no place is counted."""
+    def write(self, parts: list[bytes | memoryview], size: int, lines: int) -> bool:
+        """Writes whole lines, stamped with `now()`. Never raises: what finds no place is counted; then it is False.
+
+        `lines` is how many of them are a loss when they find no place: 0 for one that the caller will bring again.
+        """
         now = self._last
         if self.lost and now - self._failed < CHECK_NS:
-            self._lose(lines)
-            return
+            self.lose(lines)
+            return False
         if now - self._checked >= CHECK_NS or self._fd < 0:
             self._check_path(now)
         if self._is_due(size, now):
@@ -135,13 +141,13 @@ class LogFile:
         if self.lost:
             marker = f"{stamp(self.now())} stderr F [blackhole] {self.lost} lines lost here: {self.problem}\n".encode()
             parts, size, lines = [marker, *parts], size + len(marker), lines + 1
-        self._append(parts, size, lines)
+        return self._append(parts, size, lines)
 
     def _is_due(self, more: int, now: int) -> bool:
         too_big = 0 < self.max_bytes < self._size + more
         return too_big or 0 < self.max_age_ns <= now - self._first
 
-    def _append(self, parts: list[bytes | memoryview], size: int, lines: int) -> None:
+    def _append(self, parts: list[bytes | memoryview], size: int, lines: int) -> bool:
         done = 0
         try:
             done = os.writev(self._fd, parts) if self._fd >= 0 else 0
@@ -152,8 +158,9 @@ class LogFile:
         if done == size and self._fd >= 0:
             self._took(size, lines)
             self.lost = 0
-        else:
-            self._take_back(parts, done, lines)
+            return True
+        self._take_back(parts, done, lines)
+        return False
 
     def _take_back(self, parts: list[bytes | memoryview], done: int, lines: int) -> None:
         """A write ended in the middle: keep the whole lines that went in, count the others."""
@@ -169,7 +176,7 @@ class LogFile:
             self._replace(-1)  # opening it again cuts the partial line
         self._took(whole, kept)
         self._failed = self._last
-        self._lose(lines - marker - kept)
+        self.lose(lines - marker - kept)
 
     def _took(self, size: int, lines: int) -> None:
         if not self._size:
@@ -178,7 +185,8 @@ class LogFile:
         self.bytes += size
         self.lines += lines
 
-    def _lose(self, lines: int) -> None:
+    def lose(self, lines: int) -> None:
+        """Counts lines that found no place."""
         self.lost += lines
         self.dropped += lines
 

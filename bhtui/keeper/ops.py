@@ -96,8 +96,7 @@ def spawn(keeper: Keeper, request: Request) -> None:
     spec = dict(request.message)
     key = _check_spawn(keeper, spec)
     spec["markers"] = keeper.launcher.markers(key)
-    log = {"path": spec["log"]["path"], "max_bytes": int(spec["log"].get("max_bytes", 0)),
-           "max_age_s": spec["log"].get("max_age_s", 0), "keep": int(spec["log"].get("keep", 10))}  # fmt: skip
+    log = _log_of(spec["log"])
     _open_log(keeper, log)
 
     def then(result: Started | SpawnError) -> None:
@@ -129,6 +128,16 @@ def _check_spawn(keeper: Keeper, spec: dict[str, Any]) -> str:
     if key in keeper.table.entries or key in keeper.children.keys:
         raise Refused("key", errno.EEXIST, f"cannot start {key}: the keeper has a process of that key")
     return key
+
+
+def _log_of(asked: dict[str, Any]) -> dict[str, Any]:
+    """What `Logs.take` is given. An agent that knows of no rate limit is told of none."""
+    log = {"path": asked["path"], "max_bytes": int(asked.get("max_bytes", 0)), "max_age_s": asked.get("max_age_s", 0),
+           "keep": int(asked.get("keep", 10))}  # fmt: skip
+    if asked.get("rate_s"):
+        log["rate_lines"], log["rate_bytes"] = int(asked.get("rate_lines", 0)), int(asked.get("rate_bytes", 0))
+        log["rate_s"] = float(asked["rate_s"])
+    return log
 
 
 def _open_log(keeper: Keeper, log: dict[str, Any]) -> None:
@@ -330,6 +339,17 @@ def rotate(keeper: Keeper, request: Request) -> None:
     request.reply()
 
 
+def bound(keeper: Keeper, request: Request) -> None:
+    """Other bounds for the log of a process, from now on."""
+    entry, log = _entry(keeper, request), _log_of(request.message["log"])
+    if log["path"] != entry.log["path"]:
+        raise Refused("log", errno.EINVAL, f"cannot bound the log of {entry.key}: it is {entry.log['path']}")
+    entry.log = log
+    if log["path"] in keeper.logs.by_path:
+        keeper.logs.take(**log)
+    request.reply()
+
+
 def stats(keeper: Keeper, request: Request) -> None:
     """Counts for whoever watches the keeper."""
     request.reply({
@@ -338,6 +358,7 @@ def stats(keeper: Keeper, request: Request) -> None:
         "fds": len(os.listdir("/proc/self/fd")) - 1, "clients": len(keeper.server.clients), "held": keeper.is_held,
         "agent": {"pid": keeper.agent.pid, "restarts": keeper.agent.restarts, "wanted": keeper.agent.wanted},
         "logs": {path: log.stats() for path, log in keeper.logs.by_path.items()},
+        "limited": {path: rate.stats() for path, rate in keeper.logs.rates.items() if rate.last_ns},
     })  # fmt: skip
 
 
@@ -353,5 +374,5 @@ def restored(keeper: Keeper, client: Client | None, reply: dict[str, Any]) -> No
 OPS: dict[str, Callable[[Keeper, Request], None]] = {
     "hello": hello, "spawn": spawn, "signal": send_signal, "kill": kill_tree, "tree": tree, "list": list_entries,
     "forget": forget, "adopt": adopt, "emergency": emergency, "sweep": sweep, "resume": resume, "agent": agent,
-    "upgrade": upgrade, "shutdown": shutdown, "rotate": rotate, "stats": stats,
+    "upgrade": upgrade, "shutdown": shutdown, "rotate": rotate, "bound": bound, "stats": stats,
 }  # fmt: skip

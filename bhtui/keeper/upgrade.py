@@ -123,6 +123,7 @@ def dump(keeper: Keeper, clients: list[Client], reply: dict[str, Any]) -> dict[s
         "listener": keeper.server.listener.fileno(), "lock": keeper.lock, "folders": keeper.places.folders,
         "terminating": keeper.terminating,
         "logs": [log.dump() for log in keeper.logs.by_path.values()],
+        "rates": {path: rate.dump() for path, rate in keeper.logs.rates.items()},
         "table": keeper.table.dump(), "agent": keeper.agent.dump(),
         "clients": [{"fd": client.sock.fileno(), "events": client.events} for client in clients],
         "reply": reply,
