@@ -1,22 +1,25 @@
-"""What a full disk takes: an event when captured lines were lost, and one when a folder of ours has no room left."""
+"""What is in no log: an event when a full disk took lines, one when a folder of ours has no room left, and what is
+over a rate limit, counted."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import os
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bhtui.agent.events.log import EventLog
 from bhtui.agent.keeper import KeeperError
+from bhtui.agent.ratelimits import RateLimits
 from bhtui.core.event import EventKind
 from bhtui.core.units import format_size
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 10.0
+LOOK_SECONDS = 2.0
 FULL_BYTES = 4 << 20
 """Less free than this is full: there must be room left to write that there is none."""
 FULL_SHARE = 0.02
@@ -29,7 +32,10 @@ class Losses:
     def __init__(
         self, stats: Callable[[], Awaitable[Mapping[str, Any]]], events: EventLog, folders: Sequence[Path]
     ) -> None:
+        self.limits = RateLimits(events)
         self._stats, self._events, self._folders = stats, events, folders
+        self._lost: Counter[str] = Counter()
+        """Lines by path, since this agent was begun."""
         self._dropped: dict[str, int] | None = None
         self._full: set[Path] = set()
 
@@ -43,17 +49,25 @@ class Losses:
         """Looks once, and appends what is new."""
         self._look_at_disks()
         try:
-            logs = (await self._stats())["logs"]
+            stats = await self._stats()
         except KeeperError as error:
             log.debug("the keeper's counts are not known now: %s", error)
             return
+        logs = stats["logs"]
         for path, each in logs.items() if self._dropped is not None else ():
             # Another keeper, or a file that was closed meanwhile, begins to count anew.
             before = (self._dropped or {}).get(path, 0)
             count = each["dropped"] - (before if before <= each["dropped"] else 0)
             if count:
+                self._lost[path] += count
                 self._tell_loss(Path(path), count, each["problem"])
         self._dropped = {path: each["dropped"] for path, each in logs.items()}
+        self.limits.take(stats["limited"])
+
+    def figures(self) -> dict[str, list[tuple[tuple[str, ...], float]]]:
+        """For the Prometheus endpoint: labels and value, by metric."""
+        lost = [((Path(path).parent.name, Path(path).stem, "disk"), lines) for path, lines in self._lost.items()]
+        return {"blackhole_log_dropped_lines_total": [*self.limits.rows(), *lost]}
 
     def _tell_loss(self, path: Path, count: int, reason: str) -> None:
         message = f"{count} lines of {path.stem} could not be kept: {reason}"

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import sys
 
+DROPPED_SHOWN = 600.0
+"""Seconds for which `status` without details tells of what was over a rate limit."""
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -271,6 +273,11 @@ def _near_limit(each: Mapping[str, Any]) -> str:
     return YELLOW if used is not None and limit and used >= 0.9 * limit else ""
 
 
+def dropped_text(lines: int, amount: int, seconds: float, limit: str) -> str:
+    """What was over the rate limit of a log."""
+    return f"its log lacks {lines} lines ({size(amount)}) over {limit or 'the rate limit'}, last {age(seconds)} ago"
+
+
 def _reasons(each: Mapping[str, Any], detailed: bool) -> list[str]:
     """Why an instance is not as it should be, at most a few lines unless details are asked for."""
     lines: list[str] = []
@@ -286,4 +293,6 @@ def _reasons(each: Mapping[str, Any], detailed: bool) -> list[str]:
     unasked = each["health"] == "unknown" and each["state"] == "running" and each.get("ref")
     if (unasked or each["health"] in ("unhealthy", "degraded")) and each["health_detail"]:
         lines += each["health_detail"].splitlines()
+    if (dropped := each.get("log_dropped")) and (detailed or dropped["seconds"] < DROPPED_SHOWN):
+        lines.append(dropped_text(dropped["lines"], dropped["bytes"], dropped["seconds"], dropped["limit"]))
     return lines if detailed or len(lines) <= 6 else [*lines[:1], "...", *lines[-4:]]

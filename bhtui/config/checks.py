@@ -23,7 +23,7 @@ from bhtui.core.replica import (
     used,
     values_of,
 )
-from bhtui.core.spec import Condition, Restart, RotateSpec, ServiceSpec
+from bhtui.core.spec import Condition, Restart, ServiceSpec
 
 from .alerts import ACTIONS
 from .backupchecks import backups_can_be_made, backups_do_not_hold_themselves
@@ -140,7 +140,7 @@ def own_ports_are_declared(config: Config) -> Iterator[Fault]:
 
 def _as_specs(config: Config) -> dict[str, ServiceSpec]:
     """As far as the file says: without env_files, as if it lay in the root folder, and with as many as there may be."""
-    specs = {name: each.spec(name, Path("/"), {}, RotateSpec(), {}) for name, each in config.services.items()}
+    specs = {name: each.spec(name, Path("/"), {}, config.logging, {}) for name, each in config.services.items()}
     return {
         name: replace(each, replicas=max(each.replicas, each.scale.max)) if each.scale.auto else each
         for name, each in specs.items()

@@ -62,7 +62,7 @@ class Reading:
     def _service(self, name: str) -> ServiceSpec:
         from_files = {key: value for key, (value, _) in self.from_files[name].items()}
         tuning = self.config.performance.performance.get(name, {})
-        made = self.config.services[name].spec(name, self.base, from_files, self.config.logging.rotate.spec(), tuning)
+        made = self.config.services[name].spec(name, self.base, from_files, self.config.logging, tuning)
         return replace(made, hidden=self.hidden(name))
 
     def hidden(self, name: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 
 from bhtui.core.autoscale import FIXED
-from bhtui.core.spec import Condition, LimitsSpec, RestartSpec, RotateSpec, ServiceKind, ServiceSpec, StopSpec
+from bhtui.core.spec import Condition, LimitsSpec, RateSpec, RestartSpec, ServiceKind, ServiceSpec, StopSpec
 
 from .backup import ServiceBackup
 from .endpoints import Endpoints
@@ -38,6 +38,7 @@ from .fields import (
     text,
 )
 from .healthcheck import Healthcheck
+from .logging import Logging, RateLimit
 from .outputs import Rotate
 from .restart import BESIDE, RestartSection, from_word
 from .scale import Scale, section
@@ -179,7 +180,7 @@ class Limits(Section):
 
 
 class ServiceLogging(Section):
-    """Of one service: when its captured log is rotated."""
+    """Of one service: when its captured log is rotated, and how much goes into it."""
 
     INSTEAD: ClassVar[dict[str, str]] = {
         "driver": "output is captured into files; write rotate: {max_size: 100MB} here, outputs at the top level",
@@ -188,6 +189,8 @@ class ServiceLogging(Section):
 
     rotate: Rotate | None = None
     """Instead of `logging.rotate`."""
+    rate_limit: RateLimit | None = None
+    """Instead of `logging.rate_limit`."""
 
 
 NEEDED: Mapping[ServiceKind, str] = {ServiceKind.PROCESS: "command", ServiceKind.SYSTEMD: "unit",
@@ -314,7 +317,12 @@ class Service(Section):
     labels: Labels = Field(default_factory=dict)
     """Names and values for people. Checked only: this version does not act on it."""
     logging: ServiceLogging = ServiceLogging()
-    """When its captured log is rotated."""
+    """When its captured log is rotated, and how much goes into it."""
+
+    def _rate_limit(self, logging: Logging) -> RateSpec:
+        """Of processes alone: the keeper is who holds it."""
+        declared = self.logging.rate_limit or logging.rate_limit
+        return declared.spec() if declared and self.kind is ServiceKind.PROCESS else RateSpec()
 
     def pressure_steps(self) -> tuple[str, ...]:
         """As declared, or what its contract can do."""
@@ -328,7 +336,7 @@ class Service(Section):
         return self.restart.model_copy(update={k: v for k, v in beside.items() if v is not None}).spec()
 
     def spec(
-        self, own_name: str, base: Path, from_files: Mapping[str, str], rotate: RotateSpec, tuning: Mapping[str, str]
+        self, own_name: str, base: Path, from_files: Mapping[str, str], logging: Logging, tuning: Mapping[str, str]
     ) -> ServiceSpec:
         """As a frozen value; relative paths begin at `base`, the configuration's folder."""
         return ServiceSpec(
@@ -352,7 +360,8 @@ class Service(Section):
             metrics=self.metrics or "",
             contract=self.contract or "",
             reload_signal=self.reload_signal or "",
-            rotate=self.logging.rotate.spec() if self.logging.rotate else rotate,
+            rotate=(self.logging.rotate or logging.rotate).spec(),
+            rate_limit=self._rate_limit(logging),
             labels=self.labels,
             tuning=tuning,
             port_step=self.port_step,

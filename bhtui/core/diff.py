@@ -30,6 +30,7 @@ LIVE = frozenset(
         "endpoints",
         "scale",
         "backup",
+        "rate_limit",
     }
 )
 """Fields of a service that take hold without restarting a running instance."""

@@ -38,6 +38,7 @@ class EventKind(StrEnum):
     OPERATION_CHANGED = "operation.state"
     STEP_CHANGED = "operation.step"
     LOGS_LOST = "logs.lost"
+    LOGS_LIMITED = "logs.limited"
     OUTPUT_FAILING = "output.failing"
     OUTPUT_LAGGING = "output.lagging"
     OUTPUT_RECOVERED = "output.recovered"
@@ -87,6 +88,7 @@ MEANING: dict[EventKind, str] = {
     EventKind.OPERATION_CHANGED: "An operation was begun, went on or ended; with who asked for it and why.",
     EventKind.STEP_CHANGED: "A step of an operation was begun, waits or ended.",
     EventKind.LOGS_LOST: "Captured lines of an instance could not be kept, with their number and the reason.",
+    EventKind.LOGS_LIMITED: "An instance writes more than its rate limit, or (`over`) no more; how much was dropped.",
     EventKind.OUTPUT_FAILING: "A log output has failed for longer than its `warn_after`, with the last error.",
     EventKind.OUTPUT_LAGGING: "What waits to be sent by a log output has waited for longer than its `warn_after`.",
     EventKind.OUTPUT_RECOVERED: "A log output that was failing or lagging is well again.",

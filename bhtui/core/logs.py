@@ -103,6 +103,8 @@ class LogCount:
     lines: int
     bytes: int
     """Of the messages, without their time and newline."""
+    missing: int = 0
+    """Lines that are not in the log, as it says itself there: over the rate limit, or no room on the disk."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,6 +124,19 @@ class RotateSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class RateSpec:
+    """How much of an instance's output is kept: so many lines and bytes in each stretch of time; 0: no bound."""
+
+    lines: int = 0
+    bytes: int = 0
+    per: float = 30.0
+    """Seconds."""
+
+    def __bool__(self) -> bool:
+        return bool(self.lines or self.bytes)
+
+
+@dataclass(frozen=True, slots=True)
 class EndpointsSpec:
     """How others are told where the instances of a service can be reached."""
 
@@ -194,6 +207,7 @@ class ServiceSpec:
     """Whether and how their number follows their load."""
     backup: ServiceBackup = ALL_DATA
     """What it says of its own backups; what they take is `data`."""
+    rate_limit: RateSpec = RateSpec()
 
     @property
     def is_foreign(self) -> bool:

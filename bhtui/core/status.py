@@ -21,6 +21,18 @@ class Scaling:
 
 
 @dataclass(frozen=True, slots=True)
+class LogDropped:
+    """What of an instance's output was over its rate limit, since its keeper was started."""
+
+    lines: int
+    bytes: int
+    seconds: float
+    """How long ago the last of it was dropped."""
+    limit: str = ""
+    """`1000 lines in 30 s`; empty: there is none any more."""
+
+
+@dataclass(frozen=True, slots=True)
 class InstanceStatus:
     """One instance. Unknown numbers are None, never 0."""
 
@@ -72,6 +84,8 @@ class InstanceStatus:
     """What holds the restart that would come by itself: `maintenance window "night" until 03:00`; empty: nothing."""
     untold: str = ""
     """Why others still know another set of ready instances: its on_change fails, and how; empty: nothing has failed."""
+    log_dropped: LogDropped | None = None
+    """What it wrote over its rate limit, and is in no log; None: nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""How much a service may write: so many lines and bytes in each stretch of time. What is over it is dropped and counted.
+"""How much a service may write: so many lines and bytes in a stretch of time. What is over it is dropped and counted.
 
 The stretches follow each other without a gap, as with journald's RateLimitIntervalSec= and RateLimitBurst=: what is
 kept stays readable, as at most one place in each stretch has something missing.
@@ -20,11 +20,13 @@ class RateLimit:
     0: no bound. What comes first in a stretch is kept; the size is passed by at most one line, or one chunk of one.
     """
 
-    __slots__ = ("_begun", "_left_lines", "_left_size", "dropped_lines", "dropped_size", "last_ns", "lines", "ns", "size")
+    __slots__ = (
+        "_begun", "_left_lines", "_left_size", "dropped_lines", "dropped_size", "last_ns", "lines", "ns", "size",
+    )  # fmt: skip
 
     def __init__(self, lines: int = 0, size: int = 0, seconds: float = 0) -> None:
+        self.lines = self.size = self.ns = self._begun = 0
         self.dropped_lines = self.dropped_size = self.last_ns = 0
-        self._begun = 0
         self.set(lines, size, seconds)
 
     def set(self, lines: int, size: int, seconds: float) -> None:
@@ -76,7 +78,8 @@ class RateLimit:
 
     def stats(self) -> dict[str, Any]:
         """What was dropped so far, and by which bound."""
-        return {"lines": self.dropped_lines, "bytes": self.dropped_size, "last_ns": self.last_ns, "limit": self.text}
+        return {"lines": self.dropped_lines, "bytes": self.dropped_size, "last_ns": self.last_ns,
+                "limit": self.text, "seconds": self.ns / SECOND}  # fmt: skip
 
     def dump(self) -> list[int]:
         """What an upgraded keeper needs to go on exactly here."""

@@ -55,6 +55,7 @@ instances = st.builds(
     scaling=st.none() | st.builds(status.Scaling, int32, int32, text, finite),
     auto_scale=text,
     untold=text,
+    log_dropped=st.none() | st.builds(status.LogDropped, int64, int64, finite, text),
 )
 steps = st.builds(operation.Step, int32, text, text, text, st.sampled_from(operation.StepState), text, int64, int64)
 operations = st.builds(

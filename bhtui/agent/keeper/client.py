@@ -12,7 +12,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from bhtui.agent.keeper.model import (
     Killed,
     Launch,
     Listener,
+    LogSpec,
     Replaced,
     SpawnRequest,
     exit_from,
@@ -159,6 +160,14 @@ class Keeper:
     async def rotate(self, key: str) -> None:
         """Begins a new log file now."""
         await self._ask("rotate", {"key": key})
+
+    async def bound(self, key: str, log: LogSpec) -> None:
+        """Other bounds for the log of a process, if they are others, from now on."""
+        process = self._processes.get(key)
+        if process is None or process.log == log:
+            return
+        await self._ask("bound", {"key": key, "log": asdict(log)})
+        self._processes[key] = replace(process, log=log)
 
     async def stats(self) -> dict[str, Any]:
         """Counts of each log, descriptors, uptime of the keeper."""

@@ -24,12 +24,18 @@ class KeeperLost(KeeperError):
 
 @dataclass(frozen=True, slots=True)
 class LogSpec:
-    """Where output goes, and when a new file begins: bounds in bytes and seconds, 0: none; `keep` counts old files."""
+    """Where output goes, and when a new file begins: bounds in bytes and seconds, 0: none; `keep` counts old files.
+
+    Of what comes in `rate_s` seconds so many lines and bytes are kept, 0: all.
+    """
 
     path: str
     max_bytes: int = 64 << 20
     max_age_s: float = 0
     keep: int = 10
+    rate_lines: int = 0
+    rate_bytes: int = 0
+    rate_s: float = 0
 
 
 @dataclass(frozen=True, slots=True)

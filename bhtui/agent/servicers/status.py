@@ -86,7 +86,12 @@ def _same(before: InstanceStatus | None, now: InstanceStatus) -> bool:
 
 def _timeless(status: InstanceStatus) -> InstanceStatus:
     scaling = replace(status.scaling, seconds=0.0) if status.scaling else None
-    return replace(status, uptime_seconds=None, next_start_seconds=None, limits_override_seconds=None, scaling=scaling)
+    # Told anew once a minute: a reader shows for some minutes what was dropped.
+    dropped = status.log_dropped and replace(status.log_dropped, seconds=status.log_dropped.seconds // 60)
+    return replace(
+        status, uptime_seconds=None, next_start_seconds=None, limits_override_seconds=None, scaling=scaling,
+        log_dropped=dropped,
+    )  # fmt: skip
 
 
 async def _first_of(event: Awaitable[object], interval: float) -> None:

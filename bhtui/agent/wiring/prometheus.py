@@ -27,10 +27,11 @@ class Outgoing:
 async def outgoing(agent: Agent, stack: AsyncExitStack) -> Outgoing:
     """As the configuration in force wants it, from now on."""
     config, events, outputs = agent.memory.config, agent.memory.events, agent.alone.outputs
+    losses = agent.ours.losses
     writer = RemoteWriter(agent.paths.state / "remote-write", socket.gethostname(), bhtui.__version__, events.append)
     figures = Figures(
         agent.alone.metrics, agent.ours.supervisor.status, bhtui.__version__,
-        lambda: {**outputs.figures(), **writer.figures()},
+        lambda: {**outputs.figures(), **writer.figures(), **losses.figures()},
     )  # fmt: skip
     writer.rows = figures.rows
     endpoint = Endpoints(figures, events)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from bhtui.agent.ending import Ending
 from bhtui.agent.foreign.managers import Managers
 from bhtui.agent.keeper import Keeper, Launch, Listener
+from bhtui.agent.losses import Losses
 from bhtui.agent.rooms.endpoints.room import EndpointsRoom
 from bhtui.agent.rooms.limits import contract
 from bhtui.agent.rooms.limits.device import devices_of
@@ -40,6 +41,7 @@ class Supervised:
     resources: Resources
     scaling: Scaling
     maintenance: Maintenance
+    losses: Losses
 
 
 async def supervise(memory: Memory, alone: Alone, paths: Paths, ending: Ending, stack: AsyncExitStack) -> Supervised:
@@ -84,7 +86,9 @@ def _surround(memory: Memory, alone: Alone, keeper: Keeper, supervisor: Supervis
     supervisor.auto_scale = scaling.note
     maintenance = Maintenance(memory.store, supervisor, memory.events)
     supervisor.holding = maintenance.held
-    return Supervised(keeper, supervisor, reached, resources, scaling, maintenance)
+    losses = Losses(keeper.stats, memory.events, (paths.state, paths.logs))
+    supervisor.dropped = losses.limits.of
+    return Supervised(keeper, supervisor, reached, resources, scaling, maintenance, losses)
 
 
 async def _take_over(keeper: Keeper, supervisor: Supervisor, alone: Alone) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from contextlib import AsyncExitStack
 
-from bhtui.agent.losses import Losses
 from bhtui.agent.rooms.limits.watch import PressureWatch
 from bhtui.agent.rooms.scaling.watch import LoadWatch
 
@@ -24,7 +23,6 @@ async def watch(agent: Agent, stack: AsyncExitStack) -> None:
     pressure = PressureWatch(
         alone.limits, ours.supervisor, alone.metrics, memory.events, agent.begin, time.time_ns, ours.maintenance.held
     )
-    losses = Losses(ours.keeper.stats, memory.events, (agent.paths.state, agent.paths.logs))
     for work, name in (
         (ours.reached.watch(), "the watch on endpoints"),
         (alone.backup.watch(), "the watch on backups"),
@@ -32,6 +30,6 @@ async def watch(agent: Agent, stack: AsyncExitStack) -> None:
         (load.watch(), "the watch on loads"),
         (pressure.watch(), "the watch on memory"),
         (ours.maintenance.watch(), "the watch on maintenance windows"),
-        (losses.watch(), "the watch on lost lines and full disks"),
+        (ours.losses.watch(), "the watch on lost lines and full disks"),
     ):
         await stack.enter_async_context(task(work, name))

@@ -121,7 +121,9 @@ class LogPane(Taking):
         is_counted = self.whole or self.size.width > 60 or query.text or level
         counts = self.counts() if is_counted else ""
         lost = (f"{model.lost:,} lost", "bad" if model.lost else "dim")
+        limited = sum(self.limited.values())
         return title(self.number, "LOGS", self.has_focus, tuple(facts)), (
+            (f"{limited:,} over limit  " if limited else "", "bad"),
             (counts + "  " if counts else "", "dim"),
             lost,
             (" ", ""),

@@ -24,6 +24,8 @@ from ..models.reading import AHEAD, SINCE, strip_range
 from ..widgets.canvas import Canvas
 
 LEVEL_STEPS = (0, 3, 4, 5)
+LIMITED_SHOWN = 600.0
+"""Seconds for which the title tells of lines that were over a rate limit."""
 _BEHIND = 3.0
 """Seconds that new lines are late from which a reader is told so."""
 _MANY = 100
@@ -88,6 +90,8 @@ class LogView(Canvas):
         self.unfolded: set[int] = set()
         self.noted: dict[str, int] = {}
         """By host the last event that was looked at for crashes."""
+        self.limited: dict[str, int] = {}
+        """By host: lines of what is shown that were over a rate limit of late, and are in no log."""
         self.past: Counted | None = None
         self.strip = (0, 0)
         """The time that the histogram covers."""
@@ -174,6 +178,11 @@ class LogView(Canvas):
 
     def note(self, host: HostView) -> None:
         """Puts between the lines where instances crashed: what stands before that is what one looks for."""
+        self.limited[host.name] = sum(
+            view.status.log_dropped.lines
+            for name, view in host.instances.items()
+            if self.scope in ("", name, view.status.service) and view.status.log_dropped.seconds < LIMITED_SHOWN
+        )
         if not self.caught_up:
             return
         seen = self.noted.get(host.name, 0)

@@ -7,7 +7,7 @@ from typing import Any
 
 from bhtui.core.spec import ProbeKind, ServiceKind
 from bhtui.core.states import Goal, Health, Result, State
-from bhtui.core.status import HostStatus, InstanceStatus, Scaling
+from bhtui.core.status import HostStatus, InstanceStatus, LogDropped, Scaling
 from bhtui.core.units import format_time
 from bhtui.rpc.blackhole.v1 import status_pb2 as pb
 
@@ -26,12 +26,15 @@ _CONVERT: Mapping[str, Callable[[Any], Any]] = {
 
 def instance_to_message(status: InstanceStatus) -> pb.InstanceStatus:
     scaling = flat.encode(status.scaling, pb.Scaling) if status.scaling else None
-    return flat.encode(status, pb.InstanceStatus, scaling=scaling)
+    dropped = flat.encode(status.log_dropped, pb.LogDropped) if status.log_dropped else None
+    return flat.encode(status, pb.InstanceStatus, scaling=scaling, log_dropped=dropped)
 
 
 def instance_from_message(message: pb.InstanceStatus) -> InstanceStatus:
     scaling = flat.decode(message.scaling, Scaling) if message.HasField("scaling") else None
-    return flat.decode(message, InstanceStatus, {**_CONVERT, "scaling": lambda _: scaling})
+    dropped = flat.decode(message.log_dropped, LogDropped) if message.HasField("log_dropped") else None
+    given = {"scaling": lambda _: scaling, "log_dropped": lambda _: dropped}
+    return flat.decode(message, InstanceStatus, {**_CONVERT, **given})
 
 
 def host_to_message(status: HostStatus) -> pb.HostStatus:
@@ -78,6 +81,7 @@ def instance_to_json(status: InstanceStatus, host: str = "") -> dict[str, Any]:
         "ref": status.ref,
         "auto_scale": status.auto_scale,
         "untold": status.untold,
+        "log_dropped": _dropped_to_json(status.log_dropped),
     }
 
 
@@ -94,6 +98,17 @@ def _scaling_to_json(scaling: Scaling | None) -> dict[str, Any] | None:
         "declared": scaling.declared,
         "by": scaling.by,
         "seconds": _rounded(scaling.seconds, 0),
+    }
+
+
+def _dropped_to_json(dropped: LogDropped | None) -> dict[str, Any] | None:
+    if dropped is None:
+        return None
+    return {
+        "lines": dropped.lines,
+        "bytes": dropped.bytes,
+        "seconds": _rounded(dropped.seconds, 0),
+        "limit": dropped.limit,
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +17,10 @@ from .query import Matcher
 from .reading import STEP_SECONDS, Source
 from .scan import Scanner
 
+MARK = b" stderr F [blackhole] "
+MISSING = re.compile(rb"\[blackhole\] (\d{1,18}) lines (?:lost here|\(\d+ bytes\) dropped here): ")
+"""How the keeper tells in a log of what is not in it."""
+
 
 class CountingScanner(Scanner):
     """As Scanner; what is wanted is counted and not given."""
@@ -25,7 +30,18 @@ class CountingScanner(Scanner):
         self.lines: Counter[tuple[str, int]] = Counter()
         """By level and the number of the stretch of time."""
         self.bytes: Counter[tuple[str, int]] = Counter()
+        self.missing: Counter[int] = Counter()
+        """By the number of the stretch of time."""
         self._bucket_ns = bucket_ns
+
+    def feed(self, block: bytes) -> list[LogLine]:
+        if MARK in block:
+            for told in MISSING.finditer(block):
+                start = block.rfind(b"\n", 0, told.start()) + 1
+                time_ns = cri.time_of(block[start : start + cri.TEXT_AT])
+                if start + cri.TEXT_AT == told.start() and time_ns >= self._matcher.since_ns:
+                    self.missing[time_ns // self._bucket_ns] += int(told[1])
+        return super().feed(block)
 
     def take(self, record: cri.Record, level: str) -> LogLine | None:
         if record.time_ns >= self._matcher.since_ns:
@@ -79,9 +95,12 @@ class Counting:
 
     def _counts(self) -> Iterator[LogCount]:
         for (service, instance), scanner in self._scanners.items():
+            missing = Counter(scanner.missing)
             for (level, number), lines in sorted(scanner.lines.items()):
-                start_ns = number * self._bucket_ns
-                yield LogCount(service, instance, level, start_ns, lines, scanner.bytes[level, number])
+                start_ns, absent = number * self._bucket_ns, missing.pop(number, 0)
+                yield LogCount(service, instance, level, start_ns, lines, scanner.bytes[level, number], absent)
+            for number, lines in sorted(missing.items()):
+                yield LogCount(service, instance, "", number * self._bucket_ns, 0, 0, lines)
 
 
 def _blocks(run: Run) -> Iterator[bytes]:

@@ -41,6 +41,9 @@ EXPORTED: Mapping[str, Described] = {
         "histogram", "Duration of calls to the agent, by the name of the status.", ("service", "method", "status")
     ),
     "blackhole_instance_restarts": Described("gauge", "Restarts since it was last started.", ("service", "instance")),
+    "blackhole_log_dropped_lines_total": Described(
+        "counter", "Lines that are in no log: over the `rate_limit`, or `disk` full.", ("service", "instance", "reason")
+    ),
     "blackhole_log_output_up": Described("gauge", "1 unless the last try to send failed, 0 then.", ("output",)),
     "blackhole_log_output_lines_total": Described(
         "counter", "Lines of a log output: sent, retried, dropped, dead_lettered.", ("output", "result")

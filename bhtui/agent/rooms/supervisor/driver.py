@@ -171,6 +171,17 @@ class Driver:
     async def take_spec(self, spec: ServiceSpec, declared: bool, later: bool) -> None:
         """Another configuration was applied; `later`: it is to be restarted, and goes on as it is until then."""
         await self.ask(lambda i: machine.on_spec_changed(i, spec, declared, later))
+        await self.bound_log()
+
+    async def bound_log(self) -> None:
+        """Holds the log of what runs to the bounds that are declared now."""
+        i = self.instance
+        if i.pid is None:
+            return
+        try:
+            await self._tools.keeper.bound(i.key, spawning.log_spec(i.spec, self.log_path))
+        except KeeperError as error:
+            log.warning("%s: its log keeps its bounds until the next start: %s", i.name, error)
 
     async def take_verdict(self, incarnation: int, verdict: Verdict) -> None:
         """What its probe says that was asked between times."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from bhtui.agent.command import Here
-from bhtui.agent.keeper import KeptProcess, Killed, SpawnRequest
+from bhtui.agent.keeper import KeptProcess, Killed, LogSpec, SpawnRequest
 from bhtui.core.event import Event
 from bhtui.core.operation import Actor
 from bhtui.core.override import Override
@@ -186,6 +186,9 @@ class Keeper(Protocol):
 
     async def spawn(self, request: SpawnRequest) -> KeptProcess: ...
     async def signal(self, key: str, number: int) -> None: ...
+    async def bound(self, key: str, log: LogSpec) -> None:
+        """Other bounds for the log of a process."""
+
     async def kill(self, key: str) -> Killed:
         """Kills the whole tree."""
 

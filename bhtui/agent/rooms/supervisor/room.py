@@ -24,7 +24,7 @@ from bhtui.core.replica import all_instances, instance_spec, number_of
 from bhtui.core.request import LifeRequest, PastRequest, ReloadConfigRequest, ResumeRequest, ScaleRequest, StartRequest
 from bhtui.core.spec import LimitsSpec, ProbeKind, Restart, RestartSpec, ServiceKind, ServiceSpec, Spec
 from bhtui.core.states import ALIVE, Goal, Result, State
-from bhtui.core.status import InstanceStatus, Scaling
+from bhtui.core.status import InstanceStatus, LogDropped, Scaling
 
 from . import adoption, gates, held, machine, naming, requests, resuming
 from .adoption import Fate
@@ -83,6 +83,8 @@ class Supervisor:
         """How the number of a service's instances follows their load, in words; the wiring gives it."""
         self.untold: Callable[[str], str] = lambda _: ""
         """Why others do not know which instances of a service are ready; the wiring gives it."""
+        self.dropped: Callable[[Path], LogDropped | None] = lambda _: None
+        """What was over the rate limit of a log; the wiring gives it."""
         self.holding: Callable[[str], str] = lambda _: ""
         """What holds automatic restarts of a service, a maintenance window; the wiring gives it."""
         self._early: list[KeptExit] | None = []
@@ -131,7 +133,12 @@ class Supervisor:
         override = self.latest_override(i.service)
         effective = replace(i, spec=self._tools.limits.effective(i.spec))
         status = to_status(effective, self._usage.of(i.name), now, override, self._scaling(i.service, now))
-        return replace(status, auto_scale=self.auto_scale(i.service), untold=self.untold(i.service))
+        return replace(
+            status,
+            auto_scale=self.auto_scale(i.service),
+            untold=self.untold(i.service),
+            log_dropped=self.dropped(self.log_path(i.service, i.name)),
+        )
 
     def _scaling(self, service: str, now: int) -> Scaling | None:
         """Who set the number of its instances at run time."""
@@ -317,6 +324,7 @@ class Supervisor:
         if not driver.instance.declared:
             log.warning("%s runs and is not declared any more; stop it with `blackhole stop %s`", name, name)
         await driver.ask(lambda i: machine.on_adopted(i, kept.pid, ready, self._clock()))
+        await driver.bound_log()
 
     async def _bring_up(self, name: str, verdict: adoption.Verdict, was_held: bool) -> None:
         """What was to be up before a reboot comes up also in a maintenance window; what one held is held on."""

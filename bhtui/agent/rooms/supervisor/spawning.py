@@ -44,7 +44,7 @@ def build(
         argv=(_program(spec, here.env["PATH"], here.cwd), *spec.command[1:]),
         env=here.env,
         cwd=here.cwd,
-        log=LogSpec(str(log_path), spec.rotate.max_size, spec.rotate.max_age, spec.rotate.max_backups),
+        log=log_spec(spec, log_path),
         uid=here.uid,
         gid=here.gid,
         groups=here.groups,
@@ -54,6 +54,13 @@ def build(
         rlimits={**spec.rlimits, **prepared.rlimits},
         cgroups=prepared.cgroups,
     )
+
+
+def log_spec(spec: ServiceSpec, path: Path) -> LogSpec:
+    """How the keeper is to hold the log of an instance."""
+    rotate, rate = spec.rotate, spec.rate_limit
+    bounds = (rate.lines, rate.bytes, rate.per) if rate else (0, 0, 0)
+    return LogSpec(str(path), rotate.max_size, rotate.max_age, rotate.max_backups, *bounds)
 
 
 def setting(instance: Instance, environ: Mapping[str, str], around: Mapping[str, str] | None = None) -> Setting:

@@ -38,7 +38,7 @@ STRETCHES = 40
 @click.command(
     "stats",
     cls=Verb,
-    help="How many lines and bytes each service wrote, by level; as JSON also by time.",
+    help="How many lines and bytes each service wrote, by level, and how many are missing; as JSON also by time.",
     epilog="""
     blackhole logs stats --since 1h
     blackhole logs stats api --instances
@@ -93,18 +93,23 @@ async def _counts(client: AgentClient, request: CountLogsRequest) -> LogCounts:
 def _table(found: Sequence[tuple[str, LogCount]], hosts: bool, instances: bool) -> str:
     lines: dict[tuple[str, str], Counter[str]] = {}
     sizes: Counter[tuple[str, str]] = Counter()
+    missing: Counter[tuple[str, str]] = Counter()
     for host, each in found:
         key = host, each.instance if instances else each.service
         lines.setdefault(key, Counter())[each.level] += each.lines
         sizes[key] += each.bytes
+        missing[key] += each.missing
     if not lines:
         return "no lines\n"
     levels = [level for level in SHOWN if any(count[level] for count in lines.values())]
     heads = ["INSTANCE" if instances else "SERVICE", "LINES", "SIZE", *(level.upper() or "OTHER" for level in levels)]
+    heads += ["MISSING"] * any(missing.values())
     rows = []
     for key, count in lines.items():
         cells = [(str(count[level] or "-"), COLOURS.get(level, "") if count[level] else "") for level in levels]
         row = [(key[1], ""), (str(count.total()), ""), (size(sizes[key]), ""), *cells]
+        if any(missing.values()):
+            row.append((str(missing[key] or "-"), RED if missing[key] else ""))
         rows.append([(key[0], ""), *row] if hosts else row)
     return table(["HOST", *heads] if hosts else heads, rows)
 
@@ -168,6 +173,7 @@ def _to_json(host: str, bucket: int, each: LogCount) -> dict[str, object]:
         "seconds": bucket // SECOND,
         "lines": each.lines,
         "bytes": each.bytes,
+        "missing": each.missing,
     }
 
 

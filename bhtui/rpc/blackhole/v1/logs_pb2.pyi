@@ -359,12 +359,15 @@ class LogCount(_message.Message):
     START_NS_FIELD_NUMBER: _builtins.int
     LINES_FIELD_NUMBER: _builtins.int
     BYTES_FIELD_NUMBER: _builtins.int
+    MISSING_FIELD_NUMBER: _builtins.int
     service: _builtins.str
     instance: _builtins.str
     level: _builtins.str
     start_ns: _builtins.int
     lines: _builtins.int
     bytes: _builtins.int
+    missing: _builtins.int
+    """Lines that are not in the log, as it says itself there: over the rate limit, or no room on the disk."""
     def __init__(
         self,
         *,
@@ -374,10 +377,11 @@ class LogCount(_message.Message):
         start_ns: _builtins.int = ...,
         lines: _builtins.int = ...,
         bytes: _builtins.int = ...,
+        missing: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "instance", b"instance", "level", b"level", "lines", b"lines", "service", b"service", "start_ns", b"start_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "instance", b"instance", "level", b"level", "lines", b"lines", "missing", b"missing", "service", b"service", "start_ns", b"start_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

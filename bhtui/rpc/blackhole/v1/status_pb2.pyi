@@ -173,6 +173,38 @@ class Scaling(_message.Message):
 Global___Scaling: _TypeAlias = Scaling  # noqa: Y015
 
 @_typing.final
+class LogDropped(_message.Message):
+    """What of an instance's output was over its rate limit, since the keeper of its host was started."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LINES_FIELD_NUMBER: _builtins.int
+    BYTES_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    lines: _builtins.int
+    bytes: _builtins.int
+    seconds: _builtins.float
+    """How long ago the last of it was dropped."""
+    limit: _builtins.str
+    """`1000 lines in 30 s`; empty: there is none any more."""
+    def __init__(
+        self,
+        *,
+        lines: _builtins.int = ...,
+        bytes: _builtins.int = ...,
+        seconds: _builtins.float = ...,
+        limit: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "limit", b"limit", "lines", b"lines", "seconds", b"seconds"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LogDropped: _TypeAlias = LogDropped  # noqa: Y015
+
+@_typing.final
 class InstanceStatus(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -208,6 +240,7 @@ class InstanceStatus(_message.Message):
     REF_FIELD_NUMBER: _builtins.int
     AUTO_SCALE_FIELD_NUMBER: _builtins.int
     UNTOLD_FIELD_NUMBER: _builtins.int
+    LOG_DROPPED_FIELD_NUMBER: _builtins.int
     service: _builtins.str
     instance: _builtins.str
     state: _builtins.str
@@ -256,6 +289,10 @@ class InstanceStatus(_message.Message):
     def scaling(self) -> Global___Scaling:
         """Absent: there are as many instances as the configuration declares."""
 
+    @_builtins.property
+    def log_dropped(self) -> Global___LogDropped:
+        """What it wrote over its rate limit, and is in no log. Absent: nothing."""
+
     def __init__(
         self,
         *,
@@ -291,10 +328,11 @@ class InstanceStatus(_message.Message):
         ref: _builtins.str = ...,
         auto_scale: _builtins.str = ...,
         untold: _builtins.str = ...,
+        log_dropped: Global___LogDropped | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent", "_fds", b"_fds", "_limits_override_seconds", b"_limits_override_seconds", "_memory_bytes", b"_memory_bytes", "_memory_limit_bytes", b"_memory_limit_bytes", "_next_start_seconds", b"_next_start_seconds", "_pid", b"_pid", "_threads", b"_threads", "_uptime_seconds", b"_uptime_seconds", "cpu_percent", b"cpu_percent", "fds", b"fds", "limits_override_seconds", b"limits_override_seconds", "memory_bytes", b"memory_bytes", "memory_limit_bytes", b"memory_limit_bytes", "next_start_seconds", b"next_start_seconds", "pid", b"pid", "scaling", b"scaling", "threads", b"threads", "uptime_seconds", b"uptime_seconds"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent", "_fds", b"_fds", "_limits_override_seconds", b"_limits_override_seconds", "_memory_bytes", b"_memory_bytes", "_memory_limit_bytes", b"_memory_limit_bytes", "_next_start_seconds", b"_next_start_seconds", "_pid", b"_pid", "_threads", b"_threads", "_uptime_seconds", b"_uptime_seconds", "cpu_percent", b"cpu_percent", "fds", b"fds", "limits_override_seconds", b"limits_override_seconds", "log_dropped", b"log_dropped", "memory_bytes", b"memory_bytes", "memory_limit_bytes", b"memory_limit_bytes", "next_start_seconds", b"next_start_seconds", "pid", b"pid", "scaling", b"scaling", "threads", b"threads", "uptime_seconds", b"uptime_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent", "_fds", b"_fds", "_limits_override_seconds", b"_limits_override_seconds", "_memory_bytes", b"_memory_bytes", "_memory_limit_bytes", b"_memory_limit_bytes", "_next_start_seconds", b"_next_start_seconds", "_pid", b"_pid", "_threads", b"_threads", "_uptime_seconds", b"_uptime_seconds", "auto_scale", b"auto_scale", "cpu_percent", b"cpu_percent", "endpoint", b"endpoint", "fds", b"fds", "goal", b"goal", "health", b"health", "health_detail", b"health_detail", "held", b"held", "instance", b"instance", "kind", b"kind", "last_error", b"last_error", "limits_held_by", b"limits_held_by", "limits_not_held", b"limits_not_held", "limits_override_by", b"limits_override_by", "limits_override_seconds", b"limits_override_seconds", "memory_bytes", b"memory_bytes", "memory_limit_bytes", b"memory_limit_bytes", "next_start_seconds", b"next_start_seconds", "pid", b"pid", "ports", b"ports", "probe", b"probe", "ref", b"ref", "restarts", b"restarts", "result", b"result", "scaling", b"scaling", "service", b"service", "since_ns", b"since_ns", "state", b"state", "threads", b"threads", "untold", b"untold", "uptime_seconds", b"uptime_seconds", "waiting_for", b"waiting_for"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent", "_fds", b"_fds", "_limits_override_seconds", b"_limits_override_seconds", "_memory_bytes", b"_memory_bytes", "_memory_limit_bytes", b"_memory_limit_bytes", "_next_start_seconds", b"_next_start_seconds", "_pid", b"_pid", "_threads", b"_threads", "_uptime_seconds", b"_uptime_seconds", "auto_scale", b"auto_scale", "cpu_percent", b"cpu_percent", "endpoint", b"endpoint", "fds", b"fds", "goal", b"goal", "health", b"health", "health_detail", b"health_detail", "held", b"held", "instance", b"instance", "kind", b"kind", "last_error", b"last_error", "limits_held_by", b"limits_held_by", "limits_not_held", b"limits_not_held", "limits_override_by", b"limits_override_by", "limits_override_seconds", b"limits_override_seconds", "log_dropped", b"log_dropped", "memory_bytes", b"memory_bytes", "memory_limit_bytes", b"memory_limit_bytes", "next_start_seconds", b"next_start_seconds", "pid", b"pid", "ports", b"ports", "probe", b"probe", "ref", b"ref", "restarts", b"restarts", "result", b"result", "scaling", b"scaling", "service", b"service", "since_ns", b"since_ns", "state", b"state", "threads", b"threads", "untold", b"untold", "uptime_seconds", b"uptime_seconds", "waiting_for", b"waiting_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cpu_percent: _TypeAlias = _typing.Literal["cpu_percent"]  # noqa: Y015
     _WhichOneofArgType__cpu_percent: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent"]  # noqa: Y015

@@ -42,6 +42,7 @@ class FakeKeeper:
         self.requests: list[SpawnRequest] = []
         self.signals: list[tuple[str, int]] = []
         self.killed: list[str] = []
+        self.bounds: list[tuple[str, LogSpec]] = []
         self.stubborn: set[str] = set()
         self.leftover = 0
         self.violations: list[str] = []
@@ -73,6 +74,11 @@ class FakeKeeper:
         self.signals.append((key, number))
         if key.partition("#")[0] not in self.stubborn:
             self.end(key, signal=number)
+
+    async def bound(self, key: str, log: LogSpec) -> None:
+        if self.table[key].log != log:
+            self.table[key] = replace(self.table[key], log=log)
+            self.bounds.append((key, log))
 
     async def kill(self, key: str) -> Killed:
         if key not in self.table:
