@@ -14,6 +14,7 @@ from bhtui.core import states, units
 from bhtui.core.operation import OperationState, StepState
 from bhtui.core.spec import ServiceKind
 from bhtui.core.states import Goal, Health, State
+from bhtui.core.status import LogDropped
 from bhtui.rpc.convert.status import instance_to_json
 
 from .fake_agent import instance
@@ -97,6 +98,15 @@ def test_that_others_do_not_know_which_are_ready_is_said_once_for_a_service() ->
     text = present.status_table(rows(untold, replace(untold, instance="api-2"), instance("storage")))
     assert text.splitlines()[-1] == f"api: others do not know which are ready: {untold.untold}"
     assert text.count("others") == 1
+
+
+def test_what_was_over_a_rate_limit_is_said_for_some_minutes() -> None:
+    late = instance("api", log_dropped=LogDropped(48210, 3_200_000, 4.2, "10000 lines in 30 s"))
+    text = present.status_table(rows(late, instance("storage")))
+    assert text.splitlines()[2] == "    its log lacks 48210 lines (3.1 M) over 10000 lines in 30 s, last 4 s ago"
+    early = instance("api", log_dropped=LogDropped(3, 300, 7200, ""))
+    assert "lacks" not in present.status_table(rows(early))
+    assert "over the rate limit, last 2 h ago" in present.status_table(rows(early), detailed=True)
 
 
 def test_a_number_that_follows_its_load() -> None:

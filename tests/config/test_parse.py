@@ -13,6 +13,7 @@ from bhtui.core.spec import (
     LimitsSpec,
     ProbeKind,
     ProbeSpec,
+    RateSpec,
     Restart,
     RestartSpec,
     RotateSpec,
@@ -198,7 +199,7 @@ ports: [8080, "8081"]
 contract: 50051
 reload_signal: HUP
 labels: [tier=web]
-logging: {rotate: {max_size: 1MB, max_backups: 2}}
+logging: {rotate: {max_size: 1MB, max_backups: 2}, rate_limit: {lines: 500, bytes: 1MB, per: 2s}}
 """
     )
     assert (web.user, web.umask, web.stop.signal, web.stop.command) == ("nobody", 0o27, "SIGINT", ("pg_ctl", "stop"))
@@ -207,6 +208,24 @@ logging: {rotate: {max_size: 1MB, max_backups: 2}}
     assert web.ports == (8080, 8081)
     assert (web.contract, web.reload_signal, web.labels) == ("127.0.0.1:50051", "SIGHUP", {"tier": "web"})
     assert web.rotate == RotateSpec(max_size=1 << 20, max_backups=2)
+    assert web.rate_limit == RateSpec(500, 1 << 20, 2.0)
+
+
+def test_a_service_has_the_rate_limit_of_all_unless_it_has_its_own() -> None:
+    spec = parse(
+        """
+logging: {rate_limit: {lines: 1000}}
+services:
+  a: {command: a}
+  b: {command: b, logging: {rate_limit: {bytes: 1MB, per: 1s}}}
+  c: {command: c, logging: {rate_limit: {lines: 0}}}
+  d: {kind: systemd, unit: d.service}
+""",
+        "x.yaml",
+        Path("/"),
+    )
+    limits = {name: each.rate_limit for name, each in spec.services.items()}
+    assert limits == {"a": RateSpec(1000), "b": RateSpec(0, 1 << 20, 1.0), "c": RateSpec(), "d": RateSpec()}
 
 
 def test_the_sections_of_the_guide() -> None:

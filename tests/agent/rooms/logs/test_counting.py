@@ -66,6 +66,21 @@ def test_a_count_is_the_number_of_lines_that_are_read(tmp_path_factory, one, two
         assert len({each.start_ns for each in counts.counts}) <= 10
 
 
+def test_what_the_log_says_is_missing_is_counted_where_it_says_so(tmp_path):
+    writer = Writer(tmp_path / "s" / "s-1.log")
+    over = "[blackhole] 70 lines (900 bytes) dropped here: over the rate limit of 9 lines in 30 s"
+    writer.put(line(START, "a"), line(START + 1, over, "stderr"), line(START + 2, f"it said {over}", "stderr"))
+    writer.rotate()
+    writer.put(line(START + 5 * SECOND, "[blackhole] 8 lines lost here: no space left on device", "stderr"))
+    _, counts = asyncio.run(_both(tmp_path, LogsQuery(), SECOND, 10))
+    assert [(each.start_ns - START // SECOND * SECOND, each.lines, each.missing) for each in counts.counts] == [
+        (0, 3, 70),
+        (5 * SECOND, 1, 8),
+    ]
+    _, counts = asyncio.run(_both(tmp_path, LogsQuery(since_ns=START + SECOND, grep="nothing"), SECOND, 10))
+    assert [(each.lines, each.missing) for each in counts.counts] == [(0, 8)]
+
+
 @given(st.integers(0, 100 * 86400 * SECOND), st.integers(2, 100))
 def test_a_bucket_is_the_finest_that_covers_the_time(span, most):
     bucket = bucket_for(span, most)

@@ -15,7 +15,7 @@ from typing import Any
 
 from bhtui.agent.events.log import EventLog
 from bhtui.agent.journal.runner import Runner
-from bhtui.agent.keeper import Exit, Keeper, KeeperError, KeptProcess, Killed, Listener, SpawnRequest
+from bhtui.agent.keeper import Exit, Keeper, KeeperError, KeptProcess, Killed, Listener, LogSpec, SpawnRequest
 from bhtui.agent.rooms.health.room import HealthRoom
 from bhtui.agent.rooms.supervisor import held, steps
 from bhtui.agent.rooms.supervisor.resuming import advice

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 from bhtui.core.request import ReloadConfigRequest, StartRequest
-from bhtui.core.spec import Condition, Restart, RestartSpec, ServiceSpec
+from bhtui.core.spec import Condition, RateSpec, Restart, RestartSpec, ServiceSpec
 from bhtui.core.states import State
 from tests.agent.rooms.supervisor.rig import Rig, real_rig, spec_of
 from tests.waiting import eventually
@@ -35,6 +36,24 @@ async def test_only_what_changed_is_restarted() -> None:
         assert (await rig.run(ReloadConfigRequest("fewer"))).error == ""
         await eventually(lambda: set(pids(rig)) == {"db-1", "api-1"})
         assert pids(rig)["api-1"] == after["api-1"]
+
+
+async def test_another_rate_of_log_lines_takes_hold_without_a_restart() -> None:
+    flood = ServiceSpec("flood", ("sh", "-c", "while :; do echo x; sleep 0.001; done"))
+    async with real_rig(spec_of(flood)) as rig:
+        await rig.run(StartRequest())
+        before = pids(rig)
+        rig.config.known["new"] = spec_of(replace(flood, rate_limit=RateSpec(lines=1, per=3600)), digest="new")
+        assert (await rig.run(ReloadConfigRequest("new"))).error == ""
+        assert pids(rig) == before
+        path = str(rig.room.log_path("flood", "flood-1"))
+
+        async def limited() -> bool:
+            return path in (await rig.keeper.stats())["limited"]
+
+        async with asyncio.timeout(20):
+            while not await limited():
+                await asyncio.sleep(0.02)
 
 
 async def test_a_reload_that_fails_brings_back_what_was() -> None:
