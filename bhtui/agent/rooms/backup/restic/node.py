@@ -149,6 +149,16 @@ def parse_tree(id: bytes, plain: bytes) -> list[Node]:
         raise damaged(f"the folder {id.hex()[:8]}", f"it is not a tree ({error!r})") from error
 
 
+def links(id: bytes, plain: bytes) -> tuple[list[bytes], list[bytes]]:
+    """The blobs of all files of a tree, and its subtrees: a tenth of the work of `parse_tree`. Raises EngineError."""
+    try:
+        nodes = json.loads(plain)["nodes"] or ()
+        content = [bytes.fromhex(id) for each in nodes if (ids := each.get("content")) for id in ids]
+        return content, [bytes.fromhex(subtree) for each in nodes if (subtree := each.get("subtree"))]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise damaged(f"the folder {id.hex()[:8]}", f"it is not a tree ({error!r})") from error
+
+
 _INVALID = re.compile("[\udc80-\udcff]")
 """Bytes that are not UTF-8, as Python's surrogateescape holds them. Go writes each as six characters of escape."""
 _KNOWN = {one.removesuffix("_ns") for one in Node.__dataclass_fields__ if one not in ("xattrs", "extra")} | {

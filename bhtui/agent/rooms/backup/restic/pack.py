@@ -24,6 +24,13 @@ MAX_BLOBS = 16_384
 _PLAIN = struct.Struct("<BI32s")
 _COMPRESSED = struct.Struct("<BII32s")
 _LENGTH = struct.Struct("<I")
+REST = OVERHEAD + _LENGTH.size
+"""Bytes of a pack beside its blobs and their header entries."""
+
+
+def stored(place: Place) -> int:
+    """Bytes that a blob takes in its pack, with its entry in the header."""
+    return place.length + (_COMPRESSED.size if place.raw else _PLAIN.size)
 
 
 class Finished(NamedTuple):
@@ -33,6 +40,10 @@ class Finished(NamedTuple):
     file: Path
     blobs: list[tuple[bytes, Place]]
     size: int
+
+
+Packed = tuple[bytes, list[tuple[bytes, Place]]]
+"""A pack that is stored, and what it holds."""
 
 
 class PackWriter:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal
 
 import zstandard
@@ -17,7 +17,8 @@ from . import keyfile, polynomial, snapshot
 from .blob import LEVEL, BlobCodec, Place
 from .crypto import Key, KeyMaterial, Unauthentic
 from .errors import EngineError, damaged
-from .index import Index
+from .index import MAX_BLOBS, Index, document
+from .pack import Packed, PackWriter
 from .snapshot import Snapshot
 from .storage import Storage
 
@@ -95,12 +96,39 @@ class Repository:
             )  # fmt: skip
         return cls(storage, material, key_id, config)
 
-    def load_index(self) -> None:
-        """Reads the whole index anew. Read what snapshots there are before this, so that all they need is in it."""
-        index = Index()
-        for name, _ in self.storage.list("index"):
-            index.load(name, self.load("index", name))
+    def store(self, writer: PackWriter) -> Packed:
+        """Completes a pack and stores it. It is in no index yet."""
+        finished = writer.finish(self.key)
+        self.storage.put("data", finished.id.hex(), finished.file)
+        return finished.id, finished.blobs
+
+    def load_index(self, problem: Callable[[str, EngineError], None] | None = None) -> list[str]:
+        """Reads the whole index anew; the names of its files. Read what snapshots there are before this.
+
+        Without `problem` a damaged file raises EngineError; with it, it is told and left out.
+        """
+        index, names = Index(), []
+        for name, _ in list(self.storage.list("index")):
+            try:
+                index.load(name, self.load("index", name))
+                names.append(name)
+            except EngineError as error:
+                if problem is None:
+                    raise
+                problem(name, error)
         self.index = index
+        return names
+
+    def save_index(self, packs: Iterable[Packed]) -> list[str]:
+        """Stores index files for these packs; their names."""
+        names, held, count = [], {}, 0
+        for pack, blobs in packs:
+            held[pack] = blobs
+            count += len(blobs)
+            if count >= MAX_BLOBS:
+                names.append(self.save("index", document(held)))
+                held, count = {}, 0
+        return [*names, self.save("index", document(held))] if held else names
 
     def load(self, kind: Document, name: str) -> dict[str, Any]:
         """The content of a file. Raises EngineError: not_found, damaged."""
@@ -156,7 +184,19 @@ class Repository:
                 if error.code != "not_found":
                     raise
 
-    def keys(self) -> list[keyfile.KeyInfo]:
+    def snapshot(self, text: str) -> Snapshot:
+        """The one whose id begins so. Raises EngineError: not_found, also for an id that begins several."""
+        names = [name for name, _ in self.storage.list("snapshots") if name.startswith(text.lower())]
+        if len(names) != 1 or not text:
+            why = (
+                f"{len(names)} snapshots begin so"
+                if names and text
+                else "there is none; `blackhole backup list` shows all"
+            )
+            raise EngineError("not_found", f"cannot find the snapshot {text}: {why}")
+        return snapshot.parse(names[0], self.load("snapshots", names[0]))
+
+    def list_keys(self) -> list[keyfile.KeyInfo]:
         """The keys, oldest first."""
         found = [keyfile.info(name, self.storage.read("keys", name)) for name, _ in self.storage.list("keys")]
         return sorted(found, key=lambda one: (one.time_ns, one.id))

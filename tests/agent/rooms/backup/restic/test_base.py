@@ -194,7 +194,7 @@ def test_a_second_one_is_not_made_over_it(tmp_path: Path, made: Repository) -> N
     with pytest.raises(EngineError) as error:
         Repository.create(Local(tmp_path / "repo"), "other", time.time_ns())
     assert error.value.code == "exists"
-    assert len(made.keys()) == 1
+    assert len(made.list_keys()) == 1
 
 
 def test_keys_come_and_go(tmp_path: Path, made: Repository) -> None:

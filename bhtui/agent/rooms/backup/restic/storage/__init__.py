@@ -45,6 +45,9 @@ class Storage(Protocol):
     def put(self, kind: Kind, name: str, file: Path) -> None:
         """As `write`, from a local file, which is gone afterwards."""
 
+    def local(self, kind: Kind, name: str) -> Path | None:
+        """Its path, when it is a file of this host, so that a child process can read it; else None."""
+
     def remove(self, kind: Kind, name: str) -> None:
         """Removes it; nothing happens when it is not there."""
 

@@ -100,6 +100,10 @@ class Local:
                 os.close(number)
             self._move(file, kind, name)
 
+    def local(self, kind: Kind, name: str) -> Path:
+        """In the folder."""
+        return self._folder / path(kind, name)
+
     def remove(self, kind: Kind, name: str) -> None:
         """Unlinks."""
         with self._told(f"remove {path(kind, name)}"):
