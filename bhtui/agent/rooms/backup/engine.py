@@ -322,13 +322,13 @@ def _text(raw: bytes) -> str:
 
 
 def run(line: str, child: Child) -> int:
-    """Carries out one request; the exit code."""
+    """Carries out one request; the exit code: 0 or 1."""
     try:
         request = json.loads(line)
         verb = VERBS[request["do"]]
     except (ValueError, KeyError, TypeError):
         child.say("failed", {"code": "internal", "message": "cannot do this: the request is not one of the engine's"})
-        return 2
+        return 1
     try:
         child.say("done", verb(request, child))
     except EngineError as error:
@@ -340,9 +340,18 @@ def run(line: str, child: Child) -> int:
     return 0
 
 
+def _first_line() -> str:
+    """By its descriptor: a thread that waits in `sys.stdin` would hold a lock that forked workers wait for."""
+    line = b""
+    while not line.endswith(b"\n") and (part := os.read(0, 1 << 16)):
+        line += part
+    return line.decode()
+
+
 def _watch(child: Child) -> None:
     """Waits for the end of standard input. A task that does not look for it within a while is ended all the same."""
-    sys.stdin.read()
+    while os.read(0, 1 << 16):
+        pass
     child.cancelled.set()
     time.sleep(GRACE)
     os._exit(3)
@@ -360,7 +369,7 @@ def main() -> int:
         sys.stdout.flush()
 
     child = Child(output)
-    line = sys.stdin.readline()
+    line = _first_line()
     threading.Thread(target=_watch, args=(child,), name="watch", daemon=True).start()
     return run(line, child)
 
