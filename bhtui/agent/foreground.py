@@ -17,7 +17,7 @@ from bhtui.agent.keeper import SpawnRequest
 from bhtui.agent.rooms.limits.detect import Hierarchies
 from bhtui.agent.rooms.limits.room import Limits
 from bhtui.agent.rooms.supervisor import spawning
-from bhtui.agent.rooms.supervisor.machine import Instance
+from bhtui.agent.rooms.supervisor.instance import Instance
 from bhtui.config.load import load
 from bhtui.core.errors import BlackholeError, NotFound
 from bhtui.core.replica import instance_spec

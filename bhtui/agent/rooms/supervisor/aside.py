@@ -8,7 +8,7 @@ from bhtui.core.spec import Spec
 from bhtui.core.states import State
 
 from .gates import Picture
-from .machine import Instance
+from .instance import Instance
 
 
 def already(word: str, names: Sequence[str]) -> list[str]:

@@ -41,7 +41,7 @@ from .effects import (
     WatchHealth,
 )
 from .exits import Exit, signal_number
-from .machine import Instance, Moved
+from .instance import Instance, Moved
 from .model import HealthProbes, Keeper, Limits, Prepared, Tail, Usage, Verdict
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from bhtui.core.spec import Condition, ServiceSpec
 from bhtui.core.states import Health, State
 
-from .machine import Instance
+from .instance import Instance
 
 Picture = Mapping[str, Instance]
 """Every instance by name."""

@@ -11,7 +11,7 @@ from bhtui.core.replica import instance_spec, number_of
 from bhtui.core.spec import LimitsSpec, ServiceSpec, Spec
 
 from .gates import Picture
-from .machine import Instance
+from .instance import Instance
 
 Live = Callable[[Instance, LimitsSpec], str]
 """Why an instance cannot be held to other limits while it runs; empty: it can."""

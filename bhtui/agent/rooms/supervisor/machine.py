@@ -8,13 +8,12 @@ doing) and the result (how the last run ended) are three fields. Times are Unix 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
 from bhtui.core.diff import fingerprint
 from bhtui.core.event import EventKind
-from bhtui.core.spec import ProbeKind, ServiceSpec
-from bhtui.core.states import EDGES, Goal, Health, Result, State
+from bhtui.core.spec import ServiceSpec
+from bhtui.core.states import Goal, Health, Result, State
 
 from .effects import (
     Effect,
@@ -23,118 +22,27 @@ from .effects import (
     KillTree,
     Record,
     Refusal,
-    RunStopCommand,
     Signal,
-    Spawn,
     StartTimer,
     StopTimer,
     Timer,
-    WatchHealth,
 )
 from .exits import Exit
+from .instance import Instance, Moved, enter, ignore, leftover_text, limits_text, with_tail
+from .moves import (
+    SETTLE,
+    after_run,
+    ask_to_end,
+    await_ready,
+    be_ready,
+    end,
+    hold,
+    probe_anew,
+    settle,
+    spawn,
+    unpromised,
+)
 from .restart import SECOND, Action, History, decide, seconds_text
-
-SETTLE = 0.25
-"""Seconds an instance without a probe must have run before a start counts as done."""
-
-
-@dataclass(frozen=True, slots=True)
-class Instance:
-    """Everything the supervisor knows of one instance."""
-
-    name: str
-    spec: ServiceSpec
-    declared: bool = True
-    """Whether the configuration still names it."""
-    coming: ServiceSpec | None = None
-    """Another spec that holds from its next start on; None: the present one does."""
-    state: State = State.STOPPED
-    goal: Goal = Goal.DOWN
-    result: Result = Result.NONE
-    health: Health = Health.UNKNOWN
-    health_detail: str = ""
-    incarnation: int = 0
-    """Counts the processes it had; a timer or an exit of an earlier one is dropped."""
-    pid: int | None = None
-    started_ns: int = 0
-    """When its latest process was started."""
-    since_ns: int = 0
-    """When it entered its state."""
-    history: History = field(default_factory=History)
-    early_exits: int = 0
-    """Runs in a row that ended before they were ready."""
-    next_start_ns: int = 0
-    waiting_for: str = ""
-    held: str = ""
-    """What holds the restart that would come by itself: `maintenance window "night" until 03:00`."""
-    stop_cause: Result = Result.NONE
-    """In `stopping`: why, if it was not asked for (start-timeout, liveness)."""
-    again: bool = False
-    """In `stopping`: a start was asked for meanwhile."""
-    exit_text: str = ""
-    ended: str = ""
-    """How the last run ended, without what follows from it: `exit 1 after 0.2 s`."""
-    last_error: str = ""
-    """The reason for its state as the console shows it, and the last log lines."""
-    stop_trouble: str = ""
-    """How its stop command failed in the present or latest stop."""
-    leftover: int = 0
-    """Processes that outlived the last run and were killed."""
-    asked_by: str = ""
-    """The operation that asked for the present run."""
-    ran_as: str = ""
-    """The fingerprint of the spec with which its latest process was started."""
-    held_by: str = ""
-    """What holds the limits of its present process."""
-    not_held: str = ""
-    """Which of its limits nothing holds, and why."""
-    run_environment: Mapping[str, str] = field(default_factory=dict)
-    """Added to the environment of this run alone (start --debug)."""
-    run: str = ""
-    """Of a unit or container: what its manager calls the present or latest run."""
-    asking: str = ""
-    """What its manager is being asked for and has not answered yet: `start`, `stop`, `restart`."""
-    is_probed: bool = False
-    """Whether the probes of a unit or container have been set on its present run."""
-    hold_before: Mapping[str, Any] = field(default_factory=dict)
-    """What its manager had instead of the limits set here; the manager's own words."""
-
-    @property
-    def service(self) -> str:
-        return self.spec.name
-
-    @property
-    def next_spec(self) -> ServiceSpec:
-        """What holds from its next start on."""
-        return self.coming or self.spec
-
-    @property
-    def key(self) -> str:
-        """What the keeper knows its process by."""
-        return f"{self.name}#{self.incarnation}"
-
-    @property
-    def completed(self) -> bool:
-        """Whether it did what it had to do and ended by itself."""
-        return self.state is State.STOPPED and self.goal is Goal.UP and self.result is Result.SUCCESS
-
-
-Moved = tuple[Instance, tuple[Effect, ...]]
-
-
-def enter(i: Instance, state: State, now: int, why: str, **changes: Any) -> Moved:
-    """The only change of a state. An edge that is not in EDGES is a fault of this file, so it raises AssertionError."""
-    assert state in EDGES[i.state], f"{i.name}: no edge from {i.state} to {state} ({why})"
-    after = replace(i, **{"state": state, "since_ns": now, "held": "", **changes})
-    data: dict[str, Any] = {"from": str(i.state), "to": str(state), "reason": why, "pid": i.pid or after.pid}
-    if after.exit_text and state not in (State.WAITING, State.STARTING, State.RUNNING):
-        data["exit"] = after.exit_text
-    message = f"{i.name} {state}" + (f": {why}" if why else "")
-    return after, (Record(EventKind.STATE_CHANGED, message, data),)
-
-
-def _ignore(i: Instance, why: str) -> Moved:
-    return i, (Ignored(f"{i.name} is {i.state}: {why}"),)
 
 
 def on_start_asked(i: Instance, by: str, environment: Mapping[str, str], waiting_for: str, now: int) -> Moved:
@@ -149,45 +57,36 @@ def on_start_asked(i: Instance, by: str, environment: Mapping[str, str], waiting
     )  # fmt: skip
     match i.state:
         case State.WAITING if i.held:  # what a person asks for is done also in a maintenance window
-            return (fresh, (Ignored(waiting_for),)) if waiting_for else _spawn(fresh, now, "asked to start now")
+            return (fresh, (Ignored(waiting_for),)) if waiting_for else spawn(fresh, now, "asked to start now")
         case State.STOPPED | State.FAILED:
             if waiting_for:
                 return enter(fresh, State.WAITING, now, waiting_for)
-            return _spawn(fresh, now, "asked to start")
+            return spawn(fresh, now, "asked to start")
         case State.BACKOFF:
-            return (fresh, (Ignored(waiting_for),)) if waiting_for else _spawn(fresh, now, "asked to start now")
+            return (fresh, (Ignored(waiting_for),)) if waiting_for else spawn(fresh, now, "asked to start now")
         case State.STOPPING:
             return replace(fresh, again=True, result=i.result, exit_text=i.exit_text), ()
         case State.WAITING | State.STARTING | State.RUNNING:
-            return _ignore(wanted, "it was asked to start before")
+            return ignore(wanted, "it was asked to start before")
 
 
 def on_dependencies(i: Instance, waiting_for: str, now: int, held: str = "") -> Moved:
     """What it depends on has changed. `held`: what holds automatic restarts."""
     match i.state:
         case State.WAITING | State.BACKOFF if i.held:
-            return _ignore(i, i.held)
+            return ignore(i, i.held)
         case State.BACKOFF if i.waiting_for and not waiting_for and held:
             return hold(i, held)
         case State.WAITING if not waiting_for:
-            return _spawn(i, now, "what it depends on is there")
+            return spawn(i, now, "what it depends on is there")
         case State.BACKOFF if i.waiting_for and not waiting_for:
-            return _spawn(i, now, "what it depends on is there again")
+            return spawn(i, now, "what it depends on is there again")
         case State.WAITING | State.BACKOFF if i.waiting_for:
             return replace(i, waiting_for=waiting_for), ()
         case State.STOPPING if i.again:
             return replace(i, waiting_for=waiting_for), ()
         case _:
-            return _ignore(i, "it does not wait for others")
-
-
-def _spawn(i: Instance, now: int, why: str) -> Moved:
-    i, record = enter(
-        i, State.STARTING, now, why, incarnation=i.incarnation + 1, pid=None, waiting_for="", again=False,
-        stop_cause=Result.NONE, next_start_ns=0, health=Health.UNKNOWN, health_detail="", started_ns=now,
-        spec=i.next_spec, coming=None, ran_as=fingerprint(i.next_spec),
-    )  # fmt: skip
-    return i, (*record, StopTimer(Timer.BACKOFF), Spawn(i.incarnation))
+            return ignore(i, "it does not wait for others")
 
 
 def on_spawned(
@@ -209,7 +108,7 @@ def on_spawned(
 def on_limits_set(i: Instance, held_by: str, not_held: Mapping[str, str]) -> Moved:
     """Its limits were set anew while it runs; what holds them is a fact of its present process."""
     if i.pid is None:
-        return _ignore(i, "it has no process that limits could hold")
+        return ignore(i, "it has no process that limits could hold")
     return replace(i, held_by=held_by, not_held=limits_text(not_held)), (
         Ignored(f"{i.name} goes on with other limits"),
     )
@@ -221,58 +120,40 @@ def on_limits_applied(i: Instance, spec: ServiceSpec, held_by: str, not_held: Ma
     return replace(i, ran_as=fingerprint(spec)), effects
 
 
-def limits_text(not_held: Mapping[str, str]) -> str:
-    """What is not held, in one line."""
-    return "; ".join(f"{name}: {why}" for name, why in not_held.items())
-
-
 def _spawned(i: Instance, running: Instance, pid: int, now: int) -> Moved:
     match i.state:
         case State.STARTING if i.pid is None:
-            return _await_ready(running, i.spec.probe.ready_timeout, now)
+            return await_ready(running, i.spec.probe.ready_timeout, now)
         case State.STOPPING if i.pid is None:
-            return running, _ask_to_end(running, i.spec.stop.grace)
+            return running, ask_to_end(running, i.spec.stop.grace)
         case _:
-            return _ignore(i, f"no process was expected, yet {pid} was started")
-
-
-def _await_ready(i: Instance, timeout: float, now: int) -> Moved:
-    if i.spec.probe.kind is ProbeKind.NONE:
-        return _ready(i, Health.HEALTHY, "", now)
-    return i, (WatchHealth(i.incarnation, starting=True), StartTimer(Timer.READY, timeout, i.incarnation))
-
-
-def _ready(i: Instance, health: Health, detail: str, now: int) -> Moved:
-    early = i.early_exits if i.spec.probe.kind is ProbeKind.NONE else 0
-    why = "ready" if i.spec.probe.kind is not ProbeKind.NONE else ""
-    i, record = enter(i, State.RUNNING, now, why, health=health, health_detail=detail, early_exits=early)
-    return i, (*record, StopTimer(Timer.READY))
+            return ignore(i, f"no process was expected, yet {pid} was started")
 
 
 def on_spawn_failed(i: Instance, reason: str, now: int, chance: float) -> Moved:
     """Its process could not be started."""
     match i.state:
         case State.STARTING if i.pid is None:
-            return _after_run(replace(i, result=Result.SPAWN_ERROR, exit_text=""), reason, 0.0, now, chance)
+            return after_run(replace(i, result=Result.SPAWN_ERROR, exit_text=""), reason, 0.0, now, chance)
         case State.STOPPING if i.pid is None:
-            return _settle(replace(i, result=Result.SPAWN_ERROR), now, chance)
+            return settle(replace(i, result=Result.SPAWN_ERROR), now, chance)
         case _:
-            return _ignore(i, "no process was expected")
+            return ignore(i, "no process was expected")
 
 
 def on_health(i: Instance, health: Health, detail: str, now: int, held: str = "") -> Moved:
     """What the probes say has changed. `held`: what holds automatic restarts."""
     match i.state:
         case State.STARTING if i.pid is not None and health in (Health.HEALTHY, Health.DEGRADED):
-            return _ready(i, health, detail, now)
+            return be_ready(i, health, detail, now)
         case State.STARTING if i.pid is not None:
             return replace(i, health=health, health_detail=detail), ()
         case State.RUNNING if health is i.health:
-            return _ignore(replace(i, health_detail=detail), "its health is as before")
+            return ignore(replace(i, health_detail=detail), "its health is as before")
         case State.RUNNING:
             return _health_changed(i, health, detail, now, held)
         case _:
-            return _ignore(i, "its health does not matter now")
+            return ignore(i, "its health does not matter now")
 
 
 def _health_changed(i: Instance, health: Health, detail: str, now: int, held: str) -> Moved:
@@ -284,7 +165,7 @@ def _health_changed(i: Instance, health: Health, detail: str, now: int, held: st
         if held:  # unwell is better than down, until the window is over
             i, effects = hold(i, held)
             return i, (record, *effects)
-        i, effects = _end(i, Result.LIVENESS, now, "its liveness probe failed")
+        i, effects = end(i, Result.LIVENESS, now, "its liveness probe failed")
         return i, (record, *effects)
     return i, (record,)
 
@@ -292,28 +173,10 @@ def _health_changed(i: Instance, health: Health, detail: str, now: int, held: st
 def on_start_timeout(i: Instance, now: int) -> Moved:
     """It should have been ready by now."""
     if i.state is not State.STARTING or i.pid is None:
-        return _ignore(i, "it is not being started")
+        return ignore(i, "it is not being started")
     why = f"not healthy within {seconds_text(i.spec.probe.ready_timeout)}"
     why += f": {i.health_detail}" if i.health_detail else ""
-    return _end(replace(i, last_error=why), Result.START_TIMEOUT, now, why)
-
-
-def _end(i: Instance, cause: Result, now: int, why: str, grace: float | None = None) -> Moved:
-    """Leaves starting or running for stopping; `cause` is NONE when it was asked for."""
-    i, record = enter(i, State.STOPPING, now, why, stop_cause=cause, again=False, leftover=0, stop_trouble="")
-    quiet: tuple[Effect, ...] = (ForgetHealth(), StopTimer(Timer.READY))
-    if i.pid is None:  # the keeper has not answered yet; on_spawned ends it
-        return i, (*record, *quiet)
-    return i, (*record, *quiet, *_ask_to_end(i, i.spec.stop.grace if grace is None else grace))
-
-
-def _ask_to_end(i: Instance, grace: float) -> tuple[Effect, ...]:
-    if grace <= 0:
-        return (KillTree(i.incarnation),)
-    timer = StartTimer(Timer.GRACE, grace, i.incarnation)
-    if i.spec.stop.command:
-        return (RunStopCommand(i.spec.stop.command, grace), timer)
-    return (Signal(i.spec.stop.signal), timer)
+    return end(replace(i, last_error=why), Result.START_TIMEOUT, now, why)
 
 
 def on_stop_asked(i: Instance, grace: float | None, now: int) -> Moved:
@@ -321,25 +184,25 @@ def on_stop_asked(i: Instance, grace: float | None, now: int) -> Moved:
     i = replace(i, goal=Goal.DOWN, again=False, asked_by="")
     match i.state:
         case State.RUNNING if not i.early_exits:  # it ran well: what was before is no reason for anything now
-            return _end(replace(i, last_error=""), Result.NONE, now, "asked to stop", grace)
+            return end(replace(i, last_error=""), Result.NONE, now, "asked to stop", grace)
         case State.STARTING | State.RUNNING:
-            return _end(i, Result.NONE, now, "asked to stop", grace)
+            return end(i, Result.NONE, now, "asked to stop", grace)
         case State.WAITING | State.BACKOFF | State.FAILED:
-            i, record = enter(_unpromised(i), State.STOPPED, now, "asked to stop", waiting_for="", next_start_ns=0)
+            i, record = enter(unpromised(i), State.STOPPED, now, "asked to stop", waiting_for="", next_start_ns=0)
             return i, (*record, StopTimer(Timer.BACKOFF))
         case State.STOPPING if grace is not None and i.pid is not None:
             hurry = StartTimer(Timer.GRACE, grace, i.incarnation) if grace > 0 else KillTree(i.incarnation)
             return i, (hurry,)
         case State.STOPPING:
-            return _ignore(i, "it was asked to stop before")
+            return ignore(i, "it was asked to stop before")
         case State.STOPPED:
-            return _ignore(i, "there is nothing to stop")
+            return ignore(i, "there is nothing to stop")
 
 
 def on_stop_command_failed(i: Instance, why: str, incarnation: int, now: int) -> Moved:  # noqa: ARG001
     """Its stop command failed while its process still runs; the signal does the work."""
     if i.state is not State.STOPPING or i.pid is None or i.incarnation != incarnation:
-        return _ignore(i, "its process is gone")
+        return ignore(i, "its process is gone")
     told = f"its stop command failed ({why}); {i.spec.stop.signal} was sent"
     record = Record(EventKind.STOP_COMMAND_FAILED, f"{i.name}: {told}", {"reason": why})
     return replace(i, stop_trouble=told), (record, Signal(i.spec.stop.signal))
@@ -348,14 +211,14 @@ def on_stop_command_failed(i: Instance, why: str, incarnation: int, now: int) ->
 def on_grace_over(i: Instance, now: int) -> Moved:  # noqa: ARG001 - every event has its time
     """The time to end by itself is over."""
     if i.state is not State.STOPPING or i.pid is None:
-        return _ignore(i, "its process is gone")
+        return ignore(i, "its process is gone")
     return i, (KillTree(i.incarnation),)
 
 
 def on_exited(i: Instance, exit_: Exit, now: int, chance: float) -> Moved:
     """Its process has ended. What is left of its tree is killed in any case."""
     if i.pid is None or exit_.incarnation != i.incarnation:
-        return _ignore(i, "that process was not its own")
+        return ignore(i, "that process was not its own")
     ran = max(0.0, ((exit_.time_ns or now) - i.started_ns) / SECOND)
     ended = f"{exit_.text} after {seconds_text(ran)}"
     gone = replace(i, pid=None, health=Health.UNKNOWN, health_detail="", result=exit_.result, exit_text=exit_.text)
@@ -365,7 +228,7 @@ def on_exited(i: Instance, exit_: Exit, now: int, chance: float) -> Moved:
         case State.STARTING | State.RUNNING:
             early = i.state is State.STARTING or ran < SETTLE
             gone = replace(gone, early_exits=i.early_exits + 1 if early else 0, leftover=0)
-            after, effects = _after_run(gone, ended, ran, now, chance, exit_.tail)
+            after, effects = after_run(gone, ended, ran, now, chance, exit_.tail)
             # The delay runs while what is left is killed; its end is taken from the mailbox only after that.
             return after, (*quiet, *effects, KillTree(i.incarnation))
         case State.STOPPING:
@@ -374,29 +237,7 @@ def on_exited(i: Instance, exit_: Exit, now: int, chance: float) -> Moved:
             error = with_tail(i.last_error, exit_.tail) if i.stop_cause is not Result.NONE else i.last_error
             return replace(gone, result=result, last_error=error), clean
         case State.STOPPED | State.WAITING | State.BACKOFF | State.FAILED:
-            return _ignore(gone, "it had no process")
-
-
-def _after_run(i: Instance, ended: str, ran: float, now: int, chance: float, tail: tuple[str, ...] = ()) -> Moved:
-    """The policy decides what follows a run that has ended."""
-    success = i.result is Result.SUCCESS
-    said = decide(i.spec.restart, i.history, ended, success, ran, now, chance)
-    i = replace(i, history=said.history, ended=ended)
-    error = "" if said.action is Action.REST else with_tail(said.reason, tail)
-    match said.action:
-        case Action.REST:
-            return enter(i, State.STOPPED, now, said.reason, last_error=error)
-        case Action.FAIL:
-            return enter(i, State.FAILED, now, said.reason, last_error=error)
-        case Action.RESTART:
-            at = now + int(said.delay * SECOND)
-            i, record = enter(i, State.BACKOFF, now, said.reason, last_error=error, next_start_ns=at, waiting_for="")
-            return i, (*record, StartTimer(Timer.BACKOFF, said.delay, i.incarnation))
-
-
-def with_tail(reason: str, tail: tuple[str, ...]) -> str:
-    """The reason, and below it the last lines of the log."""
-    return "\n".join((reason, *(f"  {line}" for line in tail)))
+            return ignore(gone, "it had no process")
 
 
 def on_killed(i: Instance, left: int, now: int, chance: float) -> Moved:
@@ -405,69 +246,31 @@ def on_killed(i: Instance, left: int, now: int, chance: float) -> Moved:
         i = replace(i, leftover=left)
     match i.state:
         case State.STOPPING if i.pid is None:
-            return _settle(i, now, chance)
+            return settle(i, now, chance)
         case State.STOPPING:
-            return _ignore(i, "the end of its main process is still to come")
+            return ignore(i, "the end of its main process is still to come")
         case State.BACKOFF | State.FAILED if left and i.last_error:
             first, *rest = i.last_error.split("\n")
             return replace(i, last_error="\n".join((f"{first}; {leftover_text(i)}", *rest))), ()
         case _:
-            return _ignore(i, "it has been settled")
-
-
-def leftover_text(i: Instance) -> str:
-    """`2 processes outlived api-1 and were killed`, or empty."""
-    if not i.leftover:
-        return ""
-    one = i.leftover == 1
-    return f"{i.leftover} {'process' if one else 'processes'} outlived {i.name} and {'was' if one else 'were'} killed"
-
-
-def _settle(i: Instance, now: int, chance: float) -> Moved:
-    """Stopping is over."""
-    told = i.exit_text + (f"; {leftover_text(i)}" if i.leftover else "")
-    if i.goal is Goal.DOWN:
-        return enter(i, State.STOPPED, now, told, stop_cause=Result.NONE, waiting_for="")
-    if i.again and i.waiting_for:
-        return enter(i, State.WAITING, now, i.waiting_for, stop_cause=Result.NONE, again=False)
-    if i.again or i.stop_cause is Result.NONE:
-        return _spawn(i, now, "asked to start again")
-    reason, *tail = i.last_error.split("\n")
-    ran = max(0.0, (now - i.started_ns) / SECOND)
-    early = i.early_exits + (i.stop_cause is Result.START_TIMEOUT)
-    i = replace(i, early_exits=early, stop_cause=Result.NONE)
-    return _after_run(i, reason, ran, now, chance, tuple(line.strip() for line in tail))
+            return ignore(i, "it has been settled")
 
 
 def on_backoff_over(i: Instance, waiting_for: str, now: int, held: str = "") -> Moved:
     """The delay before its next start is over. `held`: what holds automatic restarts."""
     if i.state is not State.BACKOFF:
-        return _ignore(i, "it does not wait for a restart")
+        return ignore(i, "it does not wait for a restart")
     if held:
         return hold(i, held)
     if waiting_for:  # a restart that cannot succeed would only use up the start limit
         return replace(i, waiting_for=waiting_for, next_start_ns=0), ()
-    return _spawn(i, now, f"restart {i.history.restarts}")
-
-
-def hold(i: Instance, held: str) -> Moved:
-    """It would be restarted by itself, and is not, as long as `held` holds."""
-    message = f"{i.name} is not restarted by itself: {held}"
-    record = Record(EventKind.RESTART_HELD, message, {"held": held, "state": str(i.state)})
-    return replace(_unpromised(i), held=held, waiting_for="", next_start_ns=0), (record,)
-
-
-def _unpromised(i: Instance) -> Instance:
-    """The restart that its error promises does not come."""
-    if i.state is not State.BACKOFF or not i.ended:
-        return i
-    return replace(i, last_error=with_tail(i.ended, tuple(i.last_error.split("\n  ")[1:])))
+    return spawn(i, now, f"restart {i.history.restarts}")
 
 
 def on_holds_changed(i: Instance, held: str, waiting_for: str, now: int) -> Moved:
     """Maintenance windows have opened or closed; `held` is what holds automatic restarts now, or empty."""
     if not i.held:
-        return _ignore(i, "it is not held")
+        return ignore(i, "it is not held")
     if held:
         return replace(i, held=held), ()
     i = replace(i, held="")
@@ -475,9 +278,9 @@ def on_holds_changed(i: Instance, held: str, waiting_for: str, now: int) -> Move
         case State.WAITING | State.BACKOFF if waiting_for:
             return replace(i, waiting_for=waiting_for), ()
         case State.WAITING | State.BACKOFF:
-            return _spawn(i, now, "no maintenance window holds it any more")
+            return spawn(i, now, "no maintenance window holds it any more")
         case State.RUNNING if i.health is Health.UNHEALTHY and i.spec.probe.liveness:
-            return _end(i, Result.LIVENESS, now, "its liveness probe failed in a maintenance window")
+            return end(i, Result.LIVENESS, now, "its liveness probe failed in a maintenance window")
         case _:
             return i, ()
 
@@ -485,7 +288,7 @@ def on_holds_changed(i: Instance, held: str, waiting_for: str, now: int) -> Move
 def on_still_held(i: Instance, held: str, now: int) -> Moved:
     """It was held when an earlier agent ended, and is held now."""
     if i.state not in (State.STOPPED, State.FAILED):
-        return _ignore(i, "it has taken its process already")
+        return ignore(i, "it has taken its process already")
     i, record = enter(i, State.WAITING, now, held)
     i, effects = hold(i, held)
     return i, (*record, *effects)
@@ -494,16 +297,16 @@ def on_still_held(i: Instance, held: str, now: int) -> Moved:
 def on_adopted(i: Instance, pid: int, ready: bool, now: int) -> Moved:
     """Its process, started by an earlier life of the agent, still runs. Incarnation and start time are set already."""
     if i.state not in (State.STOPPED, State.FAILED):
-        return _ignore(i, f"it has taken its process already; {pid} is not adopted")
+        return ignore(i, f"it has taken its process already; {pid} is not adopted")
     adopted = Record(EventKind.INSTANCE_ADOPTED, f"{i.name} runs on with pid {pid}", {"pid": pid})
     i, record = enter(replace(i, pid=pid), State.RUNNING if ready else State.STARTING, now, "adopted")
     effects: tuple[Effect, ...]
     if ready:
-        i, effects = _probe_anew(i)
+        i, effects = probe_anew(i)
     else:
         passed = max(0.0, (now - i.started_ns) / SECOND)  # the clock may have been set meanwhile
         left = max(0.0, i.spec.probe.ready_timeout - passed)
-        i, effects = _await_ready(i, left, now)
+        i, effects = await_ready(i, left, now)
     if i.goal is Goal.UP:
         return i, (adopted, *record, *effects)
     i, more = on_stop_asked(i, None, now)
@@ -513,7 +316,7 @@ def on_adopted(i: Instance, pid: int, ready: bool, now: int) -> Moved:
 def on_ended_unseen(i: Instance, exit_: Exit, waiting_for: str, now: int, chance: float, held: str = "") -> Moved:
     """Its process has ended while there was no agent. Nothing of it is left. `held`: what holds automatic restarts."""
     if i.state not in (State.STOPPED, State.FAILED) or i.goal is Goal.DOWN:
-        return _ignore(i, "it should not run, and does not")
+        return ignore(i, "it should not run, and does not")
     i = replace(i, result=exit_.result, exit_text=exit_.text, ended=exit_.text, waiting_for=waiting_for)
     ran = max(0.0, ((exit_.time_ns or now) - i.started_ns) / SECOND)
     success = i.result is Result.SUCCESS
@@ -525,11 +328,11 @@ def on_ended_unseen(i: Instance, exit_: Exit, waiting_for: str, now: int, chance
         case Action.RESTART if waiting_for:
             return enter(i, State.WAITING, now, waiting_for)
         case Action.RESTART:
-            return _spawn(i, now, f"ended while the agent was away: {exit_.text}")
+            return spawn(i, now, f"ended while the agent was away: {exit_.text}")
         case Action.FAIL if i.state is State.STOPPED:
             return enter(i, State.FAILED, now, said.reason)
         case _:
-            return _ignore(i, "it has done what it had to do")
+            return ignore(i, "it has done what it had to do")
 
 
 def on_spec_changed(i: Instance, spec: ServiceSpec, declared: bool, later: bool = False) -> Moved:
@@ -542,11 +345,5 @@ def on_spec_changed(i: Instance, spec: ServiceSpec, declared: bool, later: bool 
     probe = i.spec.probe
     i = replace(i, spec=spec, declared=declared, coming=None)
     if i.state is State.RUNNING and i.spec.probe != probe:
-        return _probe_anew(i)
+        return probe_anew(i)
     return i, ()
-
-
-def _probe_anew(i: Instance) -> Moved:
-    if i.spec.probe.kind is ProbeKind.NONE:
-        return replace(i, health=Health.HEALTHY, health_detail=""), (ForgetHealth(),)
-    return replace(i, health=Health.UNKNOWN, health_detail=""), (WatchHealth(i.incarnation, starting=False),)

@@ -33,7 +33,7 @@ from .effects import (
     Timer,
     WatchHealth,
 )
-from .machine import Instance, Moved, enter, with_tail
+from .instance import Instance, Moved, enter, with_tail
 from .restart import History, seconds_text
 
 START, STOP, RESTART = "start", "stop", "restart"

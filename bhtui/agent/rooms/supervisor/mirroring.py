@@ -26,7 +26,7 @@ from . import mirror, spawning
 from .driver import TAIL_LINES, Driver, Letter, StateEvent, Tools
 from .effects import AskManager, Effect, Timer
 from .exits import signal_number
-from .machine import Instance, Moved, limits_text
+from .instance import Instance, Moved, limits_text
 from .model import Verdict
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from bhtui.core import codec
 from bhtui.core.spec import ServiceSpec
 from bhtui.core.states import ALIVE, Goal, Result, State
 
-from .machine import Instance
+from .instance import Instance
 from .restart import History
 
 

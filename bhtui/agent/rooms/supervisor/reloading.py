@@ -17,8 +17,8 @@ from bhtui.core.states import ALIVE, Goal, State
 from .aside import stay_up
 from .builder import APPLY, SWITCH, Builder
 from .gates import Picture
+from .instance import Instance
 from .livelimits import Holds, Live, holds, never
-from .machine import Instance
 from .rolling import Turns, roll
 from .titles import change_lines
 

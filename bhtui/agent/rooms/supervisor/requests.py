@@ -27,8 +27,8 @@ from . import held
 from .aside import already, stay_up
 from .builder import Builder
 from .gates import Picture
+from .instance import Instance
 from .livelimits import Live, never
-from .machine import Instance
 from .naming import needs_of, resolve, service_of, targets, without_instances
 from .reloading import Change, plan_reload, to_start, with_change
 from .rolling import Turns, roll

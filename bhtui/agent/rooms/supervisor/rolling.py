@@ -11,7 +11,7 @@ from bhtui.core.states import Goal
 
 from .builder import Builder
 from .gates import is_well
-from .machine import Instance
+from .instance import Instance
 from .naming import needs_of
 
 

@@ -31,9 +31,9 @@ from .adoption import Fate
 from .clearing import Clearing
 from .driver import Driver, Tools
 from .exits import Exit
+from .instance import Instance, limits_text
 from .livelimits import cannot_hold
 from .logtail import tail
-from .machine import Instance
 from .mirroring import Mirroring
 from .model import Config, Events, HealthProbes, Keeper, Limits, Records, Usage
 from .record import from_record, to_record, was_ready
@@ -226,7 +226,7 @@ class Supervisor:
         for what, why in problems.items():
             raise BlackholeError(f"cannot set the {what} of {name}: {why}")
         await driver.take_limits(i.incarnation, own, prepared.held_by, prepared.not_held)
-        return machine.limits_text(prepared.not_held) or "held"
+        return limits_text(prepared.not_held) or "held"
 
     def _read(self, yaml: str, path: str) -> Spec:
         """Another configuration, with the numbers of replicas that hold. Raises ConfigError, NotFound."""

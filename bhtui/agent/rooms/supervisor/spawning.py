@@ -19,7 +19,7 @@ from bhtui.agent.keeper import LogSpec, SpawnRequest
 from bhtui.core.errors import BlackholeError
 from bhtui.core.spec import ProbeKind, ProbeSpec, ServiceSpec
 
-from .machine import Instance
+from .instance import Instance
 from .model import Prepared
 
 IONICE_CLASSES = {"realtime": 1, "best-effort": 2, "idle": 3}

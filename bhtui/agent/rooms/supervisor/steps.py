@@ -16,8 +16,9 @@ from bhtui.core.states import Goal, Health, Result, State
 
 from .builder import APPLY, HOLD, SWITCH
 from .gates import WELL, WORDS, reached
+from .instance import Instance, leftover_text
 from .livelimits import changed
-from .machine import SETTLE, Instance, leftover_text
+from .moves import SETTLE
 from .restart import seconds_text
 from .room import Supervisor
 

@@ -7,7 +7,7 @@ from bhtui.core.override import Override
 from bhtui.core.states import Goal, State
 from bhtui.core.status import InstanceStatus, Scaling
 
-from .machine import Instance, leftover_text
+from .instance import Instance, leftover_text
 from .model import Sample
 from .restart import SECOND
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from bhtui.agent.command import Said
 from bhtui.agent.events.log import EventLog
 from bhtui.agent.rooms.endpoints.room import EndpointsRoom
-from bhtui.agent.rooms.supervisor.machine import Instance
+from bhtui.agent.rooms.supervisor.instance import Instance
 from bhtui.agent.store import Store
 from bhtui.core.endpoint import Endpoint, ready_addresses
 from bhtui.core.event import EventKind

@@ -26,7 +26,7 @@ from bhtui.agent.rooms.supervisor.effects import (
     WatchHealth,
 )
 from bhtui.agent.rooms.supervisor.exits import Exit
-from bhtui.agent.rooms.supervisor.machine import Instance, Moved
+from bhtui.agent.rooms.supervisor.instance import Instance, Moved
 from bhtui.agent.rooms.supervisor.restart import SECOND, History
 from bhtui.core.event import EventKind
 from bhtui.core.spec import ProbeKind, ProbeSpec, Restart, RestartSpec, ServiceSpec, StopSpec

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bhtui.agent.foreign.model import Observation
 from bhtui.agent.rooms.supervisor import mirror
 from bhtui.agent.rooms.supervisor.effects import AskManager, Effect, Record, StartTimer, WatchHealth
-from bhtui.agent.rooms.supervisor.machine import Instance, Moved
+from bhtui.agent.rooms.supervisor.instance import Instance, Moved
 from bhtui.agent.rooms.supervisor.restart import SECOND
 from bhtui.core.event import EventKind
 from bhtui.core.spec import ProbeKind, ProbeSpec, ServiceKind, ServiceSpec

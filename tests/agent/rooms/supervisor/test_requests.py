@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bhtui.agent.rooms.supervisor.machine import Instance
+from bhtui.agent.rooms.supervisor.instance import Instance
 from bhtui.agent.rooms.supervisor.reloading import Change
 from bhtui.agent.rooms.supervisor.requests import plan
 from bhtui.core.diff import fingerprint

@@ -10,8 +10,8 @@ import pytest
 
 from bhtui.agent.rooms.supervisor import spawning
 from bhtui.agent.rooms.supervisor.exits import Exit, signal_number
+from bhtui.agent.rooms.supervisor.instance import Instance
 from bhtui.agent.rooms.supervisor.logtail import read_tail
-from bhtui.agent.rooms.supervisor.machine import Instance
 from bhtui.agent.rooms.supervisor.record import from_record, to_record
 from bhtui.agent.rooms.supervisor.restart import History
 from bhtui.core.errors import BlackholeError
