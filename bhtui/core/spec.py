@@ -220,6 +220,11 @@ class ServiceSpec:
         return self.unit or self.container
 
     @property
+    def identity(self) -> tuple[ServiceKind, str, str, str]:
+        """Equal when two specs mean the same unit or container, or each a process of ours."""
+        return self.kind, self.ref, self.scope, self.engine
+
+    @property
     def disk_paths(self) -> tuple[str, ...]:
         """Where it keeps what it writes: limits on disks are those of the disks below these paths."""
         return self.data or (self.working_dir or "/",)

@@ -104,7 +104,7 @@ async def _take_over(keeper: Keeper, supervisor: Supervisor, alone: Alone) -> No
 def _cannot_have(supervisor: Supervisor, service: str, replicas: int) -> str:
     """Why a service cannot have that many instances; empty: it can."""
     try:
-        supervisor.plan(ScaleRequest((service,), replicas))
+        supervisor.plans.of(ScaleRequest((service,), replicas))
     except BlackholeError as error:
         return str(error).partition(": ")[2] or str(error)
     return ""

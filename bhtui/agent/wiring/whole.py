@@ -103,8 +103,8 @@ class Agent:
         if isinstance(request, BackupRequest):
             raise Refused("cannot do this: backups are not made by this agent yet; upgrade it")
         if isinstance(request, PastRequest):
-            return self.ours.supervisor.plan_past(request, *self.runner.recall(request.operation))
-        plan = self.ours.supervisor.plan(request)
+            return self.ours.supervisor.plans.of_past(request, *self.runner.recall(request.operation))
+        plan = self.ours.supervisor.plans.of(request)
         return self.ours.scaling.with_number_by_hand(request, plan) if isinstance(request, ScaleRequest) else plan
 
     async def look_and_plan(self, request: Request) -> Plan:
@@ -120,7 +120,7 @@ class Agent:
 
     async def scale(self, service: str, replicas: int, reason: str, operation_id: str) -> Operation:
         """Begins what a load asks for: the number goes on following it. Raises BlackholeError."""
-        plan = self.ours.supervisor.plan(ScaleRequest((service,), replicas))
+        plan = self.ours.supervisor.plans.of(ScaleRequest((service,), replicas))
         return await self.runner.begin(operation_id, plan, AGENT, reason)
 
     async def stop_services(self, reason: str) -> None:
@@ -132,7 +132,7 @@ class Agent:
         if not before:
             return
         ours = StopRequest(tuple(dict.fromkeys(i.service for i in before.values())))
-        plan = replace(self.ours.supervisor.plan(ours), preempts=True)
+        plan = replace(self.ours.supervisor.plans.of(ours), preempts=True)
         if plan.steps or self.runner.conflicts(plan.claims):
             operation = await self.runner.begin(uuid.uuid4().hex, plan, AGENT, reason)
             with contextlib.suppress(TimeoutError):

@@ -32,7 +32,7 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
 
 def servicer(rig: Rig) -> Operations:
     async def plan(request: Request) -> Plan:
-        return rig.room.plan(request)
+        return rig.room.plans.of(request)
 
     return Operations(rig.runner, plan)
 

@@ -14,33 +14,26 @@ from typing import Any
 
 from bhtui.agent.foreign.model import Hold, Manager
 from bhtui.agent.keeper import Exit as KeptExit
-from bhtui.agent.keeper import KeeperError
-from bhtui.agent.keeper import KeptProcess as Kept
 from bhtui.core.errors import BlackholeError, NotFound, Refused
 from bhtui.core.event import EventKind
-from bhtui.core.operation import Operation, Plan
 from bhtui.core.override import Override, same
 from bhtui.core.replica import all_instances, instance_spec, number_of
-from bhtui.core.request import LifeRequest, PastRequest, ReloadConfigRequest, ResumeRequest, ScaleRequest, StartRequest
-from bhtui.core.spec import LimitsSpec, ProbeKind, Restart, RestartSpec, ServiceKind, ServiceSpec, Spec
+from bhtui.core.spec import LimitsSpec, ProbeKind, ServiceKind, ServiceSpec, Spec
 from bhtui.core.states import ALIVE, Goal, Result, State
 from bhtui.core.status import InstanceStatus, LogDropped, Scaling
 
-from . import adoption, gates, held, machine, naming, requests, resuming
-from .adoption import Fate
+from . import gates, held, naming
 from .clearing import Clearing
 from .driver import Driver, Tools
-from .exits import Exit
 from .instance import Instance, limits_text
-from .livelimits import cannot_hold
 from .logtail import tail
 from .mirroring import Mirroring
 from .model import Config, Events, HealthProbes, Keeper, Limits, Records, Usage
-from .record import from_record, to_record, was_ready
-from .reloading import Change
+from .planning import Planner
+from .record import to_record
 from .replicas import ReplicaBook
 from .restart import SECOND
-from .scaling import kept_numbers, plan_scale, refuse_clashes
+from .takeover import Takeover
 from .view import to_status
 
 log = logging.getLogger(__name__)
@@ -87,6 +80,10 @@ class Supervisor:
         """What was over the rate limit of a log; the wiring gives it."""
         self.holding: Callable[[str], str] = lambda _: ""
         """What holds automatic restarts of a service, a maintenance window; the wiring gives it."""
+        self.plans = Planner(
+            config, self.replicas, limits, usage, lambda: self.spec, lambda: self.picture,
+            lambda service: self.auto_scale(service),
+        )  # fmt: skip
         self._early: list[KeptExit] | None = []
         """Ends that were told before everything was adopted."""
         self._clearing = Clearing(keeper)
@@ -164,50 +161,6 @@ class Supervisor:
             return  # it ended meanwhile
         await driver.take_verdict(i.incarnation, verdict)
 
-    def plan(self, request: LifeRequest | ScaleRequest) -> Plan:
-        """Exactly what the request would do. Raises NotFound, UsageError, ConfigError, Refused."""
-        if isinstance(request, ScaleRequest):
-            return plan_scale(self.config.spec, self.spec, self.picture, request, self.replicas.of)
-        found, told = None, ""
-        if isinstance(request, ReloadConfigRequest) or (isinstance(request, StartRequest) and request.brings_config):
-            found = self.config.candidate(request.config_yaml, request.config_path)
-        elif isinstance(request, StartRequest):
-            found, told = self._from_disk()
-        old = self.config.text
-        if found is None:
-            plan = requests.plan(self.spec, self.picture, request)
-            return replace(plan, effects=(told, *plan.effects)) if told else plan
-        new = self.replicas.effective(found[0])
-        refuse_clashes(found[0], new, f"cannot apply {found[1].path}")
-        change = Change(new, found[1].yaml, found[1].path, old.yaml, old.path)
-        plan = requests.plan(self.spec, self.picture, request, change, self._cannot_hold)
-        kept = kept_numbers(new.services, found[0], self._set_by_hand)
-        return replace(plan, effects=(*plan.effects, *kept))
-
-    def _set_by_hand(self, service: str) -> Override | None:
-        """The number that was set of a service, unless it follows the load: then it is no surprise."""
-        return None if self.auto_scale(service) else self.replicas.of(service)
-
-    def plan_past(self, request: PastRequest, operation: Operation, plan: Plan) -> Plan:
-        """How to go on with, or take back, an operation that has ended. Raises Refused, ConfigError."""
-        past = resuming.Past(operation, plan)
-        make = resuming.resume if isinstance(request, ResumeRequest) else resuming.roll_back
-        texts = resuming.Texts(self.config.text.yaml, self._read, self._on_disk)
-        return make(self.spec, self.picture, texts, past, self._cannot_hold)
-
-    def _on_disk(self, path: str) -> str:
-        """The digest of what a file declares now; empty: it cannot be read, or is not right."""
-        try:
-            return self.config.candidate("", path)[0].digest
-        except BlackholeError:
-            return ""
-
-    def _cannot_hold(self, i: Instance, limits: LimitsSpec) -> str:
-        """Why it cannot be held to other declared limits while it runs; empty: it can."""
-        effective, sample = self._tools.limits.effective, self._usage.of(i.name)
-        before, after = (effective(each).limits for each in (i.spec, replace(i.spec, limits=limits)))
-        return cannot_hold(before, after, sample.memory_bytes if sample else None, self._tools.limits.holder)
-
     async def hold_to(self, name: str, limits: LimitsSpec, priorities: bool) -> str:
         """Holds an instance that runs to these declared limits; what is not held, in words. Raises BlackholeError.
 
@@ -228,130 +181,22 @@ class Supervisor:
         await driver.take_limits(i.incarnation, own, prepared.held_by, prepared.not_held)
         return limits_text(prepared.not_held) or "held"
 
-    def _read(self, yaml: str, path: str) -> Spec:
-        """Another configuration, with the numbers of replicas that hold. Raises ConfigError, NotFound."""
-        return self.replicas.effective(self.config.candidate(yaml, path)[0])
-
-    def _from_disk(self) -> tuple[tuple[Spec, Any] | None, str]:
-        """The configuration file when it has changed, and what is to be said when it is gone."""
-        try:
-            return self.config.changed_on_disk(), ""
-        except NotFound:
-            if not self.spec.digest:  # nothing was ever put in force
-                raise
-            return None, f"{self.config.text.path} is gone; the configuration in force stays"
-
     # ---- life ----------------------------------------------------------------------------------------------------
 
     async def adopt(self) -> None:
         """Takes over what an earlier agent left, and starts what should run and does not. Called once."""
-        records = self._recorded()
-        table = adoption.by_instance(await self._keeper.list())
-        mirrored: list[Awaitable[None]] = []
-        for name, service in self._everyone(records, table).items():
-            declared = service.name in self.spec.services and name in service.instance_names()
-            i = Instance(name, service, declared=declared, since_ns=self._clock())
-            if service.is_foreign:
-                mirrored.append(self._mirror(i, records.get(name)))
-            else:
-                self._add(from_record(i, records[name]) if name in records else i)
-        fates = {
-            name: adoption.judge(d.instance.spec, records.get(name), table.get(name, []), self._keeper.boot_id)
-            for name, d in self._drivers.items()
-        }
-        await asyncio.gather(*mirrored)
-        await asyncio.gather(*(self._take(name, fate, records.get(name)) for name, fate in fates.items()))
+        takeover = Takeover(self._tools, self._records, self.spec, self._add, self.start)
+        await takeover.take()
         for driver in self._own_drivers() if self._keeper.held else ():
             driver.kill()
         early, self._early = self._early or [], None
         for ended in early:
             self.on_exit(ended)
-        # Only now, so that nobody waits for an instance that has not been adopted yet.
-        await asyncio.gather(
-            *(self._bring_up(name, verdict, bool(records.get(name, {}).get("held"))) for name, verdict in fates.items())
-        )
+        await takeover.bring_up()
         self._drop_undeclared()
-
-    def _recorded(self) -> dict[str, Mapping[str, Any]]:
-        """What an earlier agent wrote down; all is to be down after an emergency stop that it did not hear of."""
-        records = dict(self._records.load_instances())
-        for name, record in records.items() if self._keeper.held else ():
-            if record.get("kind", "process") != "process":
-                continue  # what another manager runs may have been started since
-            records[name] = {**record, "goal": str(Goal.DOWN)}
-            self._records.save_instance(name, records[name])
-        return records
-
-    def _everyone(
-        self, records: Mapping[str, Mapping[str, Any]], table: Mapping[str, Sequence[Kept]]
-    ) -> dict[str, ServiceSpec]:
-        """Declared instances, and those that only the keeper or a record knows: shown until stopped."""
-        found = all_instances(self.spec.services)
-        for name in (*records, *table):
-            if name not in found and records.get(name, {}).get("kind", "process") != "process" and name not in table:
-                self._records.delete_instance(name)  # a unit or container that is declared no more
-            elif name not in found:
-                service = table[name][-1].tag["service"] if name in table else records[name]["service"]
-                known = self.spec.services.get(service)
-                found[name] = instance_spec(known, number_of(name)) if known else _undeclared(service)
-        return found
 
     def _own_drivers(self) -> list[Driver]:
         return [driver for driver in self._drivers.values() if not driver.instance.spec.is_foreign]
-
-    async def _mirror(self, i: Instance, record: Mapping[str, Any] | None) -> None:
-        """Asks its manager how a unit or container is; whoever does not answer in time is waited for no longer."""
-        driver = self._add(i)
-        assert isinstance(driver, Mirroring)
-        driver.begin(record if record and record.get("kind") == i.spec.kind else None)
-        await driver.first_seen()
-
-    async def _take(self, name: str, verdict: adoption.Verdict, record: Mapping[str, Any] | None) -> None:
-        await asyncio.gather(*(self._clear(kept) for kept in verdict.surplus))
-        kept, driver = verdict.kept, self._drivers[name]
-        if kept is None:
-            return
-        incarnation = adoption.incarnation_of(kept)
-        # A process that the record does not know yet was started just before the agent ended. Without any record (the
-        # database was lost) nobody is known to have asked for its end, and its time to become ready is not known.
-        ready = record is None or (was_ready(record) and driver.instance.incarnation == incarnation)
-        if record is None and kept.exit is None:
-            driver.instance = replace(driver.instance, goal=Goal.UP)
-        driver.instance = replace(driver.instance, incarnation=incarnation, started_ns=kept.spawned_ns)
-        if kept.exit is not None:
-            await self._clear(kept)
-            return
-        if not driver.instance.declared:
-            log.warning("%s runs and is not declared any more; stop it with `blackhole stop %s`", name, name)
-        await driver.ask(lambda i: machine.on_adopted(i, kept.pid, ready, self._clock()))
-        await driver.bound_log()
-
-    async def _bring_up(self, name: str, verdict: adoption.Verdict, was_held: bool) -> None:
-        """What was to be up before a reboot comes up also in a maintenance window; what one held is held on."""
-        driver = self._drivers[name]
-        still_held = self.holding(driver.instance.service) if was_held else ""
-        incarnation = driver.instance.incarnation
-        if verdict.fate is Fate.START and still_held:
-            await driver.ask(lambda i: machine.on_still_held(i, still_held, self._clock()))
-        elif verdict.fate is Fate.START:
-            await self.start(name)
-        elif verdict.fate is Fate.ENDED and verdict.kept and verdict.kept.exit:
-            await self._settle(driver, await driver.explain(incarnation, verdict.kept.exit))
-        elif verdict.fate is Fate.LOST:
-            await self._settle(driver, Exit(incarnation))
-
-    async def _settle(self, driver: Driver, exit_: Exit) -> None:
-        await driver.ask(lambda i: machine.on_ended_unseen(
-            i, exit_, self._waiting_for(i, False), self._clock(), self._tools.chance(), self.holding(i.service)
-        ))  # fmt: skip
-
-    async def _clear(self, kept: Kept) -> None:
-        """Ends the tree of an entry and takes it out of the keeper's table."""
-        try:
-            await self._clearing.clear(kept.key)
-        except KeeperError as error:
-            log.warning("cannot clear %s, trying again: %s", kept.key, error)
-            self._clearing.doubt(kept.key)
 
     async def close(self) -> None:
         """Lets go of everything; the services run on."""
@@ -423,7 +268,7 @@ class Supervisor:
         for name, driver in self._drivers.items():
             known = self.spec.services.get(driver.instance.service)
             own = instance_spec(known, number_of(name)) if known else driver.instance.spec
-            if is_same_thing(driver.instance.spec, own):
+            if driver.instance.spec.identity == own.identity:
                 waits = name in later or own == driver.instance.coming  # what is said again makes nobody's turn come
                 asks.append(driver.take_spec(own, name in declared, waits))
         await asyncio.gather(*asks)
@@ -478,7 +323,7 @@ class Supervisor:
     def _renew(self, name: str, service: ServiceSpec) -> None:
         """What was a process is a unit now, another unit, or the other way round. A process goes on until it ends."""
         driver = self._drivers.get(name)
-        if driver is None or is_same_thing(driver.instance.spec, service):
+        if driver is None or driver.instance.spec.identity == service.identity:
             return
         if driver.instance.spec.is_foreign or driver.instance.state not in ALIVE:
             driver.retire()
@@ -552,16 +397,6 @@ class Supervisor:
     def uptime(self, i: Instance) -> float:
         """Seconds since its process was started."""
         return (self._clock() - i.started_ns) / SECOND
-
-
-def _undeclared(service: str) -> ServiceSpec:
-    """Enough of a spec to show and stop what is not declared any more."""
-    return ServiceSpec(service, ("?",), restart=RestartSpec(policy=Restart.NO))
-
-
-def is_same_thing(one: ServiceSpec, other: ServiceSpec) -> bool:
-    """Whether both mean the same unit or container, or each a process of ours."""
-    return (one.kind, one.ref, one.scope, one.engine) == (other.kind, other.ref, other.scope, other.engine)
 
 
 async def _no_contract(instance: str, address: str) -> str:

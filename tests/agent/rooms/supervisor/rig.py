@@ -214,7 +214,7 @@ class Rig:
         self._numbers = itertools.count(1)
 
     async def begin(self, request: LifeRequest | Plan) -> Operation:
-        plan = request if isinstance(request, Plan) else self.room.plan(request)
+        plan = request if isinstance(request, Plan) else self.room.plans.of(request)
         if self.keeper.held:
             plan = held.with_lift(plan)
         return await self.runner.begin(f"op{next(self._numbers)}{time.time_ns()}", plan, Actor("test"))
@@ -229,7 +229,7 @@ class Rig:
 
     def past(self, request: PastRequest) -> Plan:
         """Its plan alone."""
-        return self.room.plan_past(request, *self.runner.recall(request.operation))
+        return self.room.plans.of_past(request, *self.runner.recall(request.operation))
 
     async def finish(self, operation: Operation, deadline: float = 30.0) -> Operation:
         """Waits for its end."""

@@ -83,7 +83,7 @@ async def test_only_limits_changed_and_nothing_is_restarted(rolling: bool) -> No
         await rig.run(StartRequest())
         before = seen(rig, limits)
         rig.config.known["more"] = spec_of(MORE, digest="more")
-        plan = rig.room.plan(ReloadConfigRequest("more", rolling=rolling))
+        plan = rig.room.plans.of(ReloadConfigRequest("more", rolling=rolling))
         assert [step.title for step in plan.steps][1:] == [
             f"hold api-{n}: memory 128 M instead of 64 M, pids 60 instead of 50, nice 7 instead of 5, as it runs"
             for n in (1, 2)
@@ -94,7 +94,7 @@ async def test_only_limits_changed_and_nothing_is_restarted(rolling: bool) -> No
         assert seen(rig, limits) == [
             (n, pid, fingerprint(rig.room.picture[n].spec), 128 * MIB, 7) for n, pid, *_ in before
         ]
-        again = rig.room.plan(ReloadConfigRequest("more"))
+        again = rig.room.plans.of(ReloadConfigRequest("more"))
         assert again.steps == ()
         assert (await rig.again(RollBackRequest(reload.id))).error == ""
         assert seen(rig, limits) == before
@@ -118,7 +118,7 @@ async def test_what_uses_more_than_it_may_is_restarted_and_says_why() -> None:
         rig.usage.of = lambda name: type("Sample", (), {"memory_bytes": 50 * MIB})()  # type: ignore[method-assign]
         less = replace(API, limits=replace(API.limits, memory=32 * MIB))
         rig.config.known["less"] = spec_of(less, digest="less")
-        plan = rig.room.plan(ReloadConfigRequest("less"))
+        plan = rig.room.plans.of(ReloadConfigRequest("less"))
         assert {step.kind for step in plan.steps} == {"service.stop", "spec.apply", "service.start"}
         assert "api-1 is restarted for its limits: it uses more memory than it may" in plan.effects
 

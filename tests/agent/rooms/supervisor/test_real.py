@@ -159,7 +159,7 @@ async def test_one_shot_services_complete_before_their_dependents_start(tmp_path
         assert operation.error == ""
         assert rig.room.picture["migrate-1"].completed
         assert rig.state("app-1") is State.RUNNING
-        again = rig.room.plan(StartRequest())
+        again = rig.room.plans.of(StartRequest())
         assert again.steps == ()
         assert again.effects == ("already running: app-1, migrate-1",)
 

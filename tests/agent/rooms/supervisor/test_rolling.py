@@ -236,4 +236,4 @@ async def test_what_is_not_half_done_is_refused() -> None:
             await rig.again(RollBackRequest(started.id))
         rig.config.known["new"] = spec_of(DB, NEW, digest="new")
         with pytest.raises(UsageError, match="must be stop or rollback"):
-            rig.room.plan(ReloadConfigRequest("new", on_failure="explode"))
+            rig.room.plans.of(ReloadConfigRequest("new", on_failure="explode"))

@@ -69,7 +69,7 @@ async def test_start_goes_by_the_file_as_it_is_now(tmp_path: Path) -> None:
         rig.config.on_disk = ""
         assert (await rig.run(ReloadConfigRequest("new"))).error == ""
         assert rig.room.picture["api-1"].incarnation == 2
-        assert rig.room.plan(ReloadConfigRequest("new")).effects == ("the configuration is the one in force",)
+        assert rig.room.plans.of(ReloadConfigRequest("new")).effects == ("the configuration is the one in force",)
 
 
 async def test_a_start_that_fails_takes_the_changed_file_back(tmp_path: Path) -> None:
@@ -84,13 +84,13 @@ async def test_a_start_that_fails_takes_the_changed_file_back(tmp_path: Path) ->
 async def test_a_file_that_is_gone_leaves_what_is_in_force(tmp_path: Path) -> None:
     async with fake_rig(tmp_path, spec_of(API)) as rig:
         rig.config.is_gone = True
-        plan = rig.room.plan(StartRequest())
+        plan = rig.room.plans.of(StartRequest())
         assert plan.effects == ("/etc/b.yaml is gone; the configuration in force stays",)
         assert [step.target for step in plan.steps] == ["api-1"]
     async with fake_rig(tmp_path, spec_of(digest="")) as rig:
         rig.config.is_gone = True
         with pytest.raises(NotFound, match="there is no such file"):
-            rig.room.plan(StartRequest())
+            rig.room.plans.of(StartRequest())
 
 
 async def test_limits_that_nothing_holds_are_told_once_a_start(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ async def test_unknown_names(tmp_path: Path) -> None:
         with pytest.raises(NotFound, match="cannot find apu: there is no such service; did you mean api"):
             rig.room.status(["apu"])
         with pytest.raises(NotFound):
-            rig.room.plan(StopRequest(("nothing",)))
+            rig.room.plans.of(StopRequest(("nothing",)))
     async with fake_rig(tmp_path, spec_of(replace(API, replicas=0))) as rig:
         with pytest.raises(NotFound, match="api has no instances: its replicas are 0"):
             rig.room.status(["api"])

@@ -225,11 +225,11 @@ async def test_another_configuration_keeps_the_number_and_says_so(tmp_path: Path
         await rig.run(StartRequest())
         await scaled(rig, 2)
         rig.config.known["new"] = spec_of(replace(plain, replicas=4), DB, digest="new")
-        plan = rig.room.plan(ReloadConfigRequest("new"))
+        plan = rig.room.plans.of(ReloadConfigRequest("new"))
         assert [each.kind for each in plan.steps] == ["spec.apply"]
         assert "api keeps the 2 replicas that test set; `blackhole scale api --reset` gives it 4" in plan.effects
         rig.room.auto_scale = lambda _: "auto 1..5"
-        assert not any("keeps the" in each for each in rig.room.plan(ReloadConfigRequest("new")).effects)
+        assert not any("keeps the" in each for each in rig.room.plans.of(ReloadConfigRequest("new")).effects)
         assert (await rig.run(plan)).error == ""
         assert sorted(rig.keeper.table) == ["api-1#1", "api-2#1", "db-1#1"]
         await scaled(rig, None)
@@ -251,7 +251,7 @@ async def test_a_configuration_that_would_clash_with_the_number_is_refused(tmp_p
         cache = ServiceSpec("cache", ("true",), ports=(39473,))
         rig.config.known["new"] = spec_of(API, DB, cache, digest="new")
         with pytest.raises(Refused, match=r"cannot apply .*: port 39473 .* api-3"):
-            rig.room.plan(ReloadConfigRequest("new"))
+            rig.room.plans.of(ReloadConfigRequest("new"))
 
 
 async def test_new_ones_wait_until_they_are_well(tmp_path: Path) -> None:

@@ -263,7 +263,7 @@ class World:
         await self.room.close()
 
     async def begin(self, request: Request) -> Operation:
-        plan = self.room.plan(request)
+        plan = self.room.plans.of(request)
         if self.keeper.held:
             plan = held.with_lift(plan)
         operation = await self.runner.begin(f"op{self.loop.clock()}", plan, Actor("test"))
