@@ -13,10 +13,13 @@ PROGRAM = str(Path(__file__).resolve())
 
 
 def numbers(folder: Path, instance: str) -> list[int]:
-    """The numbers in an instance's files, oldest file first; lines of the keeper's own are left out."""
+    """The numbers in an instance's files, oldest file first; lines of the keeper's own are left out.
+
+    So is a last line that is still being written: what is read may end anywhere.
+    """
     found: list[int] = []
     for path in files(folder, instance):
-        for line in path.read_bytes().splitlines():
+        for line in path.read_bytes().rpartition(b"\n")[0].splitlines():
             words = line.split(b" ", 3)[3].split()
             if words and words[0] == b"n":
                 found.append(int(words[1]))
