@@ -33,6 +33,7 @@ from .restic.lock import Lock
 from .restic.progress import Note, Progress
 from .restic.repository import Repository
 from .restic.snapshot import Snapshot
+from .restic.storage import Storage
 from .restic.storage.opening import open_storage
 
 Request = dict[str, Any]
@@ -68,10 +69,14 @@ class Child:
         self.say("note", asdict(note))
 
 
+def _storage(request: Request) -> Storage:
+    return open_storage(request["storage"], request.get("cache") or "", int(request.get("bandwidth") or 0))
+
+
 @contextmanager
 def opened(request: Request) -> Iterator[Repository]:
     """The repository of a request."""
-    storage = open_storage(request["storage"])
+    storage = _storage(request)
     try:
         yield Repository.open(storage, request["password"])
     finally:
@@ -87,7 +92,7 @@ def locked(request: Request, exclusive: bool = True) -> Iterator[tuple[Repositor
 
 def init(request: Request, _: Child) -> Done:
     """Makes a repository."""
-    storage = open_storage(request["storage"])
+    storage = _storage(request)
     try:
         return {"id": Repository.create(storage, request["password"], time.time_ns()).id}
     finally:
