@@ -106,7 +106,7 @@ def permissions(mode: int) -> int:
 
 def encode(node: Node) -> str:
     """The node as text of a tree."""
-    parts = [f'"name":{_name(node.name)},"type":"{node.type}"']
+    parts = [f'"name":{name_text(node.name)},"type":"{node.type}"']
     if node.mode:
         parts.append(f'"mode":{node.mode}')
     parts.append(
@@ -114,17 +114,16 @@ def encode(node: Node) -> str:
         f'"ctime":"{gotime.text(node.ctime_ns)}","uid":{node.uid},"gid":{node.gid}'
     )
     if node.user:
-        parts.append(f'"user":{_string(node.user)}')
+        parts.append(f'"user":{string_text(node.user)}')
     if node.group:
-        parts.append(f'"group":{_string(node.group)}')
+        parts.append(f'"group":{string_text(node.group)}')
     for key in ("inode", "device_id", "size", "links"):
         if value := getattr(node, key):
             parts.append(f'"{key}":{value}')  # noqa: PERF401
     if node.linktarget:
-        parts.append(_link(node.linktarget))
+        parts.append(link_text(node.linktarget))
     if node.xattrs:
-        said = (f'{{"name":{_string(key)},"value":"{base64.b64encode(value).decode()}"}}' for key, value in node.xattrs)
-        parts.append(f'"extended_attributes":[{",".join(said)}]')
+        parts.append(xattrs_text(node.xattrs))
     if "generic_attributes" in node.extra:
         parts.append(f'"generic_attributes":{_json(node.extra["generic_attributes"])}')
     if node.device:
@@ -132,7 +131,9 @@ def encode(node: Node) -> str:
     parts.append('"content":null' if node.content is None else f'"content":[{_ids(node.content)}]')
     if node.subtree is not None:
         parts.append(f'"subtree":"{node.subtree.hex()}"')
-    parts.extend(f"{_string(key)}:{_json(value)}" for key, value in node.extra.items() if key != "generic_attributes")
+    parts.extend(
+        f"{string_text(key)}:{_json(value)}" for key, value in node.extra.items() if key != "generic_attributes"
+    )
     return "{" + ",".join(parts) + "}"
 
 
@@ -248,20 +249,29 @@ def _escape(char: str) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-def _name(name: bytes) -> str:
+def name_text(name: bytes) -> str:
+    """A name as JSON."""
     quoted = quote(name)
-    return f'"{quoted}"' if _SIMPLE.fullmatch(quoted) else _string(quoted)
+    return f'"{quoted}"' if _SIMPLE.fullmatch(quoted) else string_text(quoted)
 
 
-def _link(target: bytes) -> str:
+def xattrs_text(xattrs: list[tuple[str, bytes]]) -> str:
+    """The field of the extended attributes."""
+    said = (f'{{"name":{string_text(key)},"value":"{base64.b64encode(value).decode()}"}}' for key, value in xattrs)
+    return f'"extended_attributes":[{",".join(said)}]'
+
+
+def link_text(target: bytes) -> str:
+    """The fields of a link's target."""
     text = target.decode("utf-8", "surrogateescape")
-    said = f'"linktarget":{_string(text)}'
+    said = f'"linktarget":{string_text(text)}'
     if not _INVALID.search(text):
         return said
     return f'{said},"linktarget_raw":"{base64.b64encode(target).decode()}"'
 
 
-def _string(text: str) -> str:
+def string_text(text: str) -> str:
+    """A text as JSON."""
     return _INVALID.sub(lambda _: "\\ufffd", _json(text))
 
 

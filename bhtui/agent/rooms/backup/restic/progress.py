@@ -32,6 +32,8 @@ class Note:
 
     path: str
     problem: str
+    is_left_out: bool = False
+    """Whether the path is not in what was made: a file that could not be read."""
 
 
 class Flag(Protocol):

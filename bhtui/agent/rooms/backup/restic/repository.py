@@ -151,7 +151,11 @@ class Repository:
 
     def save(self, kind: Document, said: dict[str, Any]) -> str:
         """Stores a file and returns its name."""
-        packed = zstandard.ZstdCompressor(level=LEVEL).compress(json.dumps(said).encode())
+        return self.save_text(kind, json.dumps(said))
+
+    def save_text(self, kind: Document, text: str) -> str:
+        """As `save`, of what is JSON already."""
+        packed = zstandard.ZstdCompressor(level=LEVEL).compress(text.encode())
         raw = self.key.seal(_COMPRESSED + packed)
         name = hashlib.sha256(raw).hexdigest()
         self.storage.write(kind, name, raw)

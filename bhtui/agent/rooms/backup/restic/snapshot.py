@@ -31,6 +31,8 @@ class Summary:
     """Bytes they take in the repository."""
     total_files_processed: int = 0
     total_bytes_processed: int = 0
+    bytes_read: int = 0
+    """Of the files, as they were not known to be unchanged. Not stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ def parse(id: str, said: dict[str, Any]) -> Snapshot:
         raise damaged(f"the snapshot {id[:8]}", f"it is not a snapshot ({error!r})") from error
 
 
-_COUNTS = tuple(name for name in Summary.__dataclass_fields__ if not name.endswith("_ns"))
+_COUNTS = tuple(name for name in Summary.__dataclass_fields__ if not name.endswith("_ns") and name != "bytes_read")
 _KNOWN = {*Snapshot.__dataclass_fields__, "time", "program_version"} - {"time_ns", "program", "id", "extra"}
 
 

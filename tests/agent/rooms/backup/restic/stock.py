@@ -19,6 +19,7 @@ def restic(folder: Path, *words: str, password: str = PASSWORD, code: int = 0) -
         env=os.environ | {"RESTIC_PASSWORD": password, "TZ": "UTC"},
         capture_output=True,
         text=True,
+        errors="replace",
         timeout=120,
         check=False,
     )
