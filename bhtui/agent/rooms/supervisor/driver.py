@@ -1,29 +1,24 @@
-"""Moves one instance: one task, one bounded mailbox. It does what the machine asks for, and nothing else decides.
+"""Moves one process: does what the machine asks for, and nothing else decides.
 
-An event is a function from the instance to what the machine makes of it; it is called in the task, so an instance is
-never in two minds. Timers, exits and probes of an earlier incarnation are dropped when they are taken from the mailbox.
+Timers, exits and probes of an earlier incarnation are dropped when they are taken from the mailbox.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from bhtui.agent import command
-from bhtui.agent.foreign.model import Manager
 from bhtui.agent.keeper import Exit as KeptExit
 from bhtui.agent.keeper import KeeperError, KeeperLost, SpawnRequest
-from bhtui.core.errors import BlackholeError, NotFound, Refused
-from bhtui.core.event import EventKind
-from bhtui.core.spec import ServiceKind, ServiceSpec
+from bhtui.core.errors import BlackholeError
+from bhtui.core.spec import LimitsSpec, ServiceSpec
 from bhtui.core.states import State
 
 from . import machine, spawning
-from .clearing import Clearing
 from .effects import (
     AskManager,
     Effect,
@@ -41,113 +36,35 @@ from .effects import (
     WatchHealth,
 )
 from .exits import Exit, signal_number
-from .instance import Instance, Moved
-from .model import HealthProbes, Keeper, Limits, Prepared, Tail, Usage, Verdict
+from .instance import Instance, Moved, limits_text
+from .model import Prepared, Verdict
+from .owner import Owner
+from .tools import Tools
 
 log = logging.getLogger(__name__)
 
-MAILBOX = 64  # questions of people that may wait; the machine's own events are bounded by their nature and always fit
 TAIL_LINES = 5
 KILL_AGAIN = 1.0
 """Seconds to the next try when the keeper did not kill a process that still runs."""
 
-StateEvent = Callable[[Instance], Moved]
 
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What every driver works with; the room makes it."""
-
-    keeper: Keeper
-    clearing: Clearing
-    health: HealthProbes
-    limits: Limits
-    usage: Usage
-    tail: Tail
-    record: Callable[[str, EventKind, str, Mapping[str, Any]], None]
-    changed: Callable[[Instance, Instance], None]
-    """Told of each change, before and after; saves it."""
-    waiting_for: Callable[[Instance, bool], str]
-    """What it has to wait for; True: for an automatic restart."""
-    held: Callable[[str], str]
-    """What holds automatic restarts of a service; empty: nothing does."""
-    pids: Callable[[], set[int]]
-    """The processes of all instances."""
-    siblings_live: Callable[[Instance], bool]
-    clock: Callable[[], int]
-    chance: Callable[[], float]
-    environ: Mapping[str, str]
-    managers: Mapping[ServiceKind, Manager] = field(default_factory=dict)
-    """Of what is not a process of ours."""
-    surroundings: Callable[[ServiceSpec], Mapping[str, str]] = lambda _: {}
-    """What an instance is told of those that it depends on, in its environment."""
-
-
-@dataclass(frozen=True, slots=True)
-class Letter:
-    """An event, and whoever waits for what became of it."""
-
-    event: StateEvent
-    answer: asyncio.Future[Instance] | None = None
-
-
-class Driver:
-    """Owns one instance; `instance` is its present value."""
+class Driver(Owner):
+    """Owns one instance that is a process of ours."""
 
     def __init__(self, instance: Instance, log_path: Path, tools: Tools) -> None:
-        self.instance = instance
+        super().__init__(instance, tools)
         self.log_path = log_path
         self.ignored = 0
-        self._tools = tools
-        self._mailbox: asyncio.Queue[Letter] = asyncio.Queue()
-        self._answers: set[asyncio.Future[Instance]] = set()
-        self._retired = False
         self._verdict: Verdict | None = None
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
-        self._errands: set[asyncio.Task[None]] = set()
         self._oom_before = 0
-        self._task = asyncio.create_task(self._run(), name=f"supervise {instance.name}")
-
-    async def close(self) -> None:
-        """Lets go of the instance; its process runs on."""
-        tasks = [self._task, *self._errands]
-        self.retire()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
     def retire(self) -> None:
-        """As `close`, for a caller that cannot wait."""
-        self._retired = True
+        """Lets go of it; its process runs on."""
+        super().retire()
         for timer in self._timers.values():
             timer.cancel()
         self._tools.health.forget(self.instance.name)
-        for task in (self._task, *self._errands):
-            task.cancel()
-        for answer in self._answers:
-            if not answer.done():
-                answer.set_exception(self._gone())
-
-    def _gone(self) -> NotFound:
-        return NotFound(f"cannot reach {self.instance.name}: the agent is not concerned with it any more")
-
-    # ---- events in ---------------------------------------------------------------------------------------------
-
-    async def ask(self, event: StateEvent) -> Instance:
-        """Hands in an event and waits until it has been handled. Raises Refused when the machine refuses."""
-        if self._retired:
-            raise self._gone()
-        if len(self._answers) >= MAILBOX:
-            raise Refused(f"cannot reach {self.instance.name}: {MAILBOX} requests wait for it; try again later")
-        answer: asyncio.Future[Instance] = asyncio.get_running_loop().create_future()
-        self._answers.add(answer)
-        try:
-            self._mailbox.put_nowait(Letter(event, answer))
-            return await answer
-        finally:
-            self._answers.discard(answer)
-
-    def post(self, event: StateEvent) -> None:
-        """Hands in an event of the agent's own."""
-        self._mailbox.put_nowait(Letter(event))
 
     # ---- what people and the room ask ----------------------------------------------------------------------------
 
@@ -191,7 +108,28 @@ class Driver:
         """Takes note of what holds its limits, which were set anew."""
         self.post(lambda i: machine.on_limits_set(i, held_by, not_held))
 
-    async def take_limits(self, incarnation: int, spec: ServiceSpec, held_by: str, not_held: Mapping[str, str]) -> None:
+    async def hold_to(self, limits: LimitsSpec, priorities: bool) -> str:
+        """Holds its process to these declared limits; what is not held, in words. Raises BlackholeError.
+
+        `priorities`: to its priorities too; else those that it gave itself stay.
+        """
+        i, held = self.instance, self._tools.limits
+        if i.pid is None:
+            return "it does not run"
+        own = replace(i.spec, limits=limits)
+        effective = held.effective(own)
+        prepared = held.prepare(i.name, effective.limits, effective.disk_paths)
+        for refused in prepared.refused:
+            raise BlackholeError(f"cannot hold {i.name} to its limit of {refused}: {prepared.not_held[refused]}")
+        problems = held.prioritise(i.name, i.pid, effective.limits) if priorities else {}
+        for what, why in problems.items():
+            raise BlackholeError(f"cannot set the {what} of {i.name}: {why}")
+        await self._take_limits(i.incarnation, own, prepared.held_by, prepared.not_held)
+        return limits_text(prepared.not_held) or "held"
+
+    async def _take_limits(
+        self, incarnation: int, spec: ServiceSpec, held_by: str, not_held: Mapping[str, str]
+    ) -> None:
         """Its process is held to the limits of another spec, which for the rest is the one it was started with."""
         await self.ask(
             lambda i: (
@@ -265,34 +203,6 @@ class Driver:
                 return machine.on_backoff_over(i, self._tools.waiting_for(i, True), now, self._held())
 
     # ---- the loop ----------------------------------------------------------------------------------------------
-
-    async def _run(self) -> None:
-        while True:
-            letter = await self._mailbox.get()
-            try:
-                refusal = await self._apply(letter.event)
-            except Exception as error:
-                # A fault in one event must not end the supervision of the instance.
-                log.exception("%s: an event failed", self.instance.name)
-                refusal = f"cannot go on with {self.instance.name}: {error}; see the agent's log"
-            if letter.answer and not letter.answer.done():
-                if refusal:
-                    letter.answer.set_exception(Refused(refusal))
-                else:
-                    letter.answer.set_result(self.instance)
-
-    async def _apply(self, event: StateEvent) -> str:
-        """Answers with the refusal, or with empty text."""
-        before = self.instance
-        self.instance, effects = event(before)
-        if self.instance != before:
-            self._measure(before)
-            self._tools.changed(before, self.instance)
-        for effect in effects:
-            if isinstance(effect, Refusal):
-                return effect.reason
-            await self._perform(effect)
-        return ""
 
     def _measure(self, before: Instance) -> None:
         pid = self.instance.pid
@@ -431,13 +341,3 @@ class Driver:
             i.name, i.spec.probe, lambda verdict: self._on_verdict(incarnation, verdict), i.pid or 0, self.log_path,
             self._here, starting=starting, since_ns=i.started_ns,
         )  # fmt: skip
-
-    def _errand(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._errands.add(task)
-        task.add_done_callback(self._errand_ended)
-
-    def _errand_ended(self, task: asyncio.Task[None]) -> None:
-        self._errands.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            log.error("%s: an errand failed", self.instance.name, exc_info=error)

@@ -23,11 +23,13 @@ from bhtui.core.spec import LimitsSpec, ServiceSpec
 from bhtui.core.states import State
 
 from . import mirror, spawning
-from .driver import TAIL_LINES, Driver, Letter, StateEvent, Tools
+from .driver import TAIL_LINES, Driver
 from .effects import AskManager, Effect, Timer
 from .exits import signal_number
 from .instance import Instance, Moved, limits_text
 from .model import Verdict
+from .owner import Letter, StateEvent
+from .tools import Tools
 
 log = logging.getLogger(__name__)
 

@@ -18,14 +18,14 @@ from bhtui.core.errors import BlackholeError, NotFound, Refused
 from bhtui.core.event import EventKind
 from bhtui.core.override import Override, same
 from bhtui.core.replica import all_instances, instance_spec, number_of
-from bhtui.core.spec import LimitsSpec, ProbeKind, ServiceKind, ServiceSpec, Spec
+from bhtui.core.spec import ProbeKind, ServiceKind, ServiceSpec, Spec
 from bhtui.core.states import ALIVE, Goal, Result, State
 from bhtui.core.status import InstanceStatus, LogDropped, Scaling
 
 from . import gates, held, naming
 from .clearing import Clearing
-from .driver import Driver, Tools
-from .instance import Instance, limits_text
+from .driver import Driver
+from .instance import Instance
 from .logtail import tail
 from .mirroring import Mirroring
 from .model import Config, Events, HealthProbes, Keeper, Limits, Records, Usage
@@ -34,6 +34,7 @@ from .record import to_record
 from .replicas import ReplicaBook
 from .restart import SECOND
 from .takeover import Takeover
+from .tools import Tools
 from .view import to_status
 
 log = logging.getLogger(__name__)
@@ -160,26 +161,6 @@ class Supervisor:
         except NotFound:
             return  # it ended meanwhile
         await driver.take_verdict(i.incarnation, verdict)
-
-    async def hold_to(self, name: str, limits: LimitsSpec, priorities: bool) -> str:
-        """Holds an instance that runs to these declared limits; what is not held, in words. Raises BlackholeError.
-
-        `priorities`: to its priorities too; else those that it gave itself stay.
-        """
-        driver = self.driver(name)
-        i = driver.instance
-        if i.pid is None:
-            return "it does not run"
-        own = replace(i.spec, limits=limits)
-        effective = self._tools.limits.effective(own)
-        prepared = self._tools.limits.prepare(name, effective.limits, effective.disk_paths)
-        for refused in prepared.refused:
-            raise BlackholeError(f"cannot hold {name} to its limit of {refused}: {prepared.not_held[refused]}")
-        problems = self._tools.limits.prioritise(name, i.pid, effective.limits) if priorities else {}
-        for what, why in problems.items():
-            raise BlackholeError(f"cannot set the {what} of {name}: {why}")
-        await driver.take_limits(i.incarnation, own, prepared.held_by, prepared.not_held)
-        return limits_text(prepared.not_held) or "held"
 
     # ---- life ----------------------------------------------------------------------------------------------------
 

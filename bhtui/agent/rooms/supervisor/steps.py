@@ -164,7 +164,7 @@ class _Steps:
             if i.state is State.STARTING and i.pid is None:
                 return RetryAfter(SETTLE, "it is just being started")
             priorities = bool(changed(old, new, PRIORITIES))
-            return Done(detail=await self._room.hold_to(call.target, new, priorities))
+            return Done(detail=await self._room.driver(call.target).hold_to(new, priorities))
         except NotFound:
             return Done(detail="it is gone")
 

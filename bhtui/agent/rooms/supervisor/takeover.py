@@ -16,12 +16,13 @@ from bhtui.core.states import Goal
 
 from . import adoption, machine
 from .adoption import Fate
-from .driver import Driver, Tools
+from .driver import Driver
 from .exits import Exit
 from .instance import Instance
 from .mirroring import Mirroring
 from .model import Records
 from .record import from_record, was_ready
+from .tools import Tools
 
 log = logging.getLogger(__name__)
 
