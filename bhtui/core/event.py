@@ -18,6 +18,7 @@ class EventKind(StrEnum):
     KEEPER_REPLACED = "keeper.replaced"
     KEEPER_STUCK = "keeper.stuck"
     EMERGENCY_STOP = "keeper.emergency"  # everything was killed past the agent
+    CLOCK_SET = "clock.set"
     CONFIG_LOADED = "config.loaded"
     CONFIG_REFUSED = "config.refused"
     STATE_CHANGED = "instance.state"
@@ -68,6 +69,8 @@ MEANING: dict[EventKind, str] = {
     EventKind.KEEPER_STUCK: "The keeper is there and does not answer: why, and what is done (`wait` `wake` `replace`). "
     "Or it `answers` again.",
     EventKind.EMERGENCY_STOP: "Every process was killed past the agent, by whom; nothing starts until a person asks.",
+    EventKind.CLOCK_SET: "Somebody set the clock of the host; by how many seconds (back: less than 0). Nothing is "
+    "restarted for it; ages and delays go on as they were.",
     EventKind.CONFIG_LOADED: "Another configuration is in force; `digest` is its SHA-256.",
     EventKind.CONFIG_REFUSED: "A configuration was not taken, with every problem found; the one before stays in force.",
     EventKind.STATE_CHANGED: "An instance went from one state to another, and why.",

@@ -44,7 +44,7 @@ class Keeper:
         agent_spec: dict[str, Any],
     ) -> None:
         self.run_dir, self.log_dir, self.lock, self.nofile = run_dir, log_dir, lock, nofile
-        self.started_ns = time.time_ns()
+        self.started_ns, self.started_s = time.time_ns(), time.monotonic()
         self.log = LogFile(os.path.join(log_dir, "keeper.log"), max_bytes=1 << 20, keep=2)
         self.log.open()
         self.loop = Loop(self.note)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 SECOND = 1_000_000_000
-CHECK_NS = SECOND  # how often the path is compared with the open file, and a failed write is tried again
+CHECK_S = 1.0  # how often the path is compared with the open file, and a failed write is tried again
 CLOCK_STEP_NS = 10 * SECOND  # a clock set back further than this starts a new file instead of freezing the time
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
@@ -73,7 +73,8 @@ class LogFile:
         self.problem = ""
         self._fd = -1
         self._size = 0
-        self._first = self._last = self._checked = self._failed = 0
+        self._first = self._last = 0
+        self._checked = self._failed = 0.0  # by the clock that nobody can set
 
     def limit(self, max_bytes: int, max_age_s: float, keep: int) -> None:
         """Sets the bounds."""
@@ -92,11 +93,11 @@ class LogFile:
             os.close(fd)
             raise
         self._replace(fd)
-        self._checked = time.time_ns()
+        self._checked = time.monotonic()
 
     def close(self) -> None:
         """Closes the file; a count of lost lines gets its last chance."""
-        self._failed = 0
+        self._failed = 0.0
         self.retry()
         self._replace(-1)
 
@@ -130,13 +131,13 @@ class LogFile:
 
         `lines` is how many of them are a loss when they find no place: 0 for one that the caller will bring again.
         """
-        now = self._last
-        if self.lost and now - self._failed < CHECK_NS:
+        passed = time.monotonic()
+        if self.lost and passed - self._failed < CHECK_S:
             self.lose(lines)
             return False
-        if now - self._checked >= CHECK_NS or self._fd < 0:
-            self._check_path(now)
-        if self._is_due(size, now):
+        if passed - self._checked >= CHECK_S or self._fd < 0:
+            self._check_path()
+        if self._is_due(size, self._last):
             self.rotate()
         if self.lost:
             marker = f"{stamp(self.now())} stderr F [blackhole] {self.lost} lines lost here: {self.problem}\n".encode()
@@ -175,7 +176,7 @@ class LogFile:
             self._say(error)
             self._replace(-1)  # opening it again cuts the partial line
         self._took(whole, kept)
-        self._failed = self._last
+        self._failed = time.monotonic()
         self.lose(lines - marker - kept)
 
     def _took(self, size: int, lines: int) -> None:
@@ -195,9 +196,9 @@ class LogFile:
         if error.errno in NO_ROOM:
             self.problem = "no space left on device"
 
-    def _check_path(self, now: int) -> None:
+    def _check_path(self) -> None:
         """Opens the file again when somebody removed or replaced it."""
-        self._checked = now
+        self._checked = time.monotonic()
         try:
             if self._fd >= 0:
                 mine, there = os.fstat(self._fd), os.stat(self.path, follow_symlinks=False)
@@ -271,7 +272,7 @@ class LogFile:
         log = cls(state["path"], state["max_bytes"], state["max_age_s"], state["keep"])
         log.bytes, log.lines, log.dropped = state["bytes"], state["lines"], state["dropped"]
         log.lost, log.problem, log._last = state["lost"], state["problem"], state["last"]
-        log._check_path(time.time_ns())
+        log._check_path()
         return log
 
 

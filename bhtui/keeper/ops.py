@@ -353,7 +353,7 @@ def bound(keeper: Keeper, request: Request) -> None:
 def stats(keeper: Keeper, request: Request) -> None:
     """Counts for whoever watches the keeper."""
     request.reply({
-        "pid": os.getpid(), "version": __version__, "uptime_s": (time.time_ns() - keeper.started_ns) / 1e9,
+        "pid": os.getpid(), "version": __version__, "uptime_s": time.monotonic() - keeper.started_s,
         "running": len(keeper.table.running()), "entries": len(keeper.table.entries),
         "fds": len(os.listdir("/proc/self/fd")) - 1, "clients": len(keeper.server.clients), "held": keeper.is_held,
         "agent": {"pid": keeper.agent.pid, "restarts": keeper.agent.restarts, "wanted": keeper.agent.wanted},

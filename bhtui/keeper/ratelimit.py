@@ -43,7 +43,7 @@ class RateLimit:
 
     def rest_ns(self, now: int) -> int:
         """Nanoseconds until the next stretch."""
-        return max(0, self._begun + self.ns - now)
+        return min(self.ns, max(0, self._begun + self.ns - now))  # the clock may have been set back
 
     def take(self, chunk: bytes, now: int) -> int:
         """How many bytes at the start of a chunk are kept: up to the end of a line, or all."""

@@ -137,7 +137,7 @@ def test_a_clock_set_far_back_begins_a_new_file(tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize("how", ["unlink", "rename", "replace"])
 def test_a_file_taken_away_is_made_again(tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.log"
-    monkeypatch.setattr(logfile, "CHECK_NS", 0)
+    monkeypatch.setattr(logfile, "CHECK_S", 0.0)
     log = LogFile(str(path))
     log.open()
     put(log, "one")
@@ -152,7 +152,7 @@ def test_a_file_taken_away_is_made_again(tmp_path: Path, how: str, monkeypatch: 
 
 
 def test_a_removed_folder_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logfile, "CHECK_NS", 0)
+    monkeypatch.setattr(logfile, "CHECK_S", 0.0)
     path = tmp_path / "deep" / "a.log"
     log = LogFile(str(path))
     log.open()
@@ -187,7 +187,7 @@ def test_a_full_disk_loses_whole_lines_and_says_how_many(small_disk: Path, monke
     assert len(log_lines(path)) == kept, "no marker before there is room"
     os.truncate(path, 0)
     path.unlink()
-    monkeypatch.setattr(logfile, "CHECK_NS", 0)
+    monkeypatch.setattr(logfile, "CHECK_S", 0.0)
     lost = log.lost
     log.retry()
     assert [text_of(line) for line in log_lines(path)] == [
@@ -206,3 +206,19 @@ def test_rotation_on_a_full_disk_keeps_the_file(small_disk: Path) -> None:
     texts = [text_of(line).split()[0] for line in log_lines(path)]
     assert texts == [str(number) for number in range(len(texts))]
     assert len(texts) + log.lost == 1000
+
+
+def test_a_removed_file_is_made_again_although_the_clock_was_set_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logfile, "CHECK_S", 0.0)
+    path = tmp_path / "a.log"
+    log = LogFile(str(path))
+    log.open()
+    put(log, "one")
+    day = 86_400 * SECOND
+    monkeypatch.setattr(logfile.time, "time_ns", lambda now=time.time_ns: now() - day)
+    put(log, "two")
+    path.unlink()
+    put(log, "three")
+    assert [text_of(line) for line in log_lines(path)] == ["one", "three"]

@@ -237,7 +237,7 @@ class Keeper:
 
     def _hold(self, answer: dict[str, Any], fds: Sequence[int]) -> KeptProcess:
         """Remembers a process with its descriptors, so that the next keeper can have it."""
-        process = process_from(answer)
+        process = process_from(answer).dated(time.time_ns(), time.clock_gettime_ns(time.CLOCK_BOOTTIME))
         wire.close_all(self._fds.pop(process.key, {}).values())
         self._processes[process.key] = replace(process, exit=process.exit or self._ended.get(process.key))
         self._fds[process.key] = dict(zip(answer["fds"], fds, strict=True))
@@ -255,7 +255,8 @@ class Keeper:
         wire.close_all(fds)
         match message.get("event"):
             case "exited":
-                self._exited(exit_from(message["exit"], message))
+                known = self._processes.get(message["key"])
+                self._exited(exit_from(message["exit"], {**message, "start": known.start if known else 0}))
             case "terminate":
                 self._call(self._listener.terminate)
             case "emergency":

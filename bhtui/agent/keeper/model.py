@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from bhtui.core.errors import BlackholeError
+
+SECOND = 1_000_000_000
+TICKS = os.sysconf("SC_CLK_TCK")
+"""Of those in which the start times of processes are told, in a second."""
 
 
 class KeeperError(BlackholeError):
@@ -77,6 +82,8 @@ class Exit:
     tag: Mapping[str, Any] = field(default_factory=dict)
     cpu_seconds: float | None = None
     max_rss_bytes: int | None = None
+    lived: float | None = None
+    """Seconds from its start to its end, to a hundredth, by the clock that nobody can set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +100,13 @@ class KeptProcess:
     spawned_ns: int
     adopted: bool = False
     exit: Exit | None = None
+
+    def dated(self, now_ns: int, boot_ns: int) -> KeptProcess:
+        """With the time of its start by the clock as it is set now; `boot_ns`: since boot, now."""
+        by_boot = now_ns - boot_ns + self.start * SECOND // TICKS
+        if not self.start or abs(self.spawned_ns - by_boot) < SECOND:
+            return self
+        return replace(self, spawned_ns=by_boot)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +163,7 @@ def exit_from(wire: Mapping[str, Any], process: Mapping[str, Any]) -> Exit:
         process["tag"] or {},
         wire["cpu_seconds"],
         wire["max_rss_bytes"],
+        max(0, wire["ticks"] - process["start"]) / TICKS if "ticks" in wire and process.get("start") else None,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import AsyncExitStack
 
+from bhtui.agent.clockwatch import ClockWatch
 from bhtui.agent.rooms.limits.watch import PressureWatch
 from bhtui.agent.rooms.scaling.watch import LoadWatch
 
@@ -21,8 +22,15 @@ async def watch(agent: Agent, stack: AsyncExitStack) -> None:
         ours.maintenance.held,
     )  # fmt: skip
     pressure = PressureWatch(
-        alone.limits, ours.supervisor, alone.metrics, memory.events, agent.begin, time.time_ns, ours.maintenance.held
+        alone.limits,
+        ours.supervisor,
+        alone.metrics,
+        memory.events,
+        agent.begin,
+        time.monotonic_ns,
+        ours.maintenance.held,
     )
+    clock = ClockWatch(memory.events, (ours.supervisor.on_clock_set, ours.maintenance.on_clock_set))
     for work, name in (
         (ours.reached.watch(), "the watch on endpoints"),
         (alone.backup.watch(), "the watch on backups"),
@@ -30,6 +38,7 @@ async def watch(agent: Agent, stack: AsyncExitStack) -> None:
         (load.watch(), "the watch on loads"),
         (pressure.watch(), "the watch on memory"),
         (ours.maintenance.watch(), "the watch on maintenance windows"),
+        (clock.watch(), "the watch on the clock"),
         (ours.losses.watch(), "the watch on lost lines and full disks"),
     ):
         await stack.enter_async_context(task(work, name))

@@ -41,8 +41,14 @@ class Statistics:
 class HealthRoom:
     """Every watched instance."""
 
-    def __init__(self, clock: Callable[[], int] = time.time_ns, chance: Callable[[], float] = random.random) -> None:
-        self._clock, self._chance = clock, chance
+    def __init__(
+        self,
+        clock: Callable[[], int] = time.time_ns,
+        chance: Callable[[], float] = random.random,
+        passed: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`passed`: seconds that only grow."""
+        self._clock, self._chance, self.passed = clock, chance, passed
         self._watches: dict[str, Watch] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self.asked = self.failed = 0
@@ -120,7 +126,9 @@ class Watch:
         since_ns: int,
     ) -> None:
         self._room, self._spec, self._probe, self._on_result = room, spec, probe, on_result
-        self._judgement, self._since_ns = judgement, since_ns
+        self._judgement = judgement
+        # Counted from here on as it passes, however the clock is set.
+        self._age, self._begun = max(0.0, (room.now() - since_ns) / SECOND), room.passed()
         self._turn = asyncio.Lock()
         self._told: tuple[Health, str] | None = None
         self._task = asyncio.create_task(self._run())
@@ -142,7 +150,8 @@ class Watch:
             self._room.asked += 1
             self._room.failed += not result.ok
             now = self._room.now()
-            self._judgement = judge(self._judgement, self._spec, result, (now - self._since_ns) / SECOND)
+            age = self._age + self._room.passed() - self._begun
+            self._judgement = judge(self._judgement, self._spec, result, age)
             verdict = Verdict(self._judgement.health, self._judgement.detail, now)
             if (verdict.health, verdict.detail) != self._told:
                 self._told = (verdict.health, verdict.detail)

@@ -35,7 +35,8 @@ class PressureWatch:
         clock: Callable[[], int],
         held: Callable[[str], str] = lambda _: "",
     ) -> None:
-        """`held`: what holds automatic restarts of a service now, a maintenance window; empty: nothing does."""
+        """`clock` gives nanoseconds and is never set; `held`: what holds automatic restarts of a service now, a
+        maintenance window; empty: nothing does."""
         self._limits, self._instances, self._usage = limits, instances, usage
         self._events, self._begin, self._clock, self._held = events, begin, clock, held
         self._pressures: dict[str, Pressure] = {}

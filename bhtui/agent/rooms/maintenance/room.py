@@ -24,7 +24,7 @@ from .zones import zone_of
 log = logging.getLogger(__name__)
 
 LONGEST_SLEEP = 30.0
-"""Seconds; a clock that somebody has set is noticed after so long."""
+"""Seconds; what nobody has told is noticed after so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,10 @@ class Maintenance:
     def close_early(self, window: str, until_ns: int | None) -> None:
         """A declared one does not count until then; None: it counts again. Raises StoreUnavailable."""
         self.book.close_early(window, until_ns)
+        self._renew()
+
+    def on_clock_set(self, step_ns: int) -> None:  # noqa: ARG002 - what is open now depends on the time alone
+        """The host's clock was set: other windows may be open now."""
         self._renew()
 
     def _renew(self) -> None:

@@ -28,6 +28,7 @@ STEP_NS = 10 * SECOND
 STEPS = HOUR_NS // STEP_NS
 VERSION = 1
 _ROUND, _MASK = 0x800, 0xFFFFF000
+_POINTS = "SELECT data FROM points JOIN series ON series.id = points.series WHERE name = ? AND metric = ? AND hour = ?"
 _TABLES = """
 CREATE TABLE series (id INTEGER PRIMARY KEY, name TEXT NOT NULL, metric TEXT NOT NULL, UNIQUE (name, metric));
 CREATE TABLE points (
@@ -60,6 +61,10 @@ class Archive:
         there = self._use(lambda db: {hour for (hour,) in db.execute("SELECT hour FROM hours")}, set(hours))
         return sorted(set(hours) - there)
 
+    def reopen(self, now_ns: int) -> None:
+        """The clock was set back: hours that end after that are not over, and are put in again when they are."""
+        self._use(lambda db: db.execute("DELETE FROM hours WHERE hour + ? > ?", (HOUR_NS, now_ns)), None)
+
     def save(self, hour: int, series: Mapping[Key, Points]) -> None:
         """Keeps an hour, as one transaction, and lets go of what is too old or too much."""
         packed = {key: pack(points, hour) for key, points in series.items()}
@@ -69,6 +74,9 @@ class Archive:
         with _transaction(db):
             for (name, metric), data in packed.items():
                 db.execute("INSERT OR IGNORE INTO series (name, metric) VALUES (?, ?)", (name, metric))
+                if before := db.execute(_POINTS, (name, metric, hour)).fetchone():  # the clock was set back
+                    with contextlib.suppress(zlib.error):  # it is damaged, and is replaced
+                        data = overlaid(before[0], data)
                 db.execute(
                     "INSERT OR REPLACE INTO points SELECT id, ?, ? FROM series WHERE name = ? AND metric = ?",
                     (hour, data, name, metric),
@@ -172,18 +180,18 @@ def pack(points: Points, hour: int) -> bytes:
     whole = array("I", b"".join(column.tobytes() for column in columns))
     # NaN has all bits of its exponent set, and rounding would carry into its sign.
     rounded = array("I", [bits if bits & 0x7F800000 == 0x7F800000 else (bits + _ROUND) & _MASK for bits in whole])
-    raw = rounded.tobytes()
-    return zlib.compress(b"".join(raw[at::4] for at in range(4)), 6)
+    return _compressed(rounded.tobytes())
+
+
+def overlaid(before: bytes, data: bytes) -> bytes:
+    """The points of an hour, those of before in its gaps. Raises zlib.error."""
+    old, new = (array("f", _decompressed(each)) for each in (before, data))
+    return _compressed(array("f", [one if two != two else two for one, two in zip(old, new, strict=True)]).tobytes())
 
 
 def unpack(data: bytes, hour: int, since_ns: int, until_ns: int) -> Points:
     """The points that lie after since and up to until; without the gaps at its ends. Raises zlib.error."""
-    sorted_ = zlib.decompress(data)
-    raw = bytearray(len(sorted_))
-    quarter = len(sorted_) // 4
-    for at in range(4):
-        raw[at::4] = sorted_[at * quarter : (at + 1) * quarter]
-    whole = array("f", bytes(raw))
+    whole = array("f", _decompressed(data))
     places = [at for at in range(STEPS) if since_ns < hour + (at + 1) * STEP_NS <= until_ns]
     while places and whole[places[0]] != whole[places[0]]:
         places.pop(0)
@@ -191,6 +199,19 @@ def unpack(data: bytes, hour: int, since_ns: int, until_ns: int) -> Points:
         places.pop()
     times = [hour + (at + 1) * STEP_NS for at in places]
     return Points(times, *([whole[column * STEPS + at] for at in places] for column in range(3)))
+
+
+def _compressed(raw: bytes) -> bytes:
+    return zlib.compress(b"".join(raw[at::4] for at in range(4)), 6)
+
+
+def _decompressed(data: bytes) -> bytes:
+    sorted_ = zlib.decompress(data)
+    raw = bytearray(len(sorted_))
+    quarter = len(sorted_) // 4
+    for at in range(4):
+        raw[at::4] = sorted_[at * quarter : (at + 1) * quarter]
+    return bytes(raw)
 
 
 def hours_between(first_ns: int, last_ns: int) -> list[int]:

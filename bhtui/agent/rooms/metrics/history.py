@@ -42,7 +42,7 @@ class History:
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="metrics-write")
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="metrics-read")
         self._writing: Future[None] | None = None
-        self._hour = 0
+        self._hour = self._written_ns = 0
 
     def _open_archive(self, kept: MetricsSpec) -> Archive:
         return Archive(self._folder / "archive.db", round(kept.coarse * SECOND), kept.space)
@@ -70,7 +70,7 @@ class History:
 
     def _load(self, now_ns: int) -> None:
         try:
-            for reel in replay(self._folder, now_ns - self._ring.ticks * SECOND):
+            for reel in replay(self._folder, now_ns - self._ring.ticks * SECOND, now_ns):
                 self._ring.extend(reel.times_ns, reel.columns())
         except OSError as error:
             log.warning("cannot read the samples of before from %s: %s", self._folder, error)
@@ -87,6 +87,9 @@ class History:
         before = self._tape.lost
         self._tape.append(time_ns, values)
         self.lost += self._tape.lost - before
+        if time_ns < self._written_ns:
+            self._archive.reopen(time_ns)
+        self._written_ns = time_ns
         if time_ns // HOUR_NS != self._hour:
             self._hour = time_ns // HOUR_NS
             self._archive_hours(time_ns)

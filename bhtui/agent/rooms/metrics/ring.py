@@ -39,10 +39,12 @@ class Ring:
         self._columns: dict[Key, Column] = {}
         self._seen: dict[Key, int] = {}
         """The tick of the last number of each series."""
-        self._count = 0
+        self._count = self._first = 0
+        """How many ticks there were, and the first that may still be read."""
 
     def append(self, time_ns: int, values: Mapping[Key, float]) -> None:
         """Takes the next tick; series without a value get a gap; those with nothing but gaps are dropped."""
+        self._let_go_from(time_ns)
         at, count = self._count % self.ticks, self._count
         self._times[at] = time_ns
         for key in values.keys() - self._columns.keys():
@@ -63,6 +65,23 @@ class Ring:
             del self._columns[key], self._seen[key]
         self._count += 1
 
+    def _let_go_from(self, time_ns: int) -> None:
+        """Ticks of that time and later: the clock was set back, and when they really were nobody can say."""
+        oldest, kept = self._oldest, self._count
+        while kept > oldest and self._times[(kept - 1) % self.ticks] >= time_ns:
+            kept -= 1
+        if kept == self._count:
+            return
+        self._first, self._count = oldest, kept
+        self._seen = {key: min(tick, kept) for key, tick in self._seen.items()}
+        for key, column in self._columns.items():
+            if isinstance(column, Constant) and column.since > kept:
+                self._columns[key] = Constant(column.value, kept)
+
+    @property
+    def _oldest(self) -> int:
+        return max(self._first, self._count - self.ticks)
+
     def _spread(self, constant: Constant) -> array[float]:
         """As an array, up to the tick before the present one."""
         made = array("f", (NAN,)) * self.ticks
@@ -73,6 +92,8 @@ class Ring:
     def extend(self, times_ns: Sequence[int], columns: Mapping[Key, array[float]]) -> None:
         """Takes many ticks at once, as `append` one after the other; each column has as many numbers as times."""
         times_ns = times_ns[-self.ticks :]
+        if times_ns:
+            self._let_go_from(times_ns[0])
         gap = array("f", (NAN,)) * len(times_ns)
         for key in columns.keys() | self._columns.keys():
             given = columns.get(key)
@@ -117,7 +138,7 @@ class Ring:
     @property
     def first_ns(self) -> int | None:
         """When the oldest tick was; None: there is none."""
-        return self._times[max(0, self._count - self.ticks) % self.ticks] if self._count else None
+        return self._times[self._oldest % self.ticks] if self._count > self._oldest else None
 
     def read(self, key: Key, since_ns: int, until_ns: int, step_ns: int) -> Points:
         """The points after since and up to until; with a step one for each that ends at a multiple of it.
@@ -128,7 +149,7 @@ class Ring:
 
     def reader(self, since_ns: int, until_ns: int, step_ns: int) -> Reader:
         """Reads the same time of many series; what they have in common is worked out once."""
-        ticks = range(max(0, self._count - self.ticks), self._count)
+        ticks = range(self._oldest, self._count)
         chosen = [tick for tick in ticks if since_ns < self._times[tick % self.ticks] <= until_ns]
         times = [self._times[tick % self.ticks] for tick in chosen]
         return Reader(self._columns, self.ticks, chosen, times, step_ns)

@@ -1,7 +1,7 @@
 """The samples of the last hour on disk, so that the death of the agent leaves no hole before it.
 
-A tape is a file that is only appended to; a new one is begun every half hour and whenever an agent starts, and those
-that are older than the ring are removed. Records:
+A tape is a file that is only appended to; a new one is begun every half hour, whenever an agent starts and when the
+clock was set back, and those that are older than the ring are removed. Records:
 
     length u32, kind u8, payload, crc32 u32     little-endian; the checksum is of kind and payload
 
@@ -44,7 +44,7 @@ class Tape:
     def __init__(self, folder: Path, keep_ns: int) -> None:
         self._folder, self.keep_ns = folder, keep_ns
         self._fd = -1
-        self._begun_ns = 0
+        self._begun_ns = self._last_ns = 0
         self._layout: tuple[Key, ...] | None = None
         self.lost = 0
         """Ticks that could not be written."""
@@ -60,8 +60,9 @@ class Tape:
             self.close()
 
     def _write(self, time_ns: int, values: Mapping[Key, float]) -> None:
-        if self._fd < 0 or not 0 <= time_ns - self._begun_ns < FILE_NS:
+        if self._fd < 0 or not self._last_ns <= time_ns < self._begun_ns + FILE_NS:
             self._begin(time_ns)
+        self._last_ns = time_ns
         record = b""
         if self._layout is None or values.keys() != set(self._layout):
             self._layout = tuple(values)
@@ -79,8 +80,7 @@ class Tape:
             number += 1
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         self._begun_ns, self._layout = time_ns, None
-        older = [each for each in tapes(self._folder) if each != path]
-        for one, after in pairwise([*older, path]):
+        for one, after in pairwise(tapes(self._folder)):
             if int(after.stem) < time_ns - self.keep_ns:
                 one.unlink(missing_ok=True)
 
@@ -116,17 +116,20 @@ class Reel:
         return {key: column for key, column in found.items() if not all(map(math.isnan, column))}
 
 
-def replay(folder: Path, since_ns: int) -> Iterator[Reel]:
-    """What was written since a time, oldest first. Raises OSError; what was cut off or damaged ends its file."""
+def replay(folder: Path, since_ns: int, until_ns: int) -> Iterator[Reel]:
+    """What was written after since and up to until, oldest first; later than now: before the clock was set back.
+
+    Raises OSError; what was cut off or damaged ends its file.
+    """
     for path in tapes(folder):
         try:
             data = path.read_bytes()
         except FileNotFoundError:
             continue
-        yield from _reels(data, since_ns)
+        yield from _reels(data, since_ns, until_ns)
 
 
-def _reels(data: bytes, since_ns: int) -> Iterator[Reel]:
+def _reels(data: bytes, since_ns: int, until_ns: int) -> Iterator[Reel]:
     reel: Reel | None = None
     for kind, payload in _records(data):
         if kind == _LAYOUT:
@@ -135,7 +138,7 @@ def _reels(data: bytes, since_ns: int) -> Iterator[Reel]:
             reel = Reel(tuple((name, metric) for name, metric in json.loads(payload)))
         elif kind == _TICK and reel is not None and len(payload) == _TIME.size + 4 * len(reel.layout):
             (time_ns,) = _TIME.unpack_from(payload)
-            if time_ns > since_ns:
+            if since_ns < time_ns <= until_ns:
                 reel.times_ns.append(time_ns)
                 reel.numbers.frombytes(payload[_TIME.size :])
     if reel is not None and reel.times_ns:

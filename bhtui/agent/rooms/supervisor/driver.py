@@ -163,9 +163,11 @@ class Driver(Owner):
     async def explain(self, incarnation: int, ended: KeptExit) -> Exit:
         """The exit with the last log lines, and whether memory was the cause."""
         seen = self._oom_before
-        lines = await self._tools.tail(self.log_path, TAIL_LINES, self.instance.started_ns)
+        # When the clock has just been set back, its lines bear times before its start.
+        since = min(self.instance.started_ns, ended.time_ns or self._tools.clock())
+        lines = await self._tools.tail(self.log_path, TAIL_LINES, since)
         oom = self._tools.limits.oom_kills(self.instance.name) > seen
-        return Exit(incarnation, ended.code, ended.signal, oom, lines, ended.time_ns)
+        return Exit(incarnation, ended.code, ended.signal, oom, lines, ended.time_ns, ended.lived)
 
     def on_exit(self, incarnation: int, ended: KeptExit) -> None:
         """As `exited`, for a caller that cannot wait."""

@@ -21,6 +21,8 @@ class Exit:
     """The last lines of its log."""
     time_ns: int = 0
     """When it ended, if that is known."""
+    lived: float | None = None
+    """Seconds from its start to its end, to a hundredth, if that is known; no matter how the clock was set."""
 
     @property
     def result(self) -> Result:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from bhtui.core.diff import fingerprint
 from bhtui.core.event import EventKind
-from bhtui.core.spec import ServiceSpec
+from bhtui.core.spec import ProbeKind, ServiceSpec
 from bhtui.core.states import Goal, Health, Result, State
 
 from .effects import (
@@ -26,6 +26,7 @@ from .effects import (
     StartTimer,
     StopTimer,
     Timer,
+    WatchHealth,
 )
 from .exits import Exit
 from .instance import Instance, Moved, enter, ignore, leftover_text, limits_text, with_tail
@@ -219,7 +220,7 @@ def on_exited(i: Instance, exit_: Exit, now: int, chance: float) -> Moved:
     """Its process has ended. What is left of its tree is killed in any case."""
     if i.pid is None or exit_.incarnation != i.incarnation:
         return ignore(i, "that process was not its own")
-    ran = max(0.0, ((exit_.time_ns or now) - i.started_ns) / SECOND)
+    ran = _ran(i, exit_, now)
     ended = f"{exit_.text} after {seconds_text(ran)}"
     gone = replace(i, pid=None, health=Health.UNKNOWN, health_detail="", result=exit_.result, exit_text=exit_.text)
     quiet: tuple[Effect, ...] = (ForgetHealth(), StopTimer(Timer.READY), StopTimer(Timer.GRACE))
@@ -318,7 +319,7 @@ def on_ended_unseen(i: Instance, exit_: Exit, waiting_for: str, now: int, chance
     if i.state not in (State.STOPPED, State.FAILED) or i.goal is Goal.DOWN:
         return ignore(i, "it should not run, and does not")
     i = replace(i, result=exit_.result, exit_text=exit_.text, ended=exit_.text, waiting_for=waiting_for)
-    ran = max(0.0, ((exit_.time_ns or now) - i.started_ns) / SECOND)
+    ran = _ran(i, exit_, now)
     success = i.result is Result.SUCCESS
     said = decide(i.spec.restart, i.history, exit_.text, success, ran, now, chance)
     i = replace(i, history=said.history, last_error="" if success else with_tail(said.reason, exit_.tail))
@@ -333,6 +334,30 @@ def on_ended_unseen(i: Instance, exit_: Exit, waiting_for: str, now: int, chance
             return enter(i, State.FAILED, now, said.reason)
         case _:
             return ignore(i, "it has done what it had to do")
+
+
+def _ran(i: Instance, exit_: Exit, now: int) -> float:
+    """Seconds for which its process lived."""
+    by_clock = max(0.0, ((exit_.time_ns or now) - i.started_ns) / SECOND)
+    if exit_.lived is None or abs(by_clock - exit_.lived) < 1:
+        return by_clock
+    return exit_.lived  # the clock was set meanwhile
+
+
+def on_clock_set(i: Instance, step: int) -> Moved:
+    """The host's clock was put forward by `step` nanoseconds (back: less than 0): ages and delays stay as they were."""
+
+    def moved(moment: int) -> int:
+        return moment + step if moment else 0
+
+    history = replace(i.history, recent=tuple(map(moved, i.history.recent)))
+    i = replace(
+        i, started_ns=moved(i.started_ns), since_ns=moved(i.since_ns), next_start_ns=moved(i.next_start_ns),
+        history=history,
+    )  # fmt: skip
+    # A probe that reads the log looks for lines since the start, which are written with other times now.
+    is_read = i.state is State.STARTING and i.pid is not None and i.spec.probe.kind is ProbeKind.LOG
+    return i, ((WatchHealth(i.incarnation, starting=True),) if is_read else ())
 
 
 def on_spec_changed(i: Instance, spec: ServiceSpec, declared: bool, later: bool = False) -> Moved:

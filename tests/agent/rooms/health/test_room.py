@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -120,3 +121,14 @@ async def test_two_hundred_probes_are_not_late(room: HealthRoom) -> None:
         await eventually(lambda: len(well) == 200 and room.statistics().asked > 600)
         assert room.statistics().failed == 0
         assert room.statistics().worst_lag < 5
+
+
+async def test_failures_count_although_the_clock_was_set_back(probe: Told) -> None:
+    now = [time.time_ns()]
+    room, said = HealthRoom(lambda: now[0]), []
+    room.watch("api-1", SPEC, said.append, 1, LOG, here, starting=False, since_ns=now[0])
+    await eventually(lambda: probe.asked > 1)
+    now[0] -= 86_400 * 10**9
+    probe.result = ProbeResult(False, detail="refused")
+    await eventually(lambda: said[-1].health is Health.UNHEALTHY)
+    await room.close()

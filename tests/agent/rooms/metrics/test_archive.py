@@ -88,3 +88,13 @@ def test_hours_between_have_ended(first, last):
 
 def test_seconds_are_nanoseconds():
     assert STEPS * STEP_NS == HOUR_NS == 3600 * SECOND
+
+
+def test_an_hour_that_is_put_in_again_keeps_what_the_second_time_lacks(archive):
+    key = ("api-1", "cpu_percent")
+    early, late = ([(at + 1) * STEP_NS for at in part] for part in (range(100), range(50, STEPS)))
+    archive.save(0, {key: Points(early, *[[1.0] * len(early)] * 3)})
+    archive.reopen(HOUR_NS // 2)
+    assert archive.missing([0, HOUR_NS]) == [0, HOUR_NS]
+    archive.save(0, {key: Points(late, *[[2.0] * len(late)] * 3)})
+    assert list(archive.read(key, 0, HOUR_NS).means) == [1.0] * 50 + [2.0] * (STEPS - 50)

@@ -103,3 +103,29 @@ async def test_archived_or_not_a_step_is_the_same(tmp_path_factory, pauses):
     values = {time: value for time, value in zip(found.times_ns, found.means, strict=True) if not math.isnan(value)}
     assert values == {time: pytest.approx(sum(mine) / len(mine), rel=1e-3) for time, mine in groups.items()}
     await history.close()
+
+
+async def test_a_clock_that_is_put_right_leaves_neither_hole_nor_lie(folder):
+    history = History(folder, MetricsSpec(fine=600))
+    hour = HOUR_NS // SECOND
+    await fill(history, 0, 1200)
+    await fill(history, hour + 1200, hour + 1500)  # an hour forward: the first one is put into the archive half done
+    await fill(history, 1500, hour + 60)  # and back
+    recent = (await history.read([KEY], (hour - 600) * SECOND, (hour + 60) * SECOND, 0))[KEY]
+    assert set(known(recent)) == set(range(hour - 590, hour + 60, 10))
+    whole = history._past.read(KEY, 0, HOUR_NS)
+    assert set(known(whole)) >= {*range(10, 1200, 10), *range(1500, hour, 10)}
+    await history.close()
+
+
+async def test_a_clock_set_back_a_day_has_samples_at_once_and_another_agent_too(folder):
+    day = 24 * 3600
+    history = History(folder, MetricsSpec(fine=600))
+    await fill(history, day + 100, day + 300)
+    await fill(history, 300, 400)
+    assert set(known((await history.read([KEY], 0, 400 * SECOND, 0))[KEY])) == set(range(300, 400, 10))
+    await history.close()
+    after = History(folder, MetricsSpec(fine=600))
+    await after.load(410 * SECOND)
+    assert set(known((await after.read([KEY], 0, 410 * SECOND, 0))[KEY])) == set(range(300, 400, 10))
+    await after.close()

@@ -102,3 +102,20 @@ def test_a_value_keeps_seven_digits():
     ring = Ring(2)
     ring.append(1, {("a", "x"): 123_456_789_012.0})
     assert ring.read(("a", "x"), 0, 1, 0).means[0] == pytest.approx(123_456_789_012, rel=1e-7)
+
+
+@given(st.lists(st.tuples(st.integers(1, 40), st.dictionaries(st.sampled_from(KEYS), values)), max_size=40))
+def test_after_the_clock_was_set_back_times_only_grow_and_the_newest_counts(rows):
+    ring, known = Ring(8), []
+    for number, row in rows:
+        ring.append(number * SECOND, row)
+        # What is in the ring after each tick: of those before it that are earlier, the last of eight ticks.
+        while known and known[-1][0] >= number:
+            known.pop()
+        known = [*known, (number, row)][-8:]
+        found = ring.read(KEYS[0], 0, 100 * SECOND, 0)
+        times = list(ring.reader(0, 100 * SECOND, 0).times_ns)
+        assert times == [number * SECOND for number, _ in known][len(known) - len(times) :]
+        assert ring.first_ns == times[0]
+        expected = dict((number * SECOND, row.get(KEYS[0])) for number, row in known)
+        assert all(expected[time] == value for time, value in zip(found.times_ns, plain(found.means), strict=True))

@@ -469,3 +469,28 @@ def test_a_clock_that_was_set_back_gives_no_longer_time_to_become_ready() -> Non
     _, effects = machine.on_adopted(i, 43, False, NOW)
     [timer] = [each for each in effects if isinstance(each, StartTimer)]
     assert timer.delay == PROBE.ready_timeout
+
+
+@pytest.mark.parametrize("step", [3600 * SECOND, -86_400 * SECOND])
+def test_ages_and_delays_stay_what_they_are_when_the_clock_is_set(step: int) -> None:
+    before = replace(running(), next_start_ns=NOW + 5 * SECOND, history=History(2, (NOW - 2 * SECOND, NOW - SECOND), 2))
+    i, effects = machine.on_clock_set(before, step)
+    assert effects == ()
+    assert (i.started_ns - before.started_ns, i.since_ns - before.since_ns) == (step, step)
+    assert i.next_start_ns == NOW + step + 5 * SECOND
+    assert i.history == History(2, (NOW + step - 2 * SECOND, NOW + step - SECOND), 2)
+    assert machine.on_clock_set(instance(), step)[0] == instance()  # what never was stays so
+
+
+def test_a_probe_that_reads_the_log_looks_anew_when_the_clock_is_set() -> None:
+    read = replace(SPEC, probe=ProbeSpec(ProbeKind.LOG, "ready"))
+    i = replace(instance(goal=Goal.UP, incarnation=3, started_ns=NOW), spec=read, state=State.STARTING, pid=42)
+    assert machine.on_clock_set(i, -SECOND)[1] == (WatchHealth(3, starting=True),)
+
+
+@pytest.mark.parametrize("step", [3600 * SECOND, -86_400 * SECOND])
+def test_a_run_is_as_long_as_it_was_when_the_clock_was_set_in_it(step: int) -> None:
+    i = running()
+    ended = replace(exit_of(i), time_ns=i.started_ns + step + 2 * SECOND, lived=2.0)
+    i, _ = machine.on_exited(i, ended, i.started_ns + step + 2 * SECOND, 0.5)
+    assert " after 2 s" in i.last_error
