@@ -117,5 +117,5 @@ def test_after_the_clock_was_set_back_times_only_grow_and_the_newest_counts(rows
         times = list(ring.reader(0, 100 * SECOND, 0).times_ns)
         assert times == [number * SECOND for number, _ in known][len(known) - len(times) :]
         assert ring.first_ns == times[0]
-        expected = dict((number * SECOND, row.get(KEYS[0])) for number, row in known)
+        expected = {number * SECOND: row.get(KEYS[0]) for number, row in known}
         assert all(expected[time] == value for time, value in zip(found.times_ns, plain(found.means), strict=True))
