@@ -145,6 +145,10 @@ class Driver(Owner):
             i, self._tools.waiting_for(i, i.state is State.BACKOFF), self._tools.clock(), self._held()
         ))  # fmt: skip
 
+    def clock_set(self, step_ns: int) -> None:
+        """The host's clock was put forward by so much."""
+        self.post(lambda i: machine.on_clock_set(i, step_ns))
+
     def holds_changed(self) -> None:
         """Maintenance windows have opened or closed."""
         if self.instance.held:

@@ -284,7 +284,7 @@ class Supervisor:
     def on_clock_set(self, step_ns: int) -> None:
         """The host's clock was put forward by so much (back: less than 0). Of what others supervise they tell times."""
         for driver in self._own_drivers():
-            driver.post(lambda i: machine.on_clock_set(i, step_ns))
+            driver.clock_set(step_ns)
 
     def on_emergency(self) -> None:
         """Everything was killed past the agent (the keeper's emergency stop): nothing is to be started again."""
