@@ -8,7 +8,7 @@ open: its end means that nobody waits any more, and the child ends, its lock rem
     {"note": {"path", "problem"}}                                                           what a person should know
     {"done": {...}}  or  {"failed": {"code", "message"}}                                    the last line
 
-Every handler below is one verb; its arguments are the request's, its result what `done` holds.
+What the verbs are, their arguments and what `done` holds: `verbs`.
 """
 
 from __future__ import annotations
@@ -18,30 +18,14 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
-from itertools import islice
-from typing import Any
 
-from .restic import lock as locking
-from .restic import node as nodes
-from .restic import walk
-from .restic.diff import diff
 from .restic.errors import EngineError
-from .restic.lock import Lock
 from .restic.progress import Note, Progress
-from .restic.repository import Repository
-from .restic.snapshot import Snapshot
-from .restic.storage import Storage
-from .restic.storage.opening import open_storage
 
-Request = dict[str, Any]
-Done = dict[str, Any]
-LOCK_WAIT = 60.0
-"""Seconds for which another's lock is waited for."""
-LIMIT = 10_000
-"""Entries of a listing, when no other number is asked for."""
+GRACE = 20.0
+"""Seconds to end in, once nobody waits any more."""
 
 
 class Child:
@@ -69,265 +53,10 @@ class Child:
         self.say("note", asdict(note))
 
 
-def _storage(request: Request) -> Storage:
-    return open_storage(request["storage"], request.get("cache") or "", int(request.get("bandwidth") or 0))
-
-
-@contextmanager
-def opened(request: Request) -> Iterator[Repository]:
-    """The repository of a request."""
-    storage = _storage(request)
-    try:
-        yield Repository.open(storage, request["password"])
-    finally:
-        storage.close()
-
-
-@contextmanager
-def locked(request: Request, exclusive: bool = True) -> Iterator[tuple[Repository, Lock]]:
-    """The repository of a request, locked."""
-    with opened(request) as repository, Lock(repository, exclusive, request.get("lock_wait", LOCK_WAIT)) as lock:
-        yield repository, lock
-
-
-def init(request: Request, _: Child) -> Done:
-    """Makes a repository."""
-    storage = _storage(request)
-    try:
-        return {"id": Repository.create(storage, request["password"], time.time_ns()).id}
-    finally:
-        storage.close()
-
-
-def snapshots(request: Request, _: Child) -> Done:
-    """Lists snapshots, newest first: those of a host, and with all of these tags."""
-    with opened(request) as repository:
-        found = [
-            one
-            for one in repository.snapshots()
-            if set(request.get("tags") or ()) <= set(one.tags) and request.get("host") in (None, "", one.hostname)
-        ]
-        return {"snapshots": [_said(one) for one in sorted(found, key=lambda one: (-one.time_ns, one.id))]}
-
-
-def files(request: Request, _: Child) -> Done:
-    """Lists what is in a snapshot, below a path."""
-    with opened(request) as repository:
-        snapshot = repository.snapshot(request["id"])
-        repository.load_index()
-        path = os.fsencode(request.get("path") or "/")
-        at = walk.find(repository, snapshot, path)
-        above = b"" if at is None else b"/" + path.strip(b"/")
-        if at is not None and at.subtree is None:
-            return {"entries": [_entry(above, at)], "more": False}
-        tree = snapshot.tree if at is None or at.subtree is None else at.subtree
-        limit = int(request.get("limit") or LIMIT)
-        found = list(islice(walk.entries(repository, tree, bool(request.get("recursive")), above), limit + 1))
-        return {"entries": [_entry(path, node) for path, node in found[:limit]], "more": len(found) > limit}
-
-
-def compare(request: Request, _: Child) -> Done:
-    """What differs between two snapshots."""
-    with opened(request) as repository:
-        a, b = repository.snapshot(request["a"]), repository.snapshot(request["b"])
-        repository.load_index()
-        limit = int(request.get("limit") or LIMIT)
-        changes, added, removed, count = [], 0, 0, 0
-        for each in diff(repository, a.tree, b.tree):
-            count += 1
-            added += each.size_b if each.kind in ("added", "changed") else 0
-            removed += each.size_a if each.kind in ("removed", "changed") else 0
-            if count <= limit:
-                changes.append(
-                    {"path": _text(each.path), "kind": each.kind, "size_a": each.size_a, "size_b": each.size_b}
-                )
-        return {"changes": changes, "bytes_added": added, "bytes_removed": removed, "more": count > limit}
-
-
-def verify(request: Request, child: Child) -> Done:
-    """Checks snapshots (none: everything); `read_data`: to the last byte."""
-    from .restic.check import check
-
-    with locked(request, exclusive=False) as (repository, _):
-        found = check(
-            repository, request.get("ids") or (), bool(request.get("read_data")), child.progress, child.cancelled
-        )
-        return {
-            "snapshots": [{"id": one.id, "problems": found.files.get(one.id, [])} for one in found.snapshots],
-            "problems": [asdict(one) | {"harmless": one.is_harmless} for one in found.problems],
-            "packs": found.packs,
-            "blobs": found.blobs,
-            "bytes_read": found.bytes_read,
-        }
-
-
-def forget(request: Request, _: Child) -> Done:
-    """Removes snapshots; what they held stays until pruning."""
-    with locked(request) as (repository, lock):
-        doomed = [repository.snapshot(each) for each in request["ids"]]
-        for one in doomed:
-            lock.check()
-            repository.storage.remove("snapshots", one.id)
-        return {"removed": len(doomed)}
-
-
-def prune(request: Request, child: Child) -> Done:
-    """Removes what no snapshot needs."""
-    from .restic.prune import MAX_UNUSED
-    from .restic.prune import prune as run
-
-    with locked(request) as (repository, lock):
-        unused = request.get("max_unused_percent")
-        is_dry, allowed = bool(request.get("dry_run")), MAX_UNUSED if unused is None else float(unused)
-        return asdict(run(repository, lock, is_dry, allowed, child.progress, child.cancelled))
-
-
-def stats(request: Request, _: Child) -> Done:
-    """How much there is, and how much of it nothing needs."""
-    from .restic.index import Marks
-    from .restic.pack import stored
-
-    with opened(request) as repository:
-        found = list(repository.snapshots())
-        repository.load_index()
-        used = Marks(repository.index)
-        walk.mark_used(repository, (one.tree for one in found), used)
-        raw = unused = 0
-        for blob, place in repository.index:
-            raw += place.raw or place.length - 32
-            unused += 0 if blob in used else stored(place)
-        sizes = [size for _, size in repository.storage.list("data")]
-        return {
-            "snapshots": len(found),
-            "blobs": len(repository.index),
-            "packs": len(sizes),
-            "bytes": sum(sizes),
-            "bytes_raw": raw,
-            "unused_bytes": unused,
-        }
-
-
-def unlock(request: Request, _: Child) -> Done:
-    """Removes locks: stale ones, or all."""
-    with opened(request) as repository:
-        return {"removed": locking.unlock(repository, bool(request.get("all")), time.time_ns())}
-
-
-def locks(request: Request, _: Child) -> Done:
-    """Who works on the repository."""
-    with opened(request) as repository:
-        now = time.time_ns()
-        return {"locks": [asdict(one) | {"stale": one.is_stale(now)} for one in locking.locks(repository)]}
-
-
-def key_list(request: Request, _: Child) -> Done:
-    """The keys of the repository."""
-    with opened(request) as repository:
-        return {"keys": [asdict(one) | {"current": one.id == repository.key_id} for one in repository.list_keys()]}
-
-
-def key_add(request: Request, _child: Child) -> Done:
-    """One more password."""
-    with locked(request, exclusive=False) as (repository, _):
-        return {"id": repository.add_key(request["new_password"], time.time_ns())}
-
-
-def key_remove(request: Request, _child: Child) -> Done:
-    """One password less."""
-    with locked(request) as (repository, _):
-        repository.remove_key(request["id"])
-        return {}
-
-
-def key_change(request: Request, _child: Child) -> Done:
-    """Another password in the place of the one in use."""
-    with locked(request) as (repository, _):
-        new = repository.add_key(request["new_password"], time.time_ns())
-        # Only when the new one opens it does the old one go.
-        Repository.open(repository.storage, request["new_password"])
-        repository.storage.remove("keys", repository.key_id)
-        return {"id": new}
-
-
-def repair(request: Request, child: Child) -> Done:
-    """Salvages what is left of a damaged repository."""
-    from .restic.repair import repair as run
-
-    with locked(request) as (repository, lock):
-        done = run(repository, lock, bool(request.get("dry_run")), child.progress, child.cancelled)
-        return {
-            "snapshots_rewritten": [{"old": old, "new": new} for old, new in done.rewritten],
-            "snapshots_removed": done.removed,
-            "files_lost": done.files_lost,
-            "packs_removed": done.packs_removed,
-            "blobs_found": done.blobs_found,
-        }
-
-
-def heal(request: Request, child: Child) -> Done:
-    """Puts lost blobs back from live files."""
-    from .restic.heal import heal as run
-
-    with locked(request) as (repository, lock):
-        return asdict(run(repository, lock, child.progress, child.cancelled))
-
-
-VERBS: dict[str, Callable[[Request, Child], Done]] = {
-    "init": init,
-    "snapshots": snapshots,
-    "files": files,
-    "diff": compare,
-    "verify": verify,
-    "forget": forget,
-    "prune": prune,
-    "stats": stats,
-    "unlock": unlock,
-    "locks": locks,
-    "key_list": key_list,
-    "key_add": key_add,
-    "key_remove": key_remove,
-    "key_change": key_change,
-    "repair": repair,
-    "heal": heal,
-}
-
-
-def _said(one: Snapshot) -> dict[str, Any]:
-    summary = one.summary
-    return {
-        "id": one.id,
-        "time_ns": one.time_ns,
-        "host": one.hostname,
-        "paths": list(one.paths),
-        "tags": list(one.tags),
-        "parent": one.parent,
-        "tree": one.tree.hex(),
-        "bytes_total": summary.total_bytes_processed if summary else 0,
-        "bytes_added": summary.data_added_packed if summary else 0,
-        "files": summary.total_files_processed if summary else 0,
-        "program": one.program,
-    }
-
-
-def _entry(path: bytes, node: nodes.Node) -> dict[str, Any]:
-    return {
-        "path": _text(path),
-        "type": node.type,
-        "mode": nodes.permissions(node.mode),
-        "size": node.size,
-        "mtime_ns": node.mtime_ns,
-        "user": node.user or str(node.uid),
-        "group": node.group or str(node.gid),
-        "linktarget": _text(node.linktarget),
-    }
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "surrogateescape")
-
-
 def run(line: str, child: Child) -> int:
     """Carries out one request; the exit code: 0 or 1."""
+    from .verbs import VERBS
+
     try:
         request = json.loads(line)
         verb = VERBS[request["do"]]
@@ -360,10 +89,6 @@ def _watch(child: Child) -> None:
     child.cancelled.set()
     time.sleep(GRACE)
     os._exit(3)
-
-
-GRACE = 20.0
-"""Seconds to end in, once nobody waits any more."""
 
 
 def main() -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bhtui.agent.rooms.backup.engine import VERBS
+from bhtui.agent.rooms.backup.verbs import VERBS
 
 from .restic.stock import PASSWORD, restic
 
@@ -58,6 +58,27 @@ def test_a_repository_is_made_filled_listed_compared_and_emptied(tmp_path: Path)
     assert ask(folder, "heal")["done"] == {"healed": 0, "missing": 0}
     assert ask(folder, "locks")["done"] == {"locks": []}
     assert "no errors were found" in restic(folder, "check", "--read-data")
+
+
+def test_backups_are_made_and_stock_restic_restores_them(tmp_path: Path) -> None:
+    folder, source = tmp_path / "repo", tmp_path / "source"
+    source.mkdir()
+    (source / "file").write_text("one")
+    ask(folder, "init")
+    asked: dict[str, Any] = {"paths": [str(source)], "host": "here", "time_ns": 1_700_000_000_000_000_000}
+    first = ask(folder, "backup", **asked, tags=["type:full"], force=True)["done"]
+    assert (first["files_new"], first["bytes_total"], first["unreadable"]) == (1, 3, 0)
+    (source / "more").write_text("two")
+    dump = {"path": "/a.dump", "command": ["echo", "dumped"]}
+    second = ask(folder, "backup", **asked, tags=["type:incremental"], parent=first["id"], virtual=[dump])["done"]
+    assert (second["parent"], second["files_unmodified"]) == (first["id"], 1)
+    failing = {"path": "/a.dump", "command": ["sh", "-c", "echo half; exit 3"]}
+    assert "failed" in ask(folder, "backup", **asked, virtual=[failing])
+    assert len(ask(folder, "snapshots")["done"]["snapshots"]) == 2
+    restic(folder, "restore", second["id"], "--target", str(tmp_path / "back"))
+    assert (tmp_path / "back" / str(source)[1:] / "more").read_text() == "two"
+    assert (tmp_path / "back" / "a.dump").read_text() == "dumped\n"
+    restic(folder, "check", "--read-data")
 
 
 def test_a_password_is_changed(tmp_path: Path) -> None:
