@@ -74,7 +74,7 @@ def test_what_is_over_the_limit_is_counted_and_told_everywhere() -> None:
         assert missing["quiet"] == 0
         assert "MISSING" in here.cli("logs", "stats").stdout
         page = urlopen(f"http://127.0.0.1:{PORT}/metrics", timeout=10).read().decode()
-        assert 'blackhole_log_dropped_lines_total{instance="num-1",reason="rate_limit",service="num"}' in page
+        assert 'blackhole_log_dropped_lines_total{service="num",instance="num-1",reason="rate_limit"}' in page
         # Lifted without a restart.
         write(here, "{lines: 0}")
         plan = here.cli("restart", "--reload-config", "--dry-run").stdout

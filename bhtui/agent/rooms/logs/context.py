@@ -12,6 +12,9 @@ from .files import may_have_parts
 from .query import Matcher
 from .scan import NEVER, Scanner
 
+MAX_KEPT = 4 << 20
+"""Bytes of lines that may become context, but for the last one."""
+
 
 class Around:
     """What of one instance may still become context: its latest lines, and how many of the next ones are wanted."""
@@ -19,7 +22,16 @@ class Around:
     def __init__(self, count: int) -> None:
         self.count = count
         self.before: deque[cri.Record] = deque(maxlen=count)
+        self.size = 0
+        """Bytes of their texts."""
         self.after = 0
+
+    def keep(self, record: cri.Record) -> None:
+        """One line more that may become context; very long ones push out those before them."""
+        while self.before and (len(self.before) == self.count or self.size > MAX_KEPT):
+            self.size -= len(self.before.popleft().text)
+        self.before.append(record)
+        self.size += len(record.text)
 
 
 class ContextScanner(Scanner):
@@ -59,13 +71,14 @@ class ContextScanner(Scanner):
         if (line := self.judge(record)) is not None:
             yield from (self._as_context(each) for each in around.before)
             around.before.clear()
+            around.size = 0
             around.after = around.count
             yield line
         elif around.after:
             around.after -= 1
             yield self._as_context(record)
         else:
-            around.before.append(record)
+            around.keep(record)
 
     def _as_context(self, record: cri.Record) -> LogLine:
         line = self.make(record, self.level_of(record.text))

@@ -108,7 +108,6 @@ def _blocks(run: Run) -> Iterator[bytes]:
     at, rest = run.start, b""
     while at < run.end and (data := run.read(at, min(at + BLOCK, run.end))):
         at += len(data)
-        cut = data.rfind(b"\n") + 1
-        if cut:
-            yield rest + data[:cut]
-        rest = data[cut:] if cut else rest + data
+        block, rest = files.whole_lines(rest, data)
+        if block:
+            yield block

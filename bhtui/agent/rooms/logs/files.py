@@ -20,6 +20,9 @@ BLOCK = 256 << 10
 """Bytes read at once: large enough to be fast, small enough that no search in it holds the interpreter for long."""
 JOIN_LIMIT = 256 << 10
 """Bytes of partial lines that are put together into one; what is longer stays in parts."""
+LONGEST = 512 << 10
+"""Bytes without an end of line after which a reader goes on as if there was one. The keeper writes no line as long; who
+shortened, damaged or replaced a file must not make its readers take all of it into memory."""
 _LINEAR = 32 << 10
 _SURVEYS = 10
 _ROTATED = re.compile(r"(?P<stem>.+)\.(?P<stamp>\d{8}T\d{6}\.\d{9}Z)\.log")
@@ -143,12 +146,12 @@ def next_line(fd: int, position: int, end: int) -> int:
     """The first start of a line at or after position, or end."""
     if position <= 0:
         return 0
-    at = position - 1
-    while at < end and (block := read(fd, at, min(at + 4096, end))):
+    at, size = position - 1, 4096
+    while at < end and (block := read(fd, at, min(at + size, end))):
         newline = block.find(b"\n")
         if newline >= 0:
             return at + newline + 1
-        at += len(block)
+        at, size = at + len(block), min(size * 2, BLOCK)
     return end
 
 
@@ -203,6 +206,15 @@ def lines_before(fd: int, position: int, count: int) -> int:
             break
         at = before.rfind(b"\n", 0, at - 1) + 1
     return floor + max(0, at)
+
+
+def whole_lines(rest: bytes, data: bytes) -> tuple[bytes, bytes]:
+    """What of both can be given out as whole lines, and the beginning of a line that is left."""
+    cut = data.rfind(b"\n") + 1
+    if cut:
+        return rest + data[:cut], data[cut:]
+    rest += data
+    return (rest + b"\n", b"") if len(rest) >= LONGEST else (b"", rest)
 
 
 def may_have_parts(block: bytes) -> bool:

@@ -17,14 +17,17 @@ from pathlib import Path
 from bhtui.core.logs import LogLine, LogPlace
 
 from . import files
-from .files import BLOCK, LogFile, Survey
+from .files import BLOCK, LONGEST, LogFile, Survey
 from .places import NOWHERE, Given, Mark
 from .scan import Scanner
 
 BLOCKS_A_TURN = 4
+BLOCKS_A_ROUND = 64
+"""Of all followers together, or one of each: what one round takes into memory."""
 REORDER_NS = 5_000_000
 """The time between a line's stamp and the moment it can be read, at most, as a rule."""
 MAX_HELD = 20_000
+MAX_HELD_CHARACTERS = 16 << 20
 _by_time = attrgetter("time_ns")
 
 
@@ -44,6 +47,8 @@ class Follower:
         self._waiting: deque[LogFile] = deque()
         self._known: set[str] = set()
         self._was_moved = False
+        self._inside = -1
+        """The offset in the middle of a line that is too long, where reading goes on."""
         self._here = NOWHERE
         self._given = Given()
         if seen is not None and place is not None:
@@ -85,10 +90,10 @@ class Follower:
         self._waiting.clear()
         self._switch(-1)
 
-    def poll(self) -> tuple[list[LogLine], bool]:
+    def poll(self, blocks: int = BLOCKS_A_TURN) -> tuple[list[LogLine], bool]:
         """What came since the last time, and whether there is more to be read at once."""
         lines: list[LogLine] = []
-        for _ in range(BLOCKS_A_TURN):
+        for _ in range(blocks):
             if block := self._next_block():
                 lines += self._feed(block)
             elif not self._go_on():
@@ -96,18 +101,21 @@ class Follower:
         return lines, True
 
     def _feed(self, block: bytes) -> list[LogLine]:
-        start, is_clean = self._offset - len(block), self.scanner.is_between_lines
+        start = self._offset - len(block)
+        is_clean, is_whole = self.scanner.is_between_lines and start != self._inside, block.endswith(b"\n")
+        self._inside = -1 if is_whole else self._offset
         if not start or not self._here.head_ns:
             self._here = self._here._replace(head_ns=files.head_time(self._fd))
-        lines = self.scanner.feed(block)
-        end = self._here._replace(offset=self._offset) if self.scanner.is_between_lines else None
+        lines = self.scanner.feed(block if is_whole else block + b"\n")
+        is_between = is_whole and self.scanner.is_between_lines
+        end = self._here._replace(offset=self._offset) if is_between else None
         return self._given.read(lines, self._here._replace(offset=start) if is_clean else None, end)
 
     def _next_block(self) -> bytes:
-        """Whole lines at the offset; empty when there are none yet."""
+        """Whole lines at the offset, or a piece of one that is too long; empty when there are none yet."""
         if self._fd < 0:
             return b""
-        size, before = BLOCK, min(self._offset, 1)
+        size, before = BLOCK, min(self._offset, 1) if self._offset != self._inside else 0
         while True:
             data = files.read(self._fd, self._offset - before, self._offset + size)
             if before and data and data[:1] != b"\n":  # emptied and filled again by somebody since the last read
@@ -117,6 +125,9 @@ class Follower:
             if cut > 0 or len(data) < size:
                 self._offset += max(0, cut)
                 return data[before : before + cut] if cut > 0 else b""
+            if size >= LONGEST:
+                self._offset += len(data) - before
+                return data[before:]
             size *= 2
 
     def _go_on(self) -> bool:
@@ -177,7 +188,7 @@ class Follower:
     def _switch(self, fd: int, path: str = "", offset: int = 0) -> None:
         if self._fd >= 0:
             os.close(self._fd)
-        self._fd, self._offset, self._was_moved = fd, offset, False
+        self._fd, self._offset, self._was_moved, self._inside = fd, offset, False, -1
         if fd >= 0:
             after = {path, *(file.path for file in self._waiting)}
             before = tuple(sorted(map(_time_of, self._known - after)))
@@ -217,8 +228,9 @@ class Merger:
         bound = self._clock() - REORDER_NS
         lagging = []
         fresh: list[LogLine] = []
+        blocks = max(1, min(BLOCKS_A_TURN, BLOCKS_A_ROUND // max(1, len(followers))))
         for follower in followers:
-            lines, is_busy = follower.poll()
+            lines, is_busy = follower.poll(blocks)
             fresh += lines
             if is_busy:
                 lagging.append(follower.scanner.last_ns)
@@ -226,9 +238,11 @@ class Merger:
 
     def _release(self, fresh: list[LogLine], bound: int, *, is_lagging: bool) -> list[LogLine]:
         lines = self._held + fresh
-        if is_lagging:
-            out = [line for line in lines if line.time_ns <= bound] if len(lines) <= MAX_HELD else lines
-            self._held = [line for line in lines if line.time_ns > bound] if len(lines) <= MAX_HELD else []
+        if is_lagging and (len(lines) > MAX_HELD or sum(len(line.message) for line in lines) > MAX_HELD_CHARACTERS):
+            out, self._held = lines, []
+        elif is_lagging:
+            out = [line for line in lines if line.time_ns <= bound]
+            self._held = [line for line in lines if line.time_ns > bound]
         else:
             out = self._held + [line for line in fresh if line.time_ns <= bound]
             self._held = [line for line in fresh if line.time_ns > bound]

@@ -8,14 +8,15 @@ overlap.
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from operator import attrgetter
 
 from bhtui.core.logs import LogLine
 
 from . import cri, files
-from .files import BLOCK, LogFile
+from .files import BLOCK, LONGEST, LogFile
 from .scan import NEVER, Scanner
 
 Scanners = Callable[[str, str], Scanner]
@@ -80,14 +81,12 @@ class Forward:
         """Reads one block more."""
         data = self._run.read(self._at, min(self._at + BLOCK, self._run.end))
         self._at += len(data)
+        block, self._rest = files.whole_lines(self._rest, data)
+        self.lines += self.scanner.feed(block)
         if not data or self._at >= self._run.end:
-            self.lines += self.scanner.feed(self._rest + data) if data else []
             self.lines += self.scanner.flush() if self._run.ends_file else []
             self.upto = NEVER
         else:
-            cut = data.rfind(b"\n") + 1
-            self.lines += self.scanner.feed(self._rest + data[:cut]) if cut else []
-            self._rest = data[cut:] if cut else self._rest + data
             self.upto = max(self.upto, self.scanner.last_ns)
 
     @property
@@ -124,6 +123,8 @@ class Backward:
         self._scanner = scanner
         self.downto = run.last_ns
         self.scanned = 0
+        self.size = 0
+        """Characters of the messages in `lines`."""
         self._run, self._at, self._step = run, run.end, _FIRST_STEP
 
     def retreat(self) -> None:
@@ -131,10 +132,12 @@ class Backward:
         start = self._block_start()
         scanner = self._scanner(self._run.service, self._run.instance)
         data = self._run.read(start, self._at)
-        lines = scanner.feed(data)
+        # Of a line longer than the longest this is only a piece, and its end.
+        lines = scanner.feed(data if data.endswith(b"\n") or not data else data + b"\n")
         if self._at == self._run.end and self._run.ends_file:
             lines += scanner.flush()
         self.lines[:0] = lines
+        self.size += sum(len(line.message) for line in lines)
         self.scanned += scanner.scanned
         self._at, self._step = start, BLOCK
         first = cri.time_of(data[: cri.TEXT_AT])
@@ -147,18 +150,55 @@ class Backward:
         try:
             with self._run.file.opened() as fd:
                 while (start := self._at - step) > floor:
-                    start = files.next_line(fd, start, self._at)
-                    if start < self._at:
-                        return files.clean_start(fd, start, floor)
-                    step *= 4
+                    line = files.next_line(fd, start, self._at)
+                    if line < self._at:
+                        return files.clean_start(fd, line, floor)
+                    if step >= LONGEST:
+                        return start
+                    step = min(step * 4, LONGEST)
         except FileNotFoundError:
             self._run.is_missing = True
         return floor
 
 
-def newest(runs: Sequence[Run], count: int, scanner: Scanners) -> Iterator[tuple[list[LogLine], int]]:
-    """The last so many lines in time order, once, at the end; before it empty lists, as `forward` gives them."""
-    sources = [Backward(run, scanner) for run in runs if run.start < run.end]
+class TooLarge(Exception):
+    """The newest lines take too much memory to be gathered before the first is given."""
+
+
+def newest(
+    runs: Sequence[Run], count: int, scanner: Scanners, most: int = sys.maxsize
+) -> Iterator[tuple[list[LogLine], int]]:
+    """The last so many lines in time order, once, at the end; before it empty lists, as `forward` gives them.
+
+    Raises TooLarge when their messages have more than `most` characters.
+    """
+    sources: list[Backward] = []
+    for scanned in _gather(sources, runs, count, scanner, most):
+        yield [], scanned
+    found = [line for source in sources for line in source.lines[-count:]]
+    found.sort(key=_by_time)
+    yield found[-count:], 0
+
+
+def newest_since(runs: Sequence[Run], count: int, scanner: Scanners) -> Generator[int, None, tuple[int, int]]:
+    """When the first of the last so many lines was written, and how many lines of that very moment come before it.
+
+    `scanner` need give no messages. Yields how many lines were looked at; the time is -1 when there are none.
+    """
+    sources: list[Backward] = []
+    yield from _gather(sources, runs, count, scanner, sys.maxsize)
+    times = sorted(line.time_ns for source in sources for line in source.lines)
+    if not times:
+        return -1, 0
+    since_ns = times[max(0, len(times) - count)]
+    return since_ns, max(0, len(times) - count) - bisect_left(times, since_ns)
+
+
+def _gather(
+    sources: list[Backward], runs: Sequence[Run], count: int, scanner: Scanners, most: int
+) -> Generator[int, None, None]:
+    """Reads back until the last so many lines are in `sources`, and all of the moment of the first of them."""
+    sources += [Backward(run, scanner) for run in runs if run.start < run.end]
     while unread := [source for source in sources if source.downto >= 0]:
         downto = max(source.downto for source in unread)
         if sum(len(source.lines) - bisect_left(source.lines, downto, key=_by_time) for source in sources) >= count:
@@ -166,7 +206,6 @@ def newest(runs: Sequence[Run], count: int, scanner: Scanners) -> Iterator[tuple
         ahead = max(unread, key=attrgetter("downto"))
         before = ahead.scanned
         ahead.retreat()
-        yield [], ahead.scanned - before
-    found = [line for source in sources for line in source.lines[-count:]]
-    found.sort(key=_by_time)
-    yield found[-count:], 0
+        if sum(source.size for source in sources) > most:
+            raise TooLarge
+        yield ahead.scanned - before

@@ -20,11 +20,13 @@ from .files import LogFile
 from .follow import Follower, Merger
 from .history import Run
 from .query import Matcher
-from .scan import Scanner
+from .scan import Scanner, TimeScanner
 
 BATCH_LINES = 500
 BATCH_CHARACTERS = 256 << 10
 STEP_SECONDS = 0.03
+GATHERED_CHARACTERS = 8 << 20
+"""The newest lines are gathered in memory up to this; when they are more, they are first only counted."""
 LOOK_FOR_NEW_SECONDS = 1.0
 TELL_PLACES_SECONDS = 5.0
 """After which a stream that gives nothing tells how far it has come, so that going on there costs little."""
@@ -49,6 +51,7 @@ class Reading:
         self._around: dict[str, Around] = {}
         self._lines = self._run()
         self._ready: deque[LogLine] = deque()
+        self._ready_characters = 0
         self._scanned = self._lost = 0
         self._is_caught_up = self._was_told = self._is_idle = False
         self._told: dict[tuple[str, str], LogPlace] = {}
@@ -60,14 +63,18 @@ class Reading:
         with self._lock:
             deadline = time.monotonic() + STEP_SECONDS
             self._is_idle = False
-            while len(self._ready) < BATCH_LINES and not self._must_tell() and not self._is_idle:
+            while not (self._has_batch() or self._must_tell() or self._is_idle):
                 lines = next(self._lines, None)
                 if lines is None:
                     break
                 self._ready.extend(lines)
+                self._ready_characters += sum(len(line.message) for line in lines)
                 if time.monotonic() >= deadline:
                     break
             return self._batch()
+
+    def _has_batch(self) -> bool:
+        return len(self._ready) >= BATCH_LINES or self._ready_characters >= BATCH_CHARACTERS
 
     def _must_tell(self) -> bool:
         return self._is_caught_up and not self._was_told
@@ -85,6 +92,7 @@ class Reading:
             line = self._ready.popleft()
             size += len(line.message)
             lines.append(line)
+        self._ready_characters -= size
         tell = self._must_tell() and not self._ready
         self._was_told = self._was_told or tell
         self.is_ended = self._was_told and not self._query.follow
@@ -131,27 +139,45 @@ class Reading:
     def _history(self) -> Generator[list[LogLine], None, None]:
         query, found = self._query, self._survey()
         runs = self._runs(found, query.since_ns)
-        if query.tail and query.context:
-            since_ns = yield from self._time_of_newest(runs)
-            runs = self._runs(found, since_ns) if since_ns else []
-        is_short = query.tail and not query.context
-        found_lines = (
-            history.newest(runs, query.tail, self._plain) if is_short else history.forward(runs, self._scanner)
-        )
-        for lines, scanned in found_lines:
-            self._scanned += scanned
-            yield lines
+        if not query.tail:
+            yield from self._counted(history.forward(runs, self._scanner))
+        elif query.context or not (yield from self._newest(runs)):
+            yield from self._since_newest(found, runs)
         self._lost += sum(run.is_missing for run in runs)
 
-    def _time_of_newest(self, runs: Sequence[Run]) -> Generator[list[LogLine], None, int]:
-        """When the first of the newest that are wanted was written; from then on everything is read with context."""
-        since_ns = 0
-        for lines, scanned in history.newest(runs, self._query.tail, self._plain):
+    def _newest(self, runs: Sequence[Run]) -> Generator[list[LogLine], None, bool]:
+        """Gives the newest lines that are wanted, unless they are too large to be gathered first."""
+        try:
+            yield from self._counted(history.newest(runs, self._query.tail, self._plain, GATHERED_CHARACTERS))
+        except history.TooLarge:
+            return False
+        return True
+
+    def _counted(self, found: Iterable[tuple[list[LogLine], int]]) -> Generator[list[LogLine], None, None]:
+        for lines, scanned in found:
             self._scanned += scanned
-            since_ns = lines[0].time_ns if lines else 0
+            yield lines
+
+    def _since_newest(
+        self, found: Sequence[tuple[Source, LogFile]], runs: Sequence[Run]
+    ) -> Generator[list[LogLine], None, None]:
+        """Finds when the first of the newest that are wanted was written, and reads on from there."""
+        looking = history.newest_since(runs, self._query.tail, self._times)
+        since_ns, skip = 0, 0
+        while True:
+            try:
+                self._scanned += next(looking)
+            except StopIteration as ended:
+                since_ns, skip = ended.value
+                break
             yield []
+        if since_ns < 0:
+            return
         self._matcher.since_ns = max(self._matcher.since_ns, since_ns)
-        return since_ns
+        for lines in self._counted(history.forward(self._runs(found, since_ns), self._scanner)):
+            leave = 0 if self._query.context else min(skip, len(lines))
+            skip -= leave
+            yield lines[leave:]
 
     def _go_on(self) -> None:
         """Begins where another stream has been; what is not known by a place is new."""
@@ -177,6 +203,9 @@ class Reading:
 
     def _plain(self, service: str, instance: str) -> Scanner:
         return Scanner(service, instance, self._matcher)
+
+    def _times(self, service: str, instance: str) -> Scanner:
+        return TimeScanner(service, instance, self._matcher)
 
     def _scanner(self, service: str, instance: str) -> Scanner:
         if not self._query.context:

@@ -19,7 +19,7 @@ class Scripted:
     def scanner(self):
         return self
 
-    def poll(self):
+    def poll(self, blocks=4):
         lines, is_busy = self.turns.pop(0) if self.turns else ([], False)
         self.last_ns = lines[-1].time_ns if lines else self.last_ns
         return lines, is_busy

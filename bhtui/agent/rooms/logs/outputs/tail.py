@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from .. import cri, files
+from ..files import LONGEST
 from .chains import Chain, Held, find
 from .model import Record
 from .records import Reader
@@ -50,6 +51,8 @@ class Tail:
         """By number of the file: what was read and not committed when it was let go."""
         self._reader = Reader(chain.service, chain.instance, lowest)
         self._at = self._kept = Position(0, 0, 0)
+        self._inside: Position | None = None
+        """The place in the middle of a line that is too long, where reading goes on."""
         self.read_lines = self.read_bytes = 0
         """Of the files, so far; also what was not wanted, and what was read again."""
 
@@ -131,8 +134,10 @@ class Tail:
             if block:
                 self.read_lines += block.count(b"\n")
                 self.read_bytes += len(block)
-                found = self._reader.feed(block, at.number, held.head, at.offset)
+                is_whole = block.endswith(b"\n")
+                found = self._reader.feed(block if is_whole else block + b"\n", at.number, held.head, at.offset)
                 self._at = Position(at.number, at.offset + len(block), self._reader.order_ns)
+                self._inside = None if is_whole else self._at
                 return found
             if self._at != at:
                 continue
@@ -142,9 +147,9 @@ class Tail:
         return []
 
     def _block(self, held: Held) -> bytes:
-        """Whole lines at the place; empty when there are none yet."""
+        """Whole lines at the place, or a piece of one that is too long; empty when there are none yet."""
         at, size = self._at, BLOCK
-        before = min(at.offset, 1)
+        before = min(at.offset, 1) if at != self._inside else 0
         while True:
             data = files.read(held.fd, at.offset - before, at.offset + size)
             if before and data[:1] != b"\n":
@@ -155,6 +160,8 @@ class Tail:
                 return data[before : before + cut]
             if len(data) < size:
                 return b""
+            if size >= LONGEST:
+                return data[before:]
             size *= 4
 
     def _was_cut(self, held: Held) -> None:

@@ -126,7 +126,7 @@ class Bench:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    from bhtui.agent.rooms.logs.outputs import backoff
+    from bhtui.agent.outbound import backoff
 
     monkeypatch.setattr(backoff, "LONGEST", 0.05)
     monkeypatch.setattr(pump, "LOOK_SECONDS", 0.02)
