@@ -29,6 +29,7 @@ VERBS = {
         "events": "What happened, in order.",
         "operations": "What was done, by whom, how far; watch or cancel it.",
         "health": "Ask every probe now.",
+        "backup": "Backups: made, listed, checked, restored.",
         "maintenance": "Windows in which nothing is restarted by itself.",
         "resources": "What services use of what they may; set limits and priorities.",
         "hosts": "Which hosts are known.",

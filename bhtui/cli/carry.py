@@ -33,6 +33,7 @@ BACK = {
     "priority.set": "the priorities from before are in force again",
     "scaling.set": "its number follows its load, or not, as before",
     "service.scale": "the number of replicas from before holds again",
+    "restore.swap": "the data from before was put back",
     "config.write": "the file is as it was before",
     "spec.apply": "the configuration from before is in force again",
     "spec.switch": "the configuration from before is in force again",

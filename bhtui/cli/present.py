@@ -65,6 +65,8 @@ RIGHT = frozenset(
         "THREADS",
         "FDS",
         "SEQ",
+        "AGE",
+        "NEW",
     }
 )
 """Columns of numbers."""

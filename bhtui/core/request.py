@@ -333,13 +333,21 @@ class ResetRequest:
 
 
 BackupRequest = (
-    CreateBackupRequest | RestoreBackupRequest | ForgetBackupsRequest | PruneBackupsRequest | VerifyBackupsRequest
-    | RepairBackupsRequest | HealBackupsRequest | RepositoryRequest | RepositoryKeyRequest | CheckDataRequest
-    | CleanupServiceRequest | ResetRequest
-)  # fmt: skip
+    CreateBackupRequest
+    | RestoreBackupRequest
+    | ForgetBackupsRequest
+    | PruneBackupsRequest
+    | VerifyBackupsRequest
+    | RepairBackupsRequest
+    | HealBackupsRequest
+    | RepositoryRequest
+    | RepositoryKeyRequest
+)
+RescueRequest = CheckDataRequest | CleanupServiceRequest | ResetRequest
+"""What is about the live data of services."""
 WindowRequest = OpenWindowRequest | CloseWindowRequest
 PastRequest = ResumeRequest | RollBackRequest
 """What is about an operation that has ended."""
 NumberRequest = ScaleRequest | AutoScaleRequest
 HostRequest = CleanupLogsRequest | AdoptRequest | WindowRequest
-Request = LifeRequest | NumberRequest | ResourceRequest | HostRequest | PastRequest | BackupRequest
+Request = LifeRequest | NumberRequest | ResourceRequest | HostRequest | PastRequest | BackupRequest | RescueRequest

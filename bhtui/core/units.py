@@ -51,6 +51,11 @@ def format_size(count: float) -> str:
     return f"{value:.0f} T" if abs(value) >= 9.95 else f"{value:.1f} T"
 
 
+def counted(number: int, what: str) -> str:
+    """`1 file`, `3 files`."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def format_age(seconds: float) -> str:
     """`12 s`, `4 min`, `3 h`, `5 d`: the largest whole unit, as a column shows it."""
     whole = max(0, int(seconds))

@@ -196,9 +196,13 @@ class AgentClient:
         request = backup_pb2.RepositoryStatsRequest(repository=repository)
         return await self._ask(self._backup.Stats, request, REPOSITORY_TIMEOUT)
 
-    async def deposit(self, secret: str) -> str:
-        """Hands over a password for an operation that names the answer; it is part of no operation."""
-        return (await self._ask(self._backup.Deposit, backup_pb2.DepositRequest(secret=secret))).ticket
+    async def deposit(self, secret: str, *, for_repository: bool = False) -> str:
+        """Hands over a password for an operation that names the answer; it is part of no operation.
+
+        `for_repository`: it is the one that opens the repository, where the configuration names none.
+        """
+        request = backup_pb2.DepositRequest(secret=secret, for_repository=for_repository)
+        return (await self._ask(self._backup.Deposit, request)).ticket
 
     # Operations
 

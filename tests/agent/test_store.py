@@ -100,22 +100,23 @@ def test_migrations_run_in_order(path: Path, tmp_path: Path, monkeypatch) -> Non
     store.close()
     script = tmp_path / "second.sql"
     script.write_text("ALTER TABLE instances ADD COLUMN extra TEXT")
-    monkeypatch.setattr(module, "MIGRATIONS", ("schema.sql", str(script)))
+    monkeypatch.setattr(module, "MIGRATIONS", (*module.MIGRATIONS, str(script)))
     for _ in range(2):
         store = Store(path)
         assert store.rows("SELECT instance, extra FROM instances") == [("api-1", None)]
-        assert store.rows("PRAGMA user_version") == [(2,)]
+        assert store.rows("PRAGMA user_version") == [(len(module.MIGRATIONS),)]
         store.close()
 
 
 def test_a_migration_that_fails_changes_nothing(path: Path, tmp_path: Path, monkeypatch) -> None:
     Store(path).close()
+    known = module.MIGRATIONS
     script = tmp_path / "second.sql"
     script.write_text("ALTER TABLE instances ADD COLUMN extra TEXT; SELECT broken FROM nowhere")
-    monkeypatch.setattr(module, "MIGRATIONS", ("schema.sql", str(script)))
+    monkeypatch.setattr(module, "MIGRATIONS", (*module.MIGRATIONS, str(script)))
     with pytest.raises(sqlite3.OperationalError):
         Store(path)
-    monkeypatch.setattr(module, "MIGRATIONS", ("schema.sql",))
+    monkeypatch.setattr(module, "MIGRATIONS", known)
     store = Store(path)
     assert "extra" not in {row[1] for row in store.rows("PRAGMA table_info(instances)")}
     store.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bhtui.agent.rooms.backup.room import Backup as BackupRoom
+from bhtui.core.backup import Backups
 from bhtui.rpc.blackhole.v1 import backup_pb2 as pb
 from bhtui.rpc.blackhole.v1.backup_pb2_grpc import BackupServicer
 from bhtui.rpc.convert import backup as convert
@@ -19,7 +20,12 @@ class Backup(BackupServicer):
         self._room = room
 
     async def List(self, request: pb.ListBackupsRequest, context: Context) -> pb.ListBackupsResponse:
-        return convert.backups_to_message(await self._room.list(tuple(request.services)))
+        return convert.backups_to_message(await self._look(request))
+
+    async def _look(self, request: pb.ListBackupsRequest) -> Backups:
+        return await self._room.list(
+            tuple(request.services), request.repository, request.cached, request.without_sources
+        )
 
     async def Get(self, request: pb.GetBackupRequest, context: Context) -> pb.BackupSnapshot:
         return convert.snapshot_to_message(await self._room.get(request.id, request.repository))
@@ -37,4 +43,7 @@ class Backup(BackupServicer):
         return convert.stats_to_message(await self._room.stats(request.repository))
 
     async def Deposit(self, request: pb.DepositRequest, context: Context) -> pb.DepositResponse:
-        return pb.DepositResponse(ticket=self._room.deposit(request.secret))
+        if request.for_repository:
+            self._room.repositories.keep_password(request.secret)
+            return pb.DepositResponse()
+        return pb.DepositResponse(ticket=self._room.repositories.deposit(request.secret))

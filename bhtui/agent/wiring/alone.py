@@ -7,12 +7,14 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import bhtui
+from bhtui.agent.rooms.backup.child import Engine
 from bhtui.agent.rooms.backup.room import Backup
 from bhtui.agent.rooms.health.room import HealthRoom
 from bhtui.agent.rooms.limits.overrides import OverrideBook
 from bhtui.agent.rooms.limits.room import Limits
 from bhtui.agent.rooms.logs.outputs.room import Outputs
 from bhtui.agent.rooms.logs.room import Logs
+from bhtui.agent.rooms.maintenance.zones import zone_of
 from bhtui.agent.rooms.metrics.room import Metrics
 from bhtui.agent.rooms.supervisor.replicas import ReplicaBook
 from bhtui.core.paths import Paths
@@ -58,7 +60,10 @@ async def open_rooms(memory: Memory, paths: Paths, stack: AsyncExitStack) -> Alo
     )
     config.adopted.append(lambda spec: metrics.history.follow(spec.metrics))
     stack.push_async_callback(metrics.close)
-    backup = Backup(lambda: replicas.effective(config.spec))
+    backup = Backup(
+        lambda: replicas.effective(config.spec), memory.store, memory.events, Engine(paths.state / "backup-cache"),
+        socket.gethostname(), lambda: zone_of(""),
+    )  # fmt: skip
     stack.callback(backup.close)
     return Alone(overrides, limits, health, replicas, logs, outputs, metrics, backup)
 

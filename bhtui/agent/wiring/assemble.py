@@ -11,6 +11,9 @@ from bhtui.agent.ending import Ending
 from bhtui.agent.journal.model import StepKind
 from bhtui.agent.journal.runner import Runner
 from bhtui.agent.keeper.watch import KeeperWatch
+from bhtui.agent.rooms.backup import restoresteps as restore_steps
+from bhtui.agent.rooms.backup import steps as backup_steps
+from bhtui.agent.rooms.backup.planning import Planner
 from bhtui.agent.rooms.endpoints import steps as endpoints_steps
 from bhtui.agent.rooms.limits import steps as limits_steps
 from bhtui.agent.rooms.logs.cleanup import Cleanup
@@ -26,7 +29,7 @@ from bhtui.core.errors import BlackholeError
 from bhtui.core.paths import Paths
 from bhtui.rpc import stopped
 
-from .alone import open_rooms
+from .alone import Alone, open_rooms
 from .memory import remember
 from .serve import serve
 from .supervised import Supervised, supervise
@@ -46,11 +49,12 @@ async def assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: f
     overview = OverviewRoom(around.ours, around)
     stack.callback(overview.close)
     adoption = Adoption(memory.config, around.ours, around)
-    runner = Runner(memory.store, _kinds(ours, cleanup), memory.events, time.time_ns, advice)
+    backups = Planner(alone.backup, ours.supervisor.plans)
+    runner = Runner(memory.store, _kinds(alone, ours, cleanup), memory.events, time.time_ns, advice)
     stack.push_async_callback(runner.close)
     await runner.recover()
     keeper_watch = KeeperWatch(ours.keeper, memory.events, time.monotonic)
-    agent = Agent(paths, ending, begun, memory, alone, ours, runner, cleanup, overview, adoption, keeper_watch)
+    agent = Agent(paths, ending, begun, memory, alone, ours, runner, cleanup, overview, adoption, backups, keeper_watch)
     await watch(agent, stack)
     # Last, so that whoever comes in finds everything settled.
     _settle_start(paths)
@@ -58,12 +62,13 @@ async def assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: f
     return agent
 
 
-def _kinds(ours: Supervised, cleanup: Cleanup) -> dict[str, StepKind]:
+def _kinds(alone: Alone, ours: Supervised, cleanup: Cleanup) -> dict[str, StepKind]:
     """What operations can be made of, by name."""
     every_kind = (
         *steps.kinds(ours.supervisor), *limits_steps.kinds(ours.resources), *scaling_steps.kinds(ours.scaling),
         *cleanup.kinds(), *overview_steps.kinds(), *endpoints_steps.kinds(ours.reached),
-        *maintenance_steps.kinds(ours.maintenance),
+        *maintenance_steps.kinds(ours.maintenance), *backup_steps.kinds(alone.backup),
+        *restore_steps.kinds(alone.backup),
     )  # fmt: skip
     return {kind.name: kind for kind in every_kind}
 

@@ -6,6 +6,7 @@ import time
 from contextlib import AsyncExitStack
 
 from bhtui.agent.clockwatch import ClockWatch
+from bhtui.agent.rooms.backup.watch import BackupWatch
 from bhtui.agent.rooms.limits.watch import PressureWatch
 from bhtui.agent.rooms.scaling.watch import LoadWatch
 
@@ -31,9 +32,11 @@ async def watch(agent: Agent, stack: AsyncExitStack) -> None:
         ours.maintenance.held,
     )
     clock = ClockWatch(memory.events, (ours.supervisor.on_clock_set, ours.maintenance.on_clock_set))
+    backups = BackupWatch(alone.backup, memory.store, agent.runner, agent.begin_as)
+    memory.config.adopted.append(backups.follow)
     for work, name in (
         (ours.reached.watch(), "the watch on endpoints"),
-        (alone.backup.watch(), "the watch on backups"),
+        (backups.watch(), "the watch on backups"),
         (agent.keeper_watch.watch(), "the watch on the keeper"),
         (load.watch(), "the watch on loads"),
         (pressure.watch(), "the watch on memory"),

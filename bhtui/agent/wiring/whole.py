@@ -16,12 +16,13 @@ from bhtui.agent import boot, identity
 from bhtui.agent.ending import Ending
 from bhtui.agent.journal.runner import Runner
 from bhtui.agent.keeper.watch import KeeperWatch
+from bhtui.agent.rooms.backup.planning import Planner
 from bhtui.agent.rooms.logs.cleanup import Cleanup
 from bhtui.agent.rooms.overview.adoption import Adoption
 from bhtui.agent.rooms.overview.room import OverviewRoom
 from bhtui.agent.rooms.supervisor import held
 from bhtui.core.errors import BlackholeError, Refused
-from bhtui.core.operation import AGENT, Operation, Plan
+from bhtui.core.operation import AGENT, Actor, Operation, Plan
 from bhtui.core.paths import Paths
 from bhtui.core.request import (
     AdoptRequest,
@@ -30,6 +31,7 @@ from bhtui.core.request import (
     CleanupLogsRequest,
     PastRequest,
     Request,
+    RescueRequest,
     ResourceRequest,
     ScaleRequest,
     StopRequest,
@@ -62,6 +64,7 @@ class Agent:
     cleanup: Cleanup
     overview: OverviewRoom
     adoption: Adoption
+    backups: Planner
     keeper_watch: KeeperWatch
 
     def info(self) -> agent_pb2.AgentInfo:
@@ -99,9 +102,7 @@ class Agent:
             return self.cleanup.plan(request)
         if isinstance(request, AutoScaleRequest):
             return self.ours.scaling.plan(request)
-        assert not isinstance(request, AdoptRequest), "what is adopted is looked for first"
-        if isinstance(request, BackupRequest):
-            raise Refused("cannot do this: backups are not made by this agent yet; upgrade it")
+        assert not isinstance(request, AdoptRequest | BackupRequest | RescueRequest), "these are looked for first"
         if isinstance(request, PastRequest):
             return self.ours.supervisor.plans.of_past(request, *self.runner.recall(request.operation))
         plan = self.ours.supervisor.plans.of(request)
@@ -109,7 +110,21 @@ class Agent:
 
     async def look_and_plan(self, request: Request) -> Plan:
         """As `plan`, also of requests for which the host must be looked at first."""
-        return await self.adoption.plan(request) if isinstance(request, AdoptRequest) else self.plan(request)
+        if isinstance(request, AdoptRequest):
+            return await self.adoption.plan(request)
+        if isinstance(request, BackupRequest):
+            plan = await self.backups.plan(request)
+            return held.with_lift(plan) if self.ours.keeper.held else plan
+        if isinstance(request, RescueRequest):
+            raise Refused("cannot do this: this agent is too old; upgrade it")
+        return self.plan(request)
+
+    async def begin_as(self, request: Request, actor: str, reason: str) -> Operation:
+        """Begins what something other than a person asks for (`schedule:backup`). Raises BlackholeError."""
+        plan = await self.look_and_plan(request)
+        if held.lifts(plan):
+            raise Refused(f"cannot {plan.kind}: {held.STAYS}")
+        return await self.runner.begin(uuid.uuid4().hex, plan, Actor(actor), reason)
 
     async def begin(self, request: Request, reason: str) -> Operation:
         """Begins what the agent itself wants. Raises BlackholeError."""

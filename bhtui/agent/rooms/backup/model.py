@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from bhtui.core.event import EventKind
-from bhtui.core.operation import PlannedStep
-from bhtui.core.spec import ServiceSpec, Spec
+from bhtui.core.operation import Plan
+from bhtui.core.spec import ServiceSpec
 
 
 class Events(Protocol):
@@ -100,23 +100,11 @@ Preparations = Callable[[ServiceSpec], Sequence[Preparation]]
 # ---- what other rooms do -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Around:
-    """How services are stopped with what depends on them, and started again as far as they were up."""
-
-    stops: tuple[PlannedStep, ...]
-    """`after` counts within `stops`."""
-    starts: tuple[PlannedStep, ...]
-    """`after` counts through `stops` and then `starts`."""
-    effects: tuple[str, ...] = ()
-    claims: frozenset[str] = frozenset()
-
-
 class Life(Protocol):
     """The supervisor."""
 
-    @property
-    def spec(self) -> Spec: ...
+    def around(self, services: Sequence[str]) -> tuple[Plan, int]:
+        """How these services are stopped with what depends on them, and started again as far as they were up.
 
-    def around(self, services: Sequence[str]) -> Around:
-        """Raises NotFound."""
+        The first steps of the plan, as many as the number says, are the stops. Raises NotFound.
+        """

@@ -4,7 +4,7 @@ the reading of that file.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from bhtui.core.request import LifeRequest, PastRequest, ReloadConfigRequest, Re
 from bhtui.core.spec import LimitsSpec, Spec
 
 from . import requests, resuming
+from .around import around
 from .gates import Picture
 from .instance import Instance
 from .livelimits import cannot_hold
@@ -71,6 +72,13 @@ class Planner:
         make = resuming.resume if isinstance(request, ResumeRequest) else resuming.roll_back
         texts = resuming.Texts(self.config.text.yaml, self._read, self._on_disk)
         return make(self._spec(), self._picture(), texts, past, self._cannot_hold)
+
+    def around(self, services: Sequence[str]) -> tuple[Plan, int]:
+        """The plan that stops services with what depends on them, and then, after so many steps, starts what was up.
+
+        Raises NotFound.
+        """
+        return around(self._spec(), self._picture(), services)
 
     def _on_disk(self, path: str) -> str:
         """The digest of what a file declares now; empty: it cannot be read, or is not right."""

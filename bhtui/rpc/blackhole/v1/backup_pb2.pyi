@@ -701,15 +701,19 @@ class DepositRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     SECRET_FIELD_NUMBER: _builtins.int
+    FOR_REPOSITORY_FIELD_NUMBER: _builtins.int
     secret: _builtins.str
+    for_repository: _builtins.bool
+    """It opens the repository, where the configuration names no password: kept as long as the agent runs."""
     def __init__(
         self,
         *,
         secret: _builtins.str = ...,
+        for_repository: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["secret", b"secret"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["for_repository", b"for_repository", "secret", b"secret"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -721,7 +725,7 @@ class DepositResponse(_message.Message):
 
     TICKET_FIELD_NUMBER: _builtins.int
     ticket: _builtins.str
-    """To be named in the operation's request."""
+    """To be named in the operation's request; empty for a password of the repository."""
     def __init__(
         self,
         *,

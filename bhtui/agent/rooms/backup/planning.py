@@ -1,0 +1,158 @@
+"""Makes the plan of a request: looks at what must be looked at, then asks the pure functions."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bhtui.core.backup import BackupSnapshot
+from bhtui.core.errors import BlackholeError, NotFound, Refused, UsageError
+from bhtui.core.operation import Plan
+from bhtui.core.request import (
+    BackupRequest,
+    CreateBackupRequest,
+    ForgetBackupsRequest,
+    HealBackupsRequest,
+    PruneBackupsRequest,
+    RepairBackupsRequest,
+    RepositoryKeyRequest,
+    RepositoryRequest,
+    RestoreBackupRequest,
+    VerifyBackupsRequest,
+)
+
+from . import choosing, requests, restoring, retention
+from .model import Life
+from .requests import Target
+from .restoring import Changes, Wanted
+from .room import Backup
+from .swap import Place, must_lie_within
+
+LOOK_SECONDS = 30.0
+"""How long a plan looks for what a restore of one service would change."""
+
+
+class Planner:
+    """Of the room, with the supervisor that stops and starts services."""
+
+    def __init__(self, room: Backup, life: Life) -> None:
+        self._room, self._life = room, life
+
+    async def plan(self, request: BackupRequest) -> Plan:
+        """Exactly what would run. Raises NotFound, UsageError, Refused, and what `failures` has."""
+        room = self._room
+        match request:
+            case CreateBackupRequest():
+                spec, target = room.spec(), room.target(request.repository)
+                await room.repositories.opening(request.repository)  # without a password nothing is begun
+                known = room.catalog.snapshots(target.location)
+                return requests.create(spec, request, target, known, room.host, self._prepares)
+            case RestoreBackupRequest():
+                return await self._restore(request)
+            case ForgetBackupsRequest():
+                known = await room.seen(request.repository)
+                return requests.forget(room.target(request.repository), choosing.by_ids(known, request.snapshots))
+            case PruneBackupsRequest():
+                return await self._prune(request)
+            case VerifyBackupsRequest():
+                known = await room.seen(request.repository)
+                chosen = choosing.by_ids(known, request.snapshots)
+                return requests.verify(request, room.target(request.repository), chosen)
+            case RepairBackupsRequest():
+                return requests.repair(request, room.target(request.repository))
+            case HealBackupsRequest():
+                roots = [path for each in room.spec().services.values() for path in requests.data_of(each)]
+                return requests.heal(request, room.target(request.repository), tuple(map(os.path.realpath, roots)))
+            case RepositoryRequest():
+                return self._repository(request)
+            case RepositoryKeyRequest():
+                return requests.key(request, room.target(request.repository))
+        raise UsageError("cannot plan this: it is not about backups")
+
+    def _prepares(self, service: Any) -> Sequence[str]:
+        return [each.name for each in self._room.preparations(service)]
+
+    def _repository(self, request: RepositoryRequest) -> Plan:
+        if request.password_file:
+            if request.action != "init":
+                raise UsageError("cannot make a password: only a new repository gets one")
+            if not request.password_file.startswith("/"):
+                raise UsageError(f"cannot make the password {request.password_file}: its path must begin with /")
+            if os.path.lexists(request.password_file):
+                raise Refused(f"cannot make the password {request.password_file}: that file exists already")
+        return requests.repository(request, self._room.target(request.repository))
+
+    async def _prune(self, request: PruneBackupsRequest) -> Plan:
+        room = self._room
+        known = await room.seen(request.repository)
+        reasons = room.reasons(request.repository)
+        removable = set(retention.removable(reasons))
+        target = room.target(request.repository)
+        return requests.prune(target, [each for each in known if each.id in removable], reasons)
+
+    # ---- restore -------------------------------------------------------------------------------------------------
+
+    async def _restore(self, request: RestoreBackupRequest) -> Plan:
+        room, target = self._room, self._room.target(request.repository)
+        known = await room.seen(request.repository)
+        chosen = choosing.to_restore(known, request.snapshot, request.services, request.before_ns, room.host)
+        if request.target:
+            return self._into_folder(request, target, chosen)
+        if request.paths:
+            raise UsageError("cannot restore single files in place: name a folder for them with --target")
+        wanted = [self._wanted(each) for each in chosen]
+        looked = await asyncio.gather(*(self._changes(each, request.repository) for each in wanted))
+        wanted = [restoring.with_changes(each, changes) for each, changes in zip(wanted, looked, strict=True)]
+        around = self._life.around([each.service for each in wanted])
+        return restoring.in_place(wanted, target, around, request.before_ns, request.keep_old)
+
+    def _into_folder(self, request: RestoreBackupRequest, target: Target, chosen: Sequence[BackupSnapshot]) -> Plan:
+        folder = request.target
+        if not folder.startswith("/"):
+            raise UsageError(f"cannot restore into {folder}: the path must begin with /")
+        try:
+            if os.path.lexists(folder) and (not Path(folder).is_dir() or any(Path(folder).iterdir())):
+                raise Refused(f"cannot restore into {folder}: there is something already; name a new or empty folder")
+        except OSError as error:
+            raise BlackholeError(f"cannot restore into {folder}: {(error.strerror or str(error)).lower()}") from None
+        wanted = [Wanted(each.service, each) for each in chosen]
+        return restoring.into_folder(wanted, target, folder, request.paths, several=len(chosen) > 1)
+
+    def _wanted(self, snapshot: BackupSnapshot) -> Wanted:
+        """What of a snapshot goes where. Raises NotFound, UsageError."""
+        services, name = self._room.spec().services, snapshot.service
+        if name not in services:
+            whose = f"service {name}, which is not declared here" if name else "no single service"
+            raise NotFound(f"cannot restore {choosing.short(snapshot.id)} in place: it is of {whose}; use --target DIR")
+        data = tuple(dict.fromkeys(map(os.path.realpath, requests.data_of(services[name]))))
+        held = [path for path in data if any(_is_within(path, each) for each in snapshot.paths)]
+        if not held and not self._room.preparations(services[name]):
+            raise UsageError(
+                f"cannot restore {name} from {choosing.short(snapshot.id)}: that holds {' '.join(snapshot.paths)}, "
+                f"and the data of {name} is {' '.join(data) or 'not declared'}; use --target DIR"
+            )
+        places = tuple(Place(path, must_lie_within(path), "") for path in held)
+        extras = tuple(each for each in snapshot.paths if each not in held)
+        untouched = tuple(path for path in data if path not in held)
+        return Wanted(name, snapshot, places, extras, untouched)
+
+    async def _changes(self, wanted: Wanted, folder: str) -> Changes:
+        """What a restore would do to the data as it is now."""
+        arguments = {
+            "id": wanted.snapshot.id, "paths": [each.path for each in wanted.places], "target": "/", "strip": "",
+            "overwrite": "changed", "delete": True, "dry_run": True, "limit": restoring.SHOWN,
+        }  # fmt: skip
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                return restoring.changes(await self._room.repositories.ask("restore", folder, arguments))
+        except TimeoutError:
+            return Changes(problem=f"looking took longer than {LOOK_SECONDS:.0f} s")
+        except BlackholeError as error:
+            return Changes(problem=str(error))
+
+
+def _is_within(path: str, parent: str) -> bool:
+    return path == parent or path.startswith(parent.rstrip("/") + "/")

@@ -1,0 +1,164 @@
+"""The plan of a restore. Pure; what the snapshots would change was looked for before.
+
+In place: each snapshot is checked and restored beside the data while the services still run; then they are stopped
+with what depends on them, the data is swapped by renaming, and they are started and waited for. When anything fails,
+what was done is undone: the data from before is back in its place, and whoever was up is started with it again. Only
+when all are healthy the data from before is removed, or put aside where that was asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bhtui.core.backup import BackupSnapshot
+from bhtui.core.operation import Plan, PlannedStep
+from bhtui.core.units import counted, format_size
+
+from .choosing import short
+from .requests import LONGEST, Target, described
+from .swap import Place
+
+STAGE, SWAP, SETTLE, EXTRACT = "restore.stage", "restore.swap", "restore.settle", "restore.extract"
+SHOWN = 12
+"""Changed files that a plan shows of each service."""
+SIGNS = {"add": "+", "change": "~", "remove": "-"}
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a restore would do to what is there now."""
+
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+    same: int = 0
+    bytes: int = 0
+    """That would be written."""
+    shown: tuple[str, ...] = ()
+    """Some of them, `+ path`, `~ path`, `- path`."""
+    problem: str = ""
+    """Why it is not known."""
+
+    def __str__(self) -> str:
+        if self.problem:
+            return f"what changes is not known: {self.problem}"
+        parts = [
+            f"{counted(self.added, 'file')} added",
+            f"{self.changed} changed",
+            f"{self.removed} removed",
+            f"{self.same} as before",
+        ]
+        return f"{', '.join(parts)}, {format_size(self.bytes)} written"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One service and what it is restored from."""
+
+    service: str
+    snapshot: BackupSnapshot
+    places: tuple[Place, ...] = ()
+    """Data that is put back."""
+    extras: tuple[str, ...] = ()
+    """Other paths of the snapshot, which what prepares the service makes use of."""
+    untouched: tuple[str, ...] = ()
+    """Data that the snapshot does not hold."""
+    changes: Changes = Changes()
+
+
+def in_place(
+    wanted: Sequence[Wanted],
+    target: Target,
+    around: tuple[Plan, int],
+    before_ns: int,
+    keep_old: bool,
+) -> Plan:
+    """`around` stops (so many steps) and starts the services."""
+    life, stops = around
+    steps: list[PlannedStep] = []
+    for each in wanted:
+        title = f"restore {each.service} beside its data: {described(each.snapshot)}, check every byte of it"
+        args = {
+            "repository": target.folder, "snapshot": each.snapshot.id, "places": [one.to_args() for one in each.places],
+            "extras": list(each.extras), "before_ns": before_ns,
+        }  # fmt: skip
+        steps.append(PlannedStep(STAGE, each.service, title, args, (), LONGEST))
+    staged = tuple(range(len(steps)))
+    steps += _moved(life.steps[:stops], len(staged), staged)
+    stopped = tuple(range(len(staged) + stops))
+    for each in wanted:
+        title = f"swap the data of {each.service}: {' '.join(one.path for one in each.places)}"
+        args = {"places": [one.to_args() for one in each.places]}
+        steps.append(PlannedStep(SWAP, each.service, title, args, stopped, 600.0))
+    swapped = tuple(range(len(stopped), len(steps)))
+    steps += _shifted(life.steps[stops:], stops, len(staged), len(wanted), swapped)
+    everything = tuple(range(len(steps)))
+    for each in wanted:
+        title = f"{'keep' if keep_old else 'remove'} the data of {each.service} from before"
+        args = {
+            "places": [one.to_args() for one in each.places], "keep": keep_old, "snapshot": each.snapshot.id,
+        }  # fmt: skip
+        steps.append(PlannedStep(SETTLE, each.service, title, args, everything, 3600.0))
+    claims = frozenset({*life.claims, *(f"backup:{each.service}" for each in wanted)})
+    claims |= {f"service:{each.service}" for each in wanted}
+    targets = tuple(each.service for each in wanted)
+    return Plan("restore", targets, tuple(steps), _effects(wanted, life), claims, undo_on_failure=True)
+
+
+def into_folder(wanted: Sequence[Wanted], target: Target, folder: str, paths: Sequence[str], several: bool) -> Plan:
+    """Stops nothing; each service has a folder of its own where there are several."""
+    steps = []
+    for each in wanted:
+        goal = f"{folder.rstrip('/')}/{each.service or short(each.snapshot.id)}" if several else folder
+        title = f"restore {' '.join(paths) or 'all'} of {described(each.snapshot)} into {goal}"
+        args = {"repository": target.folder, "snapshot": each.snapshot.id, "folder": goal, "paths": list(paths)}
+        steps.append(PlannedStep(EXTRACT, each.service or short(each.snapshot.id), title, args, (), LONGEST))
+    names = tuple(dict.fromkeys(step.target for step in steps))
+    return Plan("restore", names, tuple(steps), ("nothing is stopped",), frozenset({f"restore:{folder}"}))
+
+
+def _moved(steps: Sequence[PlannedStep], by: int, also: tuple[int, ...]) -> list[PlannedStep]:
+    """With other numbers, and after these as well."""
+    return [replace(step, after=tuple(sorted({*also, *(index + by for index in step.after)}))) for step in steps]
+
+
+def _shifted(
+    steps: Sequence[PlannedStep], stops: int, before: int, between: int, also: tuple[int, ...]
+) -> list[PlannedStep]:
+    """The starts: what they come after counts through stops and starts, between which the swaps are now."""
+    number: Mapping[int, int] = {
+        index: index + before + (between if index >= stops else 0) for index in range(stops + len(steps))
+    }
+    return [replace(step, after=tuple(sorted({*also, *(number[index] for index in step.after)}))) for step in steps]
+
+
+def _effects(wanted: Sequence[Wanted], life: Plan) -> tuple[str, ...]:
+    told = []
+    for each in wanted:
+        told.append(f"{each.service}: {each.changes}")
+        told += [f"  {line}" for line in each.changes.shown]
+        if each.untouched:
+            told.append(f"{each.service}: the backup does not hold {' '.join(each.untouched)}; that stays as it is")
+        if each.snapshot.problem:
+            told.append(f"{each.service}: the backup has a problem: {each.snapshot.problem}")
+    return (*told, *life.effects)
+
+
+def changes(answer: Mapping[str, Any]) -> Changes:
+    """What a restore on trial said."""
+    told = answer.get("changes", ())
+    counts = {kind: sum(1 for each in told if each["kind"] == kind) for kind in (*SIGNS, "same")}
+    counts |= {key: int(value) for key, value in (answer.get("counts") or {}).items()}
+    shown = [f"{SIGNS[each['kind']]} {each['path']}" for each in told if each["kind"] in SIGNS]
+    total = sum(counts[kind] for kind in SIGNS)
+    if total > len(shown[:SHOWN]):
+        shown = [*shown[:SHOWN], f"and {total - len(shown[:SHOWN])} more"]
+    written = int(answer.get("bytes", 0)) or sum(each.get("bytes", 0) for each in told if each["kind"] != "same")
+    return Changes(counts["add"], counts["change"], counts["remove"], counts["same"], written, tuple(shown))
+
+
+def with_changes(wanted: Wanted, found: Changes) -> Wanted:
+    """With what it would do."""
+    return replace(wanted, changes=found)
