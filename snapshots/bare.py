@@ -8,7 +8,8 @@ from bhtui.console.sources.backend import Sink
 from bhtui.console.sources.message import HostInfo, LinkSeen, Seen
 from bhtui.rpc.blackhole.v1 import agent_pb2, backup_pb2, logs_pb2, operations_pb2, overview_pb2, status_pb2
 
-from .world import NOW, G, M, World, ns, wave
+from .hosts import NOW, G, M, ns, wave
+from .world import World
 
 pb = overview_pb2
 HOSTS = (HostInfo("shop-1", "10.2.0.11"), HostInfo("tiny-1", "10.2.0.12"))

@@ -7,8 +7,8 @@ import pytest
 from bhtui.console.app import Console, Options
 
 from .bare import BareWorld
+from .hosts import NOW
 from .test_screens import SIZES, settled, utc
-from .world import NOW
 
 __all__ = ["utc"]
 

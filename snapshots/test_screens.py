@@ -10,7 +10,8 @@ import pytest
 from bhtui.console.app import Console, Options
 from bhtui.console.widgets.canvas import Canvas
 
-from .world import NOW, World
+from .hosts import NOW
+from .world import World
 
 SIZES = ((80, 24), (160, 48))
 ASKING = ("plan", "count", "find", "older")

@@ -22,7 +22,9 @@ from bhtui.console.screens.write import WriteScreen
 from bhtui.console.sources.message import LinkSeen, LogsSeen, Seen
 from bhtui.core.errors import NotFound, Refused
 from bhtui.rpc.blackhole.v1 import events_pb2, logs_pb2, operations_pb2, status_pb2
-from snapshots.world import NOW, World, log_lines, ns
+from snapshots.hosts import NOW, ns
+from snapshots.story import log_lines
+from snapshots.world import World
 
 
 class Clock:

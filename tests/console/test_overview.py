@@ -16,7 +16,7 @@ from bhtui.core.errors import NoConnection
 from bhtui.rpc.blackhole.v1 import overview_pb2 as pb
 from bhtui.rpc.blackhole.v1 import status_pb2
 from snapshots.bare import BareWorld
-from snapshots.world import NOW
+from snapshots.hosts import NOW
 
 from .test_app import Clock, Session
 

@@ -9,7 +9,8 @@ from bhtui.console.models.fleet import FleetView, reduce_fleet
 from bhtui.console.models.host import HostView
 from bhtui.console.paint import fit, width_of
 from bhtui.console.sources.message import HostInfo
-from snapshots.world import NOW, messages
+from snapshots.hosts import NOW
+from snapshots.world import messages
 
 TABLES = (FLEET, SERVICES, OPERATIONS, EVENTS, BACKUPS)
 
