@@ -46,7 +46,7 @@ snapshots: $(STAMP) ## draws the expected screens anew; look at the difference b
 	@$(BIN)/python -m pytest snapshots --snapshot-update
 
 docs: $(STAMP) ## the generated pages of docs/reference, and the schema in configs/
-	@$(BIN)/python docs/generate.py
+	@$(BIN)/python -m docs.generate
 
 bench: $(STAMP) ## every figure of the README, with its peer in the same run
 	@for each in benchmarks/[a-z]*.py; do \

@@ -23,10 +23,10 @@ from bhtui.config.services import Service
 from bhtui.console.actions import ACTIONS
 from bhtui.core.event import MEANING, EventKind
 from bhtui.core.spec import ProbeSpec, RestartSpec, RotateSpec, StopSpec
+from docs import generate
+from docs.pages import api, cli, configuration, facts, markdown
 
-from .pages import PAGES, ROOT, commands, generator, links
-
-DOCS = generator()
+from .pages import PAGES, ROOT, commands, links
 
 # What people who run services type; the operations guide they came with says so, and scripts rely on it.
 PROMISED = """
@@ -71,39 +71,39 @@ demo load
 """.strip().splitlines()
 
 
-@pytest.mark.parametrize("name", sorted(DOCS.pages()))
+@pytest.mark.parametrize("name", sorted(generate.pages()))
 def test_every_page_is_current(name: str) -> None:
     page = ROOT / "docs/reference" / name
-    assert page.read_text(encoding="utf-8") == DOCS.pages()[name], f"run `make docs`: {page} is out of date"
+    assert page.read_text(encoding="utf-8") == generate.pages()[name], f"run `make docs`: {page} is out of date"
 
 
 def test_no_page_is_left_over() -> None:
-    assert {page.name for page in (ROOT / "docs/reference").glob("*.md")} == set(DOCS.pages())
+    assert {page.name for page in (ROOT / "docs/reference").glob("*.md")} == set(generate.pages())
 
 
 def test_the_same_sources_make_the_same_pages() -> None:
-    assert DOCS.pages() == generator().pages()
+    assert generate.pages() == generate.pages()
 
 
 def test_every_verb_is_described() -> None:
-    for name, command in DOCS.commands():
+    for name, command in cli.commands():
         assert command.help, f"blackhole {name} has no help"
         assert command.epilog, f"blackhole {name} has no example"
     assert all(text for verbs in VERBS.values() for text in verbs.values())
 
 
 def test_every_option_is_described() -> None:
-    for name, command in [("", app), *DOCS.commands()]:
-        for option in DOCS.options(command):
+    for name, command in [("", app), *cli.commands()]:
+        for option in cli.options(command):
             assert option.help.strip(), f"blackhole {name}: {option.words} has no help"
-    assert all(option.help for option in DOCS.console_options())
+    assert all(option.help for option in cli.console_options())
 
 
 def test_every_setting_is_described() -> None:
-    for path, _, rows in DOCS.sections():
+    for path, _, rows in configuration.sections():
         for row in rows:
             assert row.help, f"{path}.{row.key}: write a docstring below the field"
-    for row in DOCS.host_settings():
+    for row in configuration.host_settings():
         assert row.help, f"hosts.yaml: {row.key}: write a docstring below the field of Host"
 
 
@@ -125,19 +125,19 @@ def test_every_kind_of_event_is_described() -> None:
 
 
 def test_every_kind_of_step_is_described() -> None:
-    for kind in DOCS.step_kinds():
-        assert DOCS.docstring(kind.do), f"{kind.name}: do has no docstring"
-        assert kind.undo.why if isinstance(kind.undo, NoUndo) else DOCS.docstring(kind.undo), f"{kind.name}: undo"
+    for kind in facts.step_kinds():
+        assert markdown.docstring(kind.do), f"{kind.name}: do has no docstring"
+        assert kind.undo.why if isinstance(kind.undo, NoUndo) else markdown.docstring(kind.undo), f"{kind.name}: undo"
 
 
 def test_every_key_is_described() -> None:
     assert all(action.help for action in ACTIONS)
-    shown = DOCS.pages()["keys.md"]
+    shown = generate.pages()["keys.md"]
     assert [action.id for action in ACTIONS if f"| {action.id} |" not in shown] == []
 
 
 def test_every_call_of_the_api_has_a_role() -> None:
-    assert set(ACCESS) == set(DOCS.methods())
+    assert set(ACCESS) == set(api.methods())
 
 
 def _noting(ran: list[str], verb: str) -> Callable[..., None]:
@@ -148,7 +148,7 @@ def _noting(ran: list[str], verb: str) -> Callable[..., None]:
 def parse(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[str]], str]:
     """Parses a command line with the real parser; what runs the verb is taken out. Returns the verb."""
     ran: list[str] = []
-    for name, command in DOCS.commands():
+    for name, command in cli.commands():
         if not isinstance(command, click.Group):
             monkeypatch.setattr(command, "callback", _noting(ran, name))
 

@@ -1,0 +1,1 @@
+"""The pages of docs/reference, a file for each or for a few that are alike."""
