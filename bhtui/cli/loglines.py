@@ -17,10 +17,10 @@ from bhtui.rpc.blackhole.v1.logs_pb2 import LogBatch, LogsRequest
 from bhtui.rpc.convert.logs import lines_of
 from bhtui.rpc.resume import LogResume
 
-from .targets import Target
+from .targets import RECONNECT_TIMEOUT, Target
 
 PAUSE = 3.0
-"""Seconds between attempts at a host that stays away."""
+"""Seconds between attempts at a host that stays away, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +99,16 @@ class LogReader:
 
     async def _waits_for(self, error: BlackholeError) -> bool:
         """Whether to try again. Raises the error where nothing else is read."""
-        if isinstance(error, NoConnection) and not self._lost_at:
-            self._lost_at = time.monotonic()
-            sys.stderr.write(f"{self.name}: the connection was lost, connecting again\n")
-            return True
+        if isinstance(error, NoConnection):
+            if not self._lost_at:
+                self._lost_at = time.monotonic()
+                sys.stderr.write(f"{self.name}: the connection was lost, connecting again\n")
+            away = time.monotonic() - self._lost_at
+            if away < RECONNECT_TIMEOUT or (self._several and self._request.follow):
+                await asyncio.sleep(min(PAUSE, away / 10))
+                return True
         if not self._several:
             raise error
-        if isinstance(error, NoConnection) and self._request.follow:
-            await asyncio.sleep(PAUSE)
-            return True
         self.error = error
         return False
 
