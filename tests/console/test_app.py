@@ -8,6 +8,7 @@ from textual import events
 from textual.widgets import Button, Input
 
 from bhtui.console.app import Console, Options
+from bhtui.console.models.logflow import Flow
 from bhtui.console.panes.graphs import GraphPane
 from bhtui.console.panes.logs import LogPane
 from bhtui.console.screens.ask import AskScreen
@@ -25,6 +26,12 @@ from bhtui.rpc.blackhole.v1 import events_pb2, logs_pb2, operations_pb2, status_
 from snapshots.hosts import NOW, ns
 from snapshots.story import log_lines
 from snapshots.world import World
+
+
+def give(pane: LogPane, batch: logs_pb2.LogBatch) -> None:
+    """Has a log pane take lines in, as its screen does."""
+    flow = Flow(["web-07"], {}, pane.model.order)
+    pane.take(flow.step([("web-07", batch)], pane.model.filter, pane.model.order, ns(0)))
 
 
 class Clock:
@@ -290,16 +297,16 @@ async def test_following_moves_and_reading_does_not(session):
     screen = await open_host(session)
     pane = screen.logs
     await session.press("2")
-    pane.take("web-07", late_lines(3))
+    give(pane, late_lines(3))
     await session.shows("new 2")
     await session.press("up", "up", "up", "pageup")
     before = read(pane)
-    pane.take("web-07", late_lines(1204, ago=-5))
+    give(pane, late_lines(1204, ago=-5))
     await session.shows("+1,204 new")
     assert read(pane) == before
     # A line that comes late, in the middle of what is read, pushes nothing above the top away.
     top = pane._top
-    pane.take("web-07", late_lines(1, ago=200))
+    give(pane, late_lines(1, ago=200))
     await session.pilot.pause(0.05)
     assert pane._top == top
     await session.press("end")
@@ -323,7 +330,7 @@ async def test_a_crash_stands_between_the_lines(session):
 async def test_a_reader_behind_a_flood_is_told_and_can_skip(session):
     screen = await open_host(session)
     await session.press("2")
-    screen.logs.take("web-07", late_lines(200, ago=40))
+    give(screen.logs, late_lines(200, ago=40))
     await session.shows("behind")
     await session.press("end")
     await session.shows("skipped what was written in", "follow ●")
@@ -379,7 +386,7 @@ async def test_a_long_plan_can_be_read_to_its_end(session, monkeypatch):
 
 async def test_lost_lines_are_counted(session):
     screen = await open_host(session)
-    screen.logs.take("web-07", logs_pb2.LogBatch(dropped=12))
+    give(screen.logs, logs_pb2.LogBatch(dropped=12))
     await session.shows("12 lost")
 
 
@@ -408,8 +415,8 @@ async def test_lines_are_filtered_found_marked_and_exported(session, tmp_path, m
 
 async def test_too_much_is_not_copied(session):
     screen = await open_host(session)
-    screen.logs.take(
-        "web-07", logs_pb2.LogBatch(lines=[logs_pb2.LogLine(time_ns=ns(-9), instance="api-1", message="x" * 80_000)])
+    give(
+        screen.logs, logs_pb2.LogBatch(lines=[logs_pb2.LogLine(time_ns=ns(-9), instance="api-1", message="x" * 80_000)])
     )
     await session.press("2", "y")
     await session.shows("cannot copy 80,000 bytes")
@@ -417,7 +424,7 @@ async def test_too_much_is_not_copied(session):
 
 async def test_a_filter_over_many_lines_is_made_by_a_worker(session):
     screen = await open_host(session)
-    screen.logs.take("web-07", late_lines(20_000))
+    give(screen.logs, late_lines(20_000))
     screen.logs.set_filter("new 19999")
     await session.until(lambda: len(screen.logs.model.shown) == 1, "not filtered")
     screen.logs.set_filter("")
@@ -558,8 +565,8 @@ async def test_rows_can_be_clicked(session):
 
 async def test_markup_and_escapes_from_outside_are_only_text(session):
     screen = await open_host(session)
-    screen.logs.take(
-        "web-07",
+    give(
+        screen.logs,
         logs_pb2.LogBatch(
             lines=[logs_pb2.LogLine(time_ns=ns(-9), instance="api-1", message="[bold red]a[/] \x1b[2Jb")]
         ),

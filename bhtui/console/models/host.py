@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from bhtui.core.logorder import Offset
 from bhtui.rpc.blackhole.v1 import agent_pb2, backup_pb2, events_pb2, operations_pb2, overview_pb2, status_pb2
 
 from ..sources.message import HostInfo, LinkSeen, Seen, Trouble
@@ -75,6 +76,16 @@ class HostView:
         """Seconds since a moment of the host's clock, whatever this machine's clock says."""
         skew = self.seen_at - self.status.time_ns / 1e9 if self.status and self.status.time_ns else 0.0
         return max(0.0, now - skew - at_ns / 1e9)
+
+    @property
+    def clock_offset_ns(self) -> int:
+        """What has to be added to the times of the host to have them by this machine's clock; 0 for a clock that is
+        right."""
+        if self.status is None or not self.status.time_ns:
+            return 0
+        offset = Offset()
+        offset.measure(self.status.time_ns, int(self.seen_at * 1e9))
+        return offset.ns
 
 
 def reduce_host(view: HostView, seen: Seen) -> HostView:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from bhtui.rpc.blackhole.v1 import events_pb2, logs_pb2
 
 from .match import Query
+
+if TYPE_CHECKING:
+    from .logflow import LogBlock
 
 CAPACITY = 100_000
 LEVELS = ("", "trace", "debug", "info", "warning", "error", "fatal")
@@ -20,6 +23,10 @@ RANK = {name: rank for rank, name in enumerate(LEVELS)} | {"warn": 4, "err": 5, 
 WARNING, ERROR = 4, 5
 EVERYTHING = Query()
 _CHECK_EVERY = 2000
+_AROUND = 1000
+"""Lines before a reader's that are kept for him."""
+_FEW = 16
+"""Lines that are put in one by one rather than sorted in."""
 
 
 class Entry(NamedTuple):
@@ -31,6 +38,15 @@ class Entry(NamedTuple):
     instance: str
     rank: int
     message: str
+    late: bool = False
+    """It came when later ones had been shown."""
+    offset_ns: int = 0
+    """What was added to the time that its host gave it, because the host's clock is wrong."""
+
+    @property
+    def stamp_ns(self) -> int:
+        """The time that its host gave it."""
+        return self.time_ns - self.offset_ns
 
 
 class Same(NamedTuple):
@@ -67,7 +83,20 @@ def refilter(
     return out
 
 
-def crash_entry(host: str, event: events_pb2.Event) -> Entry | None:
+Tally = dict[int, list[int]]
+"""By second: lines, warnings, errors."""
+
+
+def tally(entries: Sequence[Entry]) -> Tally:
+    """Counts lines by second."""
+    found = {second: [count, 0, 0] for second, count in Counter([entry[0] // 10**9 for entry in entries]).items()}
+    for entry in entries:
+        if entry.rank >= WARNING:
+            found[entry.time_ns // 10**9][1 if entry.rank < ERROR else 2] += 1
+    return found
+
+
+def crash_entry(host: str, event: events_pb2.Event, offset_ns: int = 0) -> Entry | None:
     """The line that tells of a crash among those of the instance; None when the event tells of something else."""
     try:
         data = json.loads(event.data) if event.kind == "instance.state" else None
@@ -76,7 +105,7 @@ def crash_entry(host: str, event: events_pb2.Event) -> Entry | None:
     if not isinstance(data, dict) or data.get("to") not in ("backoff", "failed"):
         return None
     why = data.get("reason") or event.message
-    return Entry(event.time_ns, 0, host, event.target, ERROR, f"── {why} ──")
+    return Entry(event.time_ns + offset_ns, 0, host, event.target, ERROR, f"── {why} ──", offset_ns=offset_ns)
 
 
 class LogModel:
@@ -97,8 +126,10 @@ class LogModel:
         self.evicted = 0
         self.hosts: set[str] = set()
         self.instances: set[str] = set()
-        self.seconds: dict[int, list[int]] = {}
-        """Of each second what is shown: lines, warnings, errors."""
+        self.seconds: Tally = {}
+        """Of what is shown."""
+        self.judged = 0
+        """Lines among which those that are shown were looked for."""
 
     def add(self, host: str, batch: logs_pb2.LogBatch) -> int:
         """Takes a batch in. Returns how many of its lines are shown."""
@@ -107,7 +138,7 @@ class LogModel:
             Entry(line.time_ns, 0, host, line.instance, RANK.get(line.level, 0), line.message) for line in batch.lines
         )
 
-    def add_older(self, host: str, lines: Iterable[logs_pb2.LogLine]) -> int:
+    def add_older(self, host: str, lines: Iterable[logs_pb2.LogLine], offset_ns: int = 0) -> int:
         """Takes lines in that were written before those that are there. Of one moment there may be many, so those
         that are there already are told apart. Returns how many are shown."""
         there = Counter(self.at(host, self.first(host)))
@@ -117,42 +148,67 @@ class LogModel:
             if there[key] > 0:
                 there[key] -= 1
             else:
-                new.append(Entry(line.time_ns, 0, host, line.instance, RANK.get(line.level, 0), line.message))
+                new.append(line)
         self.lowest -= len(new)
-        return self._take(entry._replace(order=self.lowest + place) for place, entry in enumerate(reversed(new)))
+        entries = [
+            Entry(
+                line.time_ns + offset_ns, self.lowest + place, host, line.instance, RANK.get(line.level, 0),
+                line.message, offset_ns=offset_ns,
+            )
+            for place, line in enumerate(reversed(new))
+        ]  # fmt: skip
+        entries.sort()
+        return self.take(entries, list(filter(self.filter.passes, entries)))
 
     def first(self, host: str) -> int:
         """When the oldest line of a host was written; 0 when there is none."""
         return next((entry.time_ns for entry in self.entries if entry.host == host), 0)
 
     def at(self, host: str, time_ns: int) -> list[Same]:
-        """The lines of a host of one moment. A service's lines that were read at once have the same."""
+        """The lines of a host of one moment, with the times that it gave them. A service's lines that were read at
+        once have the same."""
         start, end = bisect_left(self.entries, (time_ns,)), bisect_left(self.entries, (time_ns + 1,))
         found = [entry for entry in self.entries[start:end] if entry.host == host]
-        return [Same(entry.time_ns, entry.instance, entry.message) for entry in found]
+        return [Same(entry.stamp_ns, entry.instance, entry.message) for entry in found]
 
     def extend(self, lines: Iterable[Entry]) -> int:
         """Takes lines in, in the order they come; late ones go where their time says."""
 
-        def numbered() -> Iterator[Entry]:
-            for line in lines:
-                self.order += 1
-                yield line._replace(order=self.order)
+        new = [line._replace(order=number) for number, line in enumerate(lines, self.order + 1)]
+        self.order += len(new)
+        new.sort()
+        return self.take(new, list(filter(self.filter.passes, new)))
 
-        return self._take(numbered())
-
-    def _take(self, entries: Iterable[Entry]) -> int:
-        shown = 0
-        for entry in entries:
-            self.hosts.add(entry.host)
-            self.instances.add(entry.instance)
-            _place(self.entries, entry)
-            if self.filter.passes(entry):
-                _place(self.shown, entry)
-                self._count(entry, 1)
-                shown += 1
+    def take(self, new: list[Entry], shown: list[Entry], counts: Tally | None = None) -> int:
+        """Takes sorted lines in, of which `shown` pass the filter; `counts` are those of these. Returns how many are
+        shown. Lists are worked on as a whole, as this is done on the screen's thread."""
+        if not new:
+            return 0
+        self.judged += len(new)
+        self.hosts.update({entry.host for entry in new})
+        self.instances.update({entry.instance for entry in new})
+        _merge(self.entries, new)
+        _merge(self.shown, shown)
+        self._count(counts if counts is not None else tally(shown), 1)
         self._evict()
-        return shown
+        return len(shown)
+
+    def take_block(self, block: LogBlock) -> int:
+        """Takes in what a worker has made ready."""
+        self.lost += block.dropped
+        new, shown, counts = block.entries, block.shown, block.counts
+        if new and block.first <= self.order:  # a line of the view's own was numbered meanwhile
+            new = [entry._replace(order=number) for number, entry in enumerate(new, self.order + 1)]
+        if new is not block.entries or block.chosen != self.filter:
+            shown = list(filter(self.filter.passes, new))
+            counts = tally(shown)
+        self.order = max(self.order, max((entry.order for entry in new), default=0))
+        return self.take(new, shown, counts)
+
+    def room(self, entry: Entry) -> int:
+        """How many lines can be taken in before those around an entry that is shown fall out at the far end."""
+        there = self.entries if self.filter == UNFILTERED else self.shown
+        return self.capacity - self.capacity // 50 - len(there) + bisect_left(there, entry) - _AROUND
 
     def set_filter(self, chosen: LogFilter) -> None:
         """Filters at once; for few lines."""
@@ -163,13 +219,10 @@ class LogModel:
         self.filter = chosen
         gone = 0 if chosen != UNFILTERED else bisect_left(shown, self.entries[0]) if self.entries else len(shown)
         self.shown = shown[gone:]
+        self.judged = len(self.entries)
         if order < self.order:
-            for entry in self.entries:
-                if entry.order > order and chosen.passes(entry):
-                    _place(self.shown, entry)
-        self.seconds = {}
-        for entry in self.shown:
-            self._count(entry, 1)
+            _merge(self.shown, [entry for entry in self.entries if entry.order > order and chosen.passes(entry)])
+        self.seconds = tally(self.shown)
 
     def near(self, time_ns: int) -> int:
         """The place in `shown` of the last line at or before a time; 0 when there is none."""
@@ -202,13 +255,14 @@ class LogModel:
         """When the first and the last line that is kept was written; zeros when there is none."""
         return (self.entries[0].time_ns, self.entries[-1].time_ns) if self.entries else (0, 0)
 
-    def _count(self, entry: Entry, sign: int) -> None:
-        second = self.seconds.setdefault(entry.time_ns // 10**9, [0, 0, 0])
-        second[0] += sign
-        if entry.rank >= WARNING:
-            second[1 if entry.rank < ERROR else 2] += sign
-        if not second[0]:
-            del self.seconds[entry.time_ns // 10**9]
+    def _count(self, counts: Tally, sign: int) -> None:
+        for second, (lines, warnings, errors) in counts.items():
+            there = self.seconds.setdefault(second, [0, 0, 0])
+            there[0] += sign * lines
+            there[1] += sign * warnings
+            there[2] += sign * errors
+            if not there[0]:
+                del self.seconds[second]
 
     def _evict(self) -> None:
         over = len(self.entries) - self.capacity
@@ -222,13 +276,19 @@ class LogModel:
             gone = bisect_left(self.shown, self.entries[0]) if self.entries else len(self.shown)
         else:  # what was looked for stays, however fast the rest goes by
             gone = max(0, len(self.shown) - self.capacity)
-        for entry in self.shown[:gone]:
-            self._count(entry, -1)
+        self._count(tally(self.shown[:gone]), -1)
         del self.shown[:gone]
 
 
-def _place(entries: list[Entry], entry: Entry) -> None:
-    if not entries or entries[-1] < entry:
-        entries.append(entry)
+def _merge(entries: list[Entry], new: list[Entry]) -> None:
+    """Puts sorted lines in; as a rule they come after those that are there, and a few do not."""
+    early = bisect_left(new, entries[-1]) if entries else 0
+    if early > _FEW:
+        start = bisect_left(entries, new[0])
+        tail = entries[start:] + new[:early]
+        tail.sort()
+        entries[start:] = tail
     else:
-        insort(entries, entry)
+        for entry in new[:early]:
+            insort(entries, entry)
+    entries += new[early:]

@@ -15,7 +15,7 @@ NOTE_LIMIT = 500
 
 def key_of(entry: Entry) -> Key:
     """What tells a line apart from every other."""
-    return entry.time_ns, entry.host, entry.instance, entry.message
+    return entry.stamp_ns, entry.host, entry.instance, entry.message
 
 
 class Marks:

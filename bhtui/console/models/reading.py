@@ -45,6 +45,12 @@ class Asking:
     host: str = ""
     instances: frozenset[str] = frozenset()
     """The names known there, which a word of the filter may mean."""
+    offset_ns: int = 0
+    """What is added to the host's times for the view. Times here are those of the view."""
+
+    def _theirs(self, at_ns: int) -> int:
+        """A time of the view as the host has it; 0 stays the beginning."""
+        return max(1, at_ns - self.offset_ns) if at_ns else 0
 
     @property
     def is_exact(self) -> bool:
@@ -72,13 +78,13 @@ class Asking:
         view does, so that another filter has its answer at once."""
         request = self.sifted() if seconds else self.plain()
         request.follow, request.tail = True, MOST if seconds else TAIL
-        request.since_ns = now_ns - seconds * 10**9 if seconds > 0 else 0
+        request.since_ns = self._theirs(now_ns - seconds * 10**9) if seconds > 0 else 0
         return request
 
     def before(self, at_ns: int) -> logs_pb2.LogsRequest:
         """A page that ends at a moment, without it."""
         request = self.sifted()
-        request.until_ns, request.tail = at_ns, PAGE
+        request.until_ns, request.tail = self._theirs(at_ns), PAGE
         return request
 
     def older(self, first_ns: int, there: int) -> logs_pb2.LogsRequest:
@@ -90,7 +96,7 @@ class Asking:
     def after(self, at_ns: int) -> logs_pb2.LogsRequest:
         """Everything from a moment on, and what comes then."""
         request = self.sifted()
-        request.since_ns, request.follow = at_ns, True
+        request.since_ns, request.follow = self._theirs(at_ns), True
         return request
 
     def worse(self, rank: int, step: int, edge_ns: int, there: int) -> logs_pb2.LogsRequest:
@@ -98,15 +104,15 @@ class Asking:
         which `there` lines are loaded. One that is not among those is wanted."""
         request = self.sifted(rank)
         if step < 0:
-            request.until_ns, request.tail = edge_ns + 1, 1 + there
+            request.until_ns, request.tail = self._theirs(edge_ns + 1), 1 + there
         else:
-            request.since_ns = edge_ns
+            request.since_ns = self._theirs(edge_ns)
         return request
 
     def counts(self, start_ns: int, end_ns: int) -> logs_pb2.CountLogsRequest:
         """How many lines pass between two moments (0: the beginning)."""
         query = self.sifted()
-        query.since_ns, query.until_ns = start_ns, end_ns
+        query.since_ns, query.until_ns = self._theirs(start_ns), self._theirs(end_ns)
         many = max(1, len(self.names) or len(self.instances)) * (len(LEVELS) - 2)
         return logs_pb2.CountLogsRequest(query=query, most=max(20, min(BUCKETS, _COUNTS // many)))
 

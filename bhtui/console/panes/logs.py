@@ -139,6 +139,8 @@ class LogPane(Taking):
         if not self.follow:
             if self.at_ns and not self.caught_up:
                 return (f"past {clock(self.at_ns)}, {key} returns" if self.size.width > 60 else "past", "warn")
+            if self.holds:
+                return (f"+{self.new:,} new, more waits" + (" at the host" if self.size.width > 90 else ""), "warn")
             return (f"+{self.new:,} new" if self.new else "reading", "warn")
         if self.behind:
             skip = f", {key} skips" if self.size.width > 60 else ""

@@ -13,14 +13,17 @@ from dataclasses import replace
 from textual.message import Message
 from textual.worker import get_current_worker
 
+from bhtui.core.units import format_age
 from bhtui.rpc.blackhole.v1 import logs_pb2
 
 from ..models.histogram import Column, Counted, columns
 from ..models.host import HostView
-from ..models.logs import UNFILTERED, Entry, LogFilter, LogModel, Same, crash_entry, refilter
+from ..models.logflow import LogBlock
+from ..models.logs import UNFILTERED, WARNING, Entry, LogFilter, LogModel, Same, crash_entry, refilter
 from ..models.marks import Marks
 from ..models.match import parse_log
 from ..models.reading import AHEAD, SINCE, strip_range
+from ..sources.intake import STEP
 from ..widgets.canvas import Canvas
 
 LEVEL_STEPS = (0, 3, 4, 5)
@@ -92,6 +95,10 @@ class LogView(Canvas):
         """By host the last event that was looked at for crashes."""
         self.limited: dict[str, int] = {}
         """By host: lines of what is shown that were over a rate limit of late, and are in no log."""
+        self.offsets: dict[str, int] = {}
+        """By host what is added to its times, because its clock is wrong."""
+        self._links: dict[str, float] = {}
+        """By host since when it is away; 0: it is not."""
         self.past: Counted | None = None
         self.strip = (0, 0)
         """The time that the histogram covers."""
@@ -136,14 +143,15 @@ class LogView(Canvas):
     def reveal(self) -> None:
         """Shows the reader's line with others around it, where it is not on the screen already."""
 
-    def take(self, host: str, batch: logs_pb2.LogBatch) -> None:
-        """Takes a batch in."""
-        shown = self.model.add(host, batch)
-        self.scanned[host] = max(batch.scanned, self.scanned.get(host, 0))
-        if self.caught_up and len(batch.lines) >= _MANY and not self.at_ns:
-            now = self.console_app.now()
-            self._late = (now, self.console_app.host(host).instance_age(batch.lines[-1].time_ns, now))
-        self.caught_up = self.caught_up or batch.caught_up
+    def take(self, block: LogBlock) -> None:
+        """Takes in what a worker has made ready."""
+        shown = self.model.take_block(block)
+        for host, scanned in block.scanned.items():
+            self.scanned[host] = max(scanned, self.scanned.get(host, 0))
+        if self.caught_up and len(block.entries) >= _MANY and not self.at_ns:
+            now, last = self.console_app.now(), block.entries[-1]
+            self._late = (now, self.console_app.host(last.host).instance_age(last.stamp_ns, now))
+        self.caught_up = self.caught_up or block.caught_up
         if self._settling:
             self._settle()
         elif not self.follow:
@@ -152,7 +160,7 @@ class LogView(Canvas):
 
     def take_older(self, host: str, lines: Iterable[logs_pb2.LogLine]) -> int:
         """Takes lines in from before those that are there; the reader stays. Returns how many are shown."""
-        shown = self.model.add_older(host, lines)
+        shown = self.model.add_older(host, lines, self.offsets.get(host, 0))
         if self.model.filter != self.chosen:  # a filtering under way knows nothing of them
             self._filter()
         if self._settling:
@@ -176,13 +184,22 @@ class LogView(Canvas):
         index = self.model.place(self._cursor) + AHEAD
         return index < len(self.model.shown) and frontier_ns > self.model.shown[index].time_ns
 
+    @property
+    def holds(self) -> bool:
+        """Whether more lines would take those away that a person reads: then the rest waits at the hosts."""
+        if self.follow or self._settling or self._cursor is None:
+            return False
+        return self.model.room(self._cursor) < 2 * STEP
+
     def note(self, host: HostView) -> None:
-        """Puts between the lines where instances crashed: what stands before that is what one looks for."""
+        """Puts between the lines where instances crashed, as what stands before that is what one looks for; and where a
+        host was away."""
         self.limited[host.name] = sum(
             view.status.log_dropped.lines
             for name, view in host.instances.items()
             if self.scope in ("", name, view.status.service) and view.status.log_dropped.seconds < LIMITED_SHOWN
         )
+        self._note_link(host)
         if not self.caught_up:
             return
         seen = self.noted.get(host.name, 0)
@@ -191,10 +208,25 @@ class LogView(Canvas):
             return
         self.noted[host.name] = new[-1].seq
         oldest = self.model.entries[0].time_ns if self.model.entries else 0
-        crashes = [crash for event in new if (crash := crash_entry(host.name, event)) and crash.time_ns >= oldest]
+        offset = self.offsets.get(host.name, 0)
+        found = [crash for event in new if (crash := crash_entry(host.name, event, offset))]
+        crashes = [crash for crash in found if crash.time_ns >= oldest]
         self.model.extend(one for one in crashes if not self.scope or self.scope in (one.instance, _service(host, one)))
         if crashes:
             self.repaint_soon()
+
+    def _note_link(self, host: HostView) -> None:
+        was, now = self._links.get(host.name), self.console_app.now()
+        is_live = host.link.state == "live"
+        if was is None or is_live == (was == 0.0):
+            self._links[host.name] = was if was is not None else 0.0 if is_live else now
+            return
+        self._links[host.name] = 0.0 if is_live else now
+        text = "the connection was lost; its lines are put in when it is back"
+        if was:
+            text = f"connected again after {format_age(now - was)}; what it wrote meanwhile is put in by its time"
+        self.model.extend([Entry(int(now * 1e9), 0, host.name, "", WARNING, f"── {text} ──")])
+        self.repaint_soon()
 
     @property
     def behind(self) -> float:
@@ -210,7 +242,7 @@ class LogView(Canvas):
     @property
     def looked_at(self) -> int:
         """Lines among which those shown are: loaded, or looked at by the hosts where they filter."""
-        return max(len(self.model.entries), sum(self.scanned.values()) if self.is_sifted else 0)
+        return max(self.model.judged, sum(self.scanned.values()) if self.is_sifted else 0)
 
     # Where the reader is
 

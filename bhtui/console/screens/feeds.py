@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import aclosing
 from typing import Any
 
 from bhtui.core.errors import BlackholeError
+from bhtui.core.logorder import TOLERANCE_NS
+from bhtui.core.units import format_age
 from bhtui.rpc.blackhole.v1 import logs_pb2, metrics_pb2
 
 from ..columns.cells import clock
 from ..models.histogram import counted
+from ..models.logflow import Flow, LogBlock
 from ..models.logs import WARNING, Same
 from ..models.reading import SINCE, Asking, first_of, unknown
 from ..models.series import step_of
 from ..paint import plain
 from ..panes.graphs import GraphPane
 from ..panes.logs import LogPane
+from ..sources.intake import Intake, Sent
 from ..sources.message import LogsSeen, Seen
 from ..widgets.logline import folded
 from .base import BaseScreen
@@ -39,6 +43,8 @@ class FeedingScreen(BaseScreen):
         super().__init__()
         self._counted: set[str] = set()
         """Hosts that were asked to count."""
+        self._clocks: dict[str, int] = {}
+        """Hosts whose wrong clock was told, and what it was wrong by."""
 
     def log_hosts(self) -> list[str]:
         """Hosts whose lines are shown."""
@@ -65,41 +71,74 @@ class FeedingScreen(BaseScreen):
         """What the log pane wants of a host."""
         pane = self.log_pane
         known = frozenset(self.console_app.host(host).instances)
-        return Asking((pane.scope,) if pane.scope else (), pane.chosen, host, known)
+        offset = pane.offsets.get(host, 0)
+        return Asking((pane.scope,) if pane.scope else (), pane.chosen, host, known, offset)
 
     def start_logs(self) -> None:
         """Reads the lines the pane wants, from their beginning."""
         pane = self.log_pane
         pane.is_sifted = bool(pane.at_ns or pane.since_step) and pane.is_filtered
         pane.restart()
-        self.run_worker(self._on_hosts(self._feed_host), name="logs", group="logs", exclusive=True)
+        self._set_clocks()
+        self.run_worker(self._read(), name="logs", group="logs", exclusive=True)
         self._start_count()
 
-    async def _on_hosts(self, feed: Any) -> None:
-        async with asyncio.TaskGroup() as group:
-            for host in self.log_hosts():
-                group.create_task(feed(host))
+    def _set_clocks(self) -> None:
+        """Lines of several hosts are in one order only where their clocks agree; one's own may be as wrong as it is."""
+        pane, hosts = self.log_pane, self.log_hosts()
+        offsets = {host: self.console_app.host(host).clock_offset_ns for host in hosts} if len(hosts) > 1 else {}
+        pane.offsets = {host: offset for host, offset in offsets.items() if offset}
+        for host, offset in pane.offsets.items():
+            side = "behind" if offset > 0 else "ahead of"
+            if abs(self._clocks.get(host, 0) - offset) > TOLERANCE_NS:
+                self._clocks[host] = offset
+                text = (
+                    f"the clock of {host} is {format_age(abs(offset) / 1e9)} {side} ours; its lines are shown by ours"
+                )
+                self.console_app.say(text, "warn")
 
-    async def _feed_host(self, host: str) -> None:
+    async def _read(self) -> None:
+        pane, app, hosts = self.log_pane, self.console_app, self.log_hosts()
+        flow = Flow(hosts, pane.offsets, pane.model.order)
+
+        def step(batches: Sequence[Sent]) -> LogBlock:
+            return flow.step(batches, pane.model.filter, pane.model.order, int(app.now() * 1e9))
+
+        intake = Intake(hosts, step, lambda: flow.is_holding)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(intake.run(pane.take, self._while_held))
+            for host in hosts:
+                group.create_task(self._feed_host(host, intake))
+
+    async def _while_held(self) -> None:
+        pane = self.log_pane
+        while pane.holds:
+            pane.moved.clear()
+            pane.repaint_soon()
+            await pane.moved.wait()
+
+    async def _feed_host(self, host: str, intake: Intake[LogBlock]) -> None:
         pane, asking = self.log_pane, self.asking(host)
         try:
             if pane.at_ns:
                 at_ns = pane.at_ns
                 await self._feed_older(host, asking.before(at_ns))
-                await self._follow(host, asking.after(at_ns))
+                await self._follow(host, asking.after(at_ns), intake)
             else:
                 seconds = SINCE[pane.since_step][0]
-                await self._follow(host, asking.newest(seconds, int(self.console_app.now() * 1e9)))
+                await self._follow(host, asking.newest(seconds, int(self.console_app.now() * 1e9)), intake)
         except BlackholeError as error:
             pane.problem = str(error)
             pane.repaint_soon()
 
-    async def _follow(self, host: str, request: logs_pb2.LogsRequest) -> None:
+    async def _follow(self, host: str, request: logs_pb2.LogsRequest, intake: Intake[LogBlock]) -> None:
         app, pane = self.console_app, self.log_pane
+        request.columns = True
         async for batch in app.backend.logs(host, request):
             app.record(Seen(app.now(), host, LogsSeen(" ".join(request.names), batch)))
-            pane.take(host, batch)
-            while batch.lines and pane.is_ahead(batch.lines[-1].time_ns):
+            await intake.put(host, batch)
+            times = batch.columns.times_ns or [line.time_ns for line in batch.lines[-1:]]
+            while times and pane.is_ahead(times[-1] + pane.offsets.get(host, 0)):
                 pane.moved.clear()
                 await pane.moved.wait()
 
@@ -171,7 +210,13 @@ class FeedingScreen(BaseScreen):
         pane.post_message(LogPane.Moved(found.time_ns / 1e9))
 
     async def _first_beyond(self, host: str, step: int, rank: int) -> logs_pb2.LogLine | None:
-        """The nearest line of a host that is not loaded and passes all of the filter."""
+        """The nearest line of a host that is not loaded and passes all of the filter, with its time in the view."""
+        found = await self._look_at(host, step, rank)
+        if found is not None:
+            found.time_ns += self.log_pane.offsets.get(host, 0)
+        return found
+
+    async def _look_at(self, host: str, step: int, rank: int) -> logs_pb2.LogLine | None:
         model, chosen = self.log_pane.model, self.log_pane.chosen.query
         edge = model.span[step > 0] or int(self.console_app.now() * 1e9)
         there = Counter(model.at(host, edge))
@@ -222,6 +267,9 @@ class FeedingScreen(BaseScreen):
             app.log.debug(f"no counts: {error}")
             pane.past = None
             return
+        for (host, _), answer in zip(askings, answers, strict=True):
+            for count in answer.counts:
+                count.start_ns += pane.offsets.get(host, 0)
         pane.past = counted(start, end, answers)
         pane.repaint_soon()
 

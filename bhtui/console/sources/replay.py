@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bhtui.core.errors import NotFound, Refused, UsageError
 from bhtui.rpc.blackhole.v1 import logs_pb2, metrics_pb2, operations_pb2, overview_pb2
+from bhtui.rpc.convert.logs import messages_of
 
 from .backend import Sink
 from .lines import counted, selected, wants
@@ -96,7 +97,7 @@ class Replay:
                 continue
             await self._until(seen.time)
             # One line may be in several of the recorded streams.
-            lines = [line for line in filter(wanted, seen.body.batch.lines) if _key(line) not in known]
+            lines = [line for line in filter(wanted, messages_of(seen.body.batch)) if _key(line) not in known]
             known |= set(map(_key, lines))
             yield logs_pb2.LogBatch(lines=lines, dropped=seen.body.batch.dropped, caught_up=True)
         await asyncio.Event().wait()
@@ -106,7 +107,7 @@ class Replay:
 
     def _lines_until_now(self, host: str) -> list[logs_pb2.LogLine]:
         bodies = [seen.body for seen in self._seen_until_now(host) if isinstance(seen.body, LogsSeen)]
-        return list({_key(line): line for body in bodies for line in body.batch.lines}.values())
+        return list({_key(line): line for body in bodies for line in messages_of(body.batch)}.values())
 
     async def series(self, host: str, request: metrics_pb2.SeriesRequest) -> metrics_pb2.SeriesResponse:
         out = metrics_pb2.SeriesResponse()

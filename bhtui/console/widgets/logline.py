@@ -21,6 +21,8 @@ _STYLES = ("", "faint", "dim", "", "warn", "bad", "bad")
 _STAMP = re.compile(r"\[?(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?:Z|[+-]\d\d:?\d\d)?)\]?[ \t]+")
 _SAME_MOMENT = 5.0
 """Seconds within which a time that begins a line is when it was written."""
+LATE = "~"
+"""Behind the time of a line that came when later ones had been shown."""
 _NARROW = 60
 """Columns below which fields are unfolded from the left edge."""
 
@@ -77,12 +79,17 @@ def fields(entry: Entry) -> list[tuple[str, str]]:
         ("from", f"{entry.instance} on {entry.host}"),
         ("level", LEVELS[entry.rank] or "not known"),
     ]
+    if entry.late:
+        ours.append(("late", "it came when later lines had been shown"))
+    if entry.offset_ns:
+        theirs = datetime.fromtimestamp(entry.stamp_ns / 1e9).astimezone().isoformat(" ", "milliseconds")
+        ours.append(("its clock", f"said {theirs}; shown by ours"))
     return own + [field for field in ours if found is None or field[0] not in found.values]
 
 
 def prefix(entry: Entry, how: LineLayout) -> Spans:
     """Time, host, instance and level of a line."""
-    spans: list[Span] = [(clock(entry.time_ns, how.millis), "time"), (" ", "")]
+    spans: list[Span] = [(clock(entry.time_ns, how.millis), "time"), (LATE, "warn") if entry.late else (" ", "")]
     for name, width in ((entry.host, how.host_width), (entry.instance, how.instance_width)):
         if width:
             spans += [(plain(name)[:width].ljust(width), series_style(name)), (" ", "")]

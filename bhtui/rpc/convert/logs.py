@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -60,6 +60,11 @@ def lines_of(message: pb.LogBatch) -> list[LogLine]:
     if message.columns.messages:
         return logcolumns.decode(message.columns)
     return list(map(line_from_message, message.lines))
+
+
+def messages_of(message: pb.LogBatch) -> Sequence[pb.LogLine]:
+    """The same as messages."""
+    return list(map(line_to_message, lines_of(message))) if message.columns.messages else message.lines
 
 
 def place_to_message(place: LogPlace) -> pb.LogPlace:

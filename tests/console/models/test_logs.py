@@ -135,3 +135,27 @@ def test_a_line_is_found_among_those_of_its_moment():
     assert model.find_line(Same(7, "i", "b")) == 1
     assert model.find_line(Same(7, "i", "none")) == 2
     assert LogModel().find_line(Same(7, "i", "b")) == 0
+
+
+def test_what_a_reader_reads_does_not_fall_out():
+    model = LogModel(10_000)
+    model.extend(Entry(n, 0, "a", "i", 3, "x") for n in range(8_000))
+    first, last = model.shown[0], model.shown[-1]
+    assert model.room(first) < model.room(last)
+    here = model.shown[5_000]
+    while model.room(here) > 100:
+        model.extend(Entry(10_000 + n, 0, "a", "i", 3, "x") for n in range(100))
+    assert model.evicted
+    assert model.entries.index(here) >= 1000
+    # What a filter finds stays, however much goes by.
+    model.set_filter(LogFilter(parse("nothing is so")))
+    assert model.room(here) > 8_000
+
+
+@given(lines, lines)
+def test_lines_that_come_late_go_where_their_time_says(first, second):
+    model = LogModel(1000)
+    model.extend(sorted(first))
+    model.extend(sorted(second))
+    assert [entry.time_ns for entry in model.entries] == sorted(entry.time_ns for entry in first + second)
+    assert model.judged == len(first) + len(second)
