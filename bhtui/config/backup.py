@@ -175,12 +175,94 @@ class Backup(Section):
         )
 
 
+class RedisBackup(Section):
+    """Has a Redis server save before its files are taken."""
+
+    address: Text
+    """Where it answers: `127.0.0.1:6379`, or `unix:/run/redis/redis.sock`."""
+    user: Text = ""
+    """User of its access lists. Empty: the default one."""
+    password_file: Text = ""
+    """File with its password. Empty: it asks for none."""
+
+    def spec(self) -> core.RedisBackup:
+        """As a frozen value."""
+        return core.RedisBackup(self.address, self.user, self.password_file)
+
+
+class PostgresqlBackup(Section):
+    """Takes a base backup of a PostgreSQL server in place of its live files."""
+
+    host: Text = ""
+    """Address, or folder of its socket. Empty: where its programs look by themselves."""
+    port: Annotated[int, Field(ge=0, le=65535)] = 0
+    """Its port. 0: the service's first."""
+    user: Text = ""
+    """A role that may replicate, without a password or with one in ~/.pgpass. Empty: named as the service's user."""
+    database: Text = "postgres"
+    """To which questions are put."""
+    bin: Text = ""
+    """Folder of pg_basebackup, pg_dump and psql. Empty: that of the service's command, then the PATH."""
+    dumps: Texts = ()
+    """Databases that are dumped as well, into /SERVICE.DATABASE.pgdump of the snapshot."""
+    wal_archive: Text = ""
+    """Folder into which its archive_command copies. With it, `restore --timestamp` plays the log back to the moment."""
+    wal_keep: Duration = 7 * 86400.0
+    """How long archived log stays there, besides what the newest base backup needs."""
+
+    def spec(self) -> core.PostgresqlBackup:
+        """As a frozen value."""
+        return core.PostgresqlBackup(
+            self.host, self.port, self.user, self.database, self.bin, self.dumps, self.wal_archive, self.wal_keep
+        )
+
+
+class MysqlBackup(Section):
+    """Dumps a MySQL or MariaDB server in place of its live files."""
+
+    defaults_file: Text = ""
+    """Option file with user and password, for the agent's eyes only."""
+    socket: Text = ""
+    """Its socket. Empty: the usual one."""
+    databases: Texts = ()
+    """What is dumped. None: all."""
+    bin: Text = ""
+    """Folder of mariadb-dump or mysqldump. Empty: the PATH."""
+
+    def spec(self) -> core.MysqlBackup:
+        """As a frozen value."""
+        return core.MysqlBackup(self.defaults_file, self.socket, self.databases, self.bin)
+
+
 class ServiceBackup(Section):
     """What a service says of its own backups."""
 
     excludes: Texts = ()
     """Patterns of what is left out of its data, besides those of `backup`."""
+    before: Command = ()
+    """Command that is run before its data is read, as the service's user. When it fails, there is no backup."""
+    after: Command = ()
+    """Command that is run when that is over; BLACKHOLE_BACKUP_RESULT says `success` or `failure`."""
+    timeout: Wait = 3600.0
+    """How long each command, save, base backup or call may take."""
+    sqlite: bool = True
+    """Whether SQLite databases among its data are copied while they are in use. A copy stands for the file."""
+    redis: RedisBackup | None = None
+    """A Redis server that saves before."""
+    postgresql: PostgresqlBackup | None = None
+    """A PostgreSQL server of which a base backup is taken."""
+    mysql: MysqlBackup | None = None
+    """A MySQL or MariaDB server that is dumped."""
 
     def spec(self) -> core.ServiceBackup:
         """As a frozen value."""
-        return core.ServiceBackup(self.excludes)
+        return core.ServiceBackup(
+            self.excludes,
+            self.before,
+            self.after,
+            self.timeout,
+            self.sqlite,
+            self.redis.spec() if self.redis else None,
+            self.postgresql.spec() if self.postgresql else None,
+            self.mysql.spec() if self.mysql else None,
+        )

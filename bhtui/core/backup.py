@@ -112,11 +112,66 @@ class BackupSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class RedisBackup:
+    """A Redis server that saves before its files are taken."""
+
+    address: str
+    """`host:port`, or `unix:PATH`."""
+    user: str = ""
+    password_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresqlBackup:
+    """A PostgreSQL server of which a base backup is taken."""
+
+    host: str = ""
+    """Address, or folder of its socket; empty: where its programs look by themselves."""
+    port: int = 0
+    """0: the service's first port."""
+    user: str = ""
+    """A role that may replicate; empty: named as the service's user."""
+    database: str = "postgres"
+    """To which questions are put."""
+    bin: str = ""
+    """Folder of its programs; empty: that of the service's command."""
+    dumps: tuple[str, ...] = ()
+    """Databases that are dumped as well."""
+    wal_archive: str = ""
+    """Folder into which its archive_command copies; empty: no moments but those of backups."""
+    wal_keep: float = 7 * 86400.0
+    """How long archived log stays there, besides what the newest base backup needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class MysqlBackup:
+    """A MySQL or MariaDB server that is dumped."""
+
+    defaults_file: str = ""
+    """Option file with user and password."""
+    socket: str = ""
+    databases: tuple[str, ...] = ()
+    """None: all."""
+    bin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceBackup:
     """What a service says of its own backups."""
 
     excludes: tuple[str, ...] = ()
     """Patterns of what is left out of its data."""
+    before: tuple[str, ...] = ()
+    """Run before its data is read."""
+    after: tuple[str, ...] = ()
+    """Run when that is over, however it ended."""
+    timeout: float = 3600.0
+    """For each command, save, base backup or call."""
+    sqlite: bool = True
+    """Whether SQLite databases among its data are copied online."""
+    redis: RedisBackup | None = None
+    postgresql: PostgresqlBackup | None = None
+    mysql: MysqlBackup | None = None
 
 
 NO_BACKUP = BackupSpec()

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
 import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
+from bhtui.agent.command import Here, Setting
 from bhtui.agent.ending import Ending
 from bhtui.agent.foreign.managers import Managers
 from bhtui.agent.keeper import Keeper, Launch, Listener
 from bhtui.agent.losses import Losses
+from bhtui.agent.rooms.backup.preparing import choosing as preparing
 from bhtui.agent.rooms.endpoints.room import EndpointsRoom
 from bhtui.agent.rooms.limits import contract
 from bhtui.agent.rooms.limits.device import devices_of
@@ -19,10 +23,14 @@ from bhtui.agent.rooms.logs import levels
 from bhtui.agent.rooms.maintenance.room import Maintenance
 from bhtui.agent.rooms.scaling.book import ScaleBook
 from bhtui.agent.rooms.scaling.room import Scaling
+from bhtui.agent.rooms.supervisor import spawning
+from bhtui.agent.rooms.supervisor.instance import Instance
 from bhtui.agent.rooms.supervisor.room import Supervisor
 from bhtui.core.errors import BlackholeError
 from bhtui.core.paths import Paths
+from bhtui.core.replica import instance_spec
 from bhtui.core.request import ScaleRequest
+from bhtui.core.spec import ServiceSpec
 
 from .alone import Alone
 from .memory import Memory
@@ -86,6 +94,7 @@ def _surround(memory: Memory, alone: Alone, keeper: Keeper, supervisor: Supervis
     supervisor.auto_scale = scaling.note
     maintenance = Maintenance(memory.store, supervisor, memory.events)
     supervisor.holding = maintenance.held
+    alone.backup.preparations = lambda service: preparing.choose(service, _here)
     losses = Losses(keeper.stats, memory.events, (paths.state, paths.logs))
     supervisor.dropped = losses.limits.of
     return Supervised(keeper, supervisor, reached, resources, scaling, maintenance, losses)
@@ -99,6 +108,16 @@ async def _take_over(keeper: Keeper, supervisor: Supervisor, alone: Alone) -> No
         log.warning("killed %d processes that an earlier keeper left behind", swept.killed)
     await supervisor.adopt()
     alone.limits.sweep(set(supervisor.picture))
+
+
+def _here(service: ServiceSpec) -> Here:
+    """How the commands of a service run, whether it runs or not."""
+    name = service.instance_names()[0]
+
+    async def here() -> Setting:
+        return await asyncio.to_thread(spawning.setting, Instance(name, instance_spec(service, 1)), os.environ)
+
+    return here
 
 
 def _cannot_have(supervisor: Supervisor, service: str, replicas: int) -> str:

@@ -26,6 +26,7 @@ from bhtui.core.request import (
 
 from . import choosing, requests, restoring, retention
 from .model import Life
+from .preparing import standins
 from .requests import Target
 from .restoring import Changes, Wanted
 from .room import Backup
@@ -128,19 +129,23 @@ class Planner:
             whose = f"service {name}, which is not declared here" if name else "no single service"
             raise NotFound(f"cannot restore {choosing.short(snapshot.id)} in place: it is of {whose}; use --target DIR")
         data = tuple(dict.fromkeys(map(os.path.realpath, requests.data_of(services[name]))))
-        held = [path for path in data if any(_is_within(path, each) for each in snapshot.paths)]
+        stand_ins = tuple(path for path in data if standins.beside(Path(path)).as_posix() in snapshot.paths)
+        held = [path for path in data if path in stand_ins or any(_is_within(path, each) for each in snapshot.paths)]
         if not held and not self._room.preparations(services[name]):
             raise UsageError(
                 f"cannot restore {name} from {choosing.short(snapshot.id)}: that holds {' '.join(snapshot.paths)}, "
                 f"and the data of {name} is {' '.join(data) or 'not declared'}; use --target DIR"
             )
         places = tuple(Place(path, must_lie_within(path), "") for path in held)
-        extras = tuple(each for each in snapshot.paths if each not in held)
+        known = {*held, *(standins.beside(Path(path)).as_posix() for path in stand_ins)}
+        extras = tuple(each for each in snapshot.paths if each not in known)
         untouched = tuple(path for path in data if path not in held)
-        return Wanted(name, snapshot, places, extras, untouched)
+        return Wanted(name, snapshot, places, extras, stand_ins, untouched)
 
     async def _changes(self, wanted: Wanted, folder: str) -> Changes:
         """What a restore would do to the data as it is now."""
+        if wanted.stand_ins:
+            return Changes(problem=f"a copy of the whole takes the place of {' '.join(wanted.stand_ins)}")
         arguments = {
             "id": wanted.snapshot.id, "paths": [each.path for each in wanted.places], "target": "/", "strip": "",
             "overwrite": "changed", "delete": True, "dry_run": True, "limit": restoring.SHOWN,

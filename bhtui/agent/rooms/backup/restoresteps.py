@@ -20,6 +20,7 @@ from . import restoring, swap
 from .choosing import short
 from .failures import Locked
 from .model import Work
+from .preparing import standins
 from .requests import data_of
 from .room import Backup
 from .steps import wait_for_lock
@@ -53,12 +54,15 @@ class _Steps:
             staged[one.path] = str(one.new)
             extras = list(call.args["extras"]) if number == 0 else []
             for path, target in ((one.path, one.new.parent), *((each, one.folder / "extra") for each in extras)):
+                taken = standins.beside(Path(path)) if path in call.args["stand_ins"] else Path(path)
                 try:
-                    said = await self._restore(call, path, target)
+                    said = await self._restore(call, str(taken), target)
                 except Locked as error:
                     return wait_for_lock(call, error)
                 files, size = files + int(said.get("files", 0)), size + int(said.get("bytes", 0))
                 staged[path] = str(target / Path(path).name)
+                if taken != Path(path):
+                    await asyncio.to_thread(standins.put_in_place, target)
         await self._make_usable(call, staged)
         for one in places:
             if not one.new.exists() and not one.new.is_symlink():

@@ -63,6 +63,8 @@ class Wanted:
     """Data that is put back."""
     extras: tuple[str, ...] = ()
     """Other paths of the snapshot, which what prepares the service makes use of."""
+    stand_ins: tuple[str, ...] = ()
+    """Data of which the snapshot holds a copy that stands for it: a base backup of a database."""
     untouched: tuple[str, ...] = ()
     """Data that the snapshot does not hold."""
     changes: Changes = Changes()
@@ -82,7 +84,7 @@ def in_place(
         title = f"restore {each.service} beside its data: {described(each.snapshot)}, check every byte of it"
         args = {
             "repository": target.folder, "snapshot": each.snapshot.id, "places": [one.to_args() for one in each.places],
-            "extras": list(each.extras), "before_ns": before_ns,
+            "extras": list(each.extras), "before_ns": before_ns, "stand_ins": list(each.stand_ins),
         }  # fmt: skip
         steps.append(PlannedStep(STAGE, each.service, title, args, (), LONGEST))
     staged = tuple(range(len(steps)))
