@@ -19,7 +19,8 @@ from bhtui.rpc.blackhole.v1 import (
     status_pb2,
 )
 
-from .hosts import CPU, HOSTS, LINKS, MEMORY, NOW, G, M, ns, services, wave
+from .hosts import CPU, HOSTS, LINKS, MEMORY, NOW, G, ns, services, wave
+from .samples import samples
 from .story import backups, events, log_lines, operations
 
 
@@ -94,33 +95,7 @@ class World:
         return counted(log_lines(host) if host in CPU else [], request)
 
     async def series(self, host: str, request: metrics_pb2.SeriesRequest) -> metrics_pb2.SeriesResponse:
-        name = request.names[0]
-        since = max(request.since_ns / 1e9, NOW - 3700)
-        times = [since + offset * request.step for offset in range(int((NOW - since) / request.step) + 1)]
-        means = {
-            "cpu_percent": 41.0,
-            "memory_bytes": 430.0 * M,
-            "threads": 21.0,
-            "fds": 63.0,
-            "read_bytes_per_second": 220_000.0,
-            "write_bytes_per_second": 1.4 * M,
-        }
-        if name == "host":
-            means = {"cpu_percent": float(CPU.get(host, 10)), "memory_bytes": MEMORY.get(host, 1.0) * G}
-        limits = {"cpu_percent": 200.0, "memory_bytes": 512.0 * M} if name != "host" else {"memory_bytes": 4.0 * G}
-        return metrics_pb2.SeriesResponse(
-            series=[
-                metrics_pb2.Series(
-                    service=name,
-                    instance=name,
-                    metric=metric,
-                    times_ns=[int(at * 1e9) for at in times],
-                    limit=limits.get(metric),
-                    values=[wave(len(metric), mean, at, 0.1 if metric == "memory_bytes" else 0.7) for at in times],
-                )
-                for metric, mean in means.items()
-            ]
-        )
+        return samples(host, request)
 
     async def overview(self, host: str) -> overview_pb2.OverviewResponse:
         raise NoConnection(f"cannot look around on {host}: no route to host")

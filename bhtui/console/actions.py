@@ -27,6 +27,7 @@ CHAINS: tuple[tuple[str, ...], ...] = (
     ("logs", "instance", "app"),
     ("graphs", "instance", "app"),
     ("logs", "logs-screen", "app"),
+    ("grid", "graphs-screen", "app"),
     ("operations", "table", "app"),
     ("events", "table", "app"),
     ("overview", "table", "overview-screen", "app"),
@@ -42,6 +43,8 @@ TITLES = {
     "logs": "Logs",
     "logs-screen": "Logs, whole screen",
     "graphs": "Graphs",
+    "grid": "Graphs, whole screen",
+    "graphs-screen": "Graphs, whole screen: what is shown",
     "backups": "Backups",
     "instance": "Instance",
     "detail": "Details of an instance",
@@ -187,7 +190,17 @@ def _replicas_now(targets: Sequence[Target]) -> str:
 
 
 _BY_SCREEN = frozenset(
-    {"filter", "host-logs", "faults", "group", "cancel-operation", "go-operations", "go-events", "go-overview"}
+    {
+        "filter",
+        "host-logs",
+        "faults",
+        "group",
+        "cancel-operation",
+        "go-operations",
+        "go-events",
+        "go-overview",
+        "whole-graphs",
+    }
 )
 
 _PANES = ("host", "instance", "overview-screen")
@@ -273,14 +286,37 @@ ACTIONS: tuple[Action, ...] = (
     Action("since-6", "6", "1 d", ("logs-screen",), "Lines of the last day"),
     Action("since-7", "7", "all", ("logs-screen",), "Lines of any age, the newest first loaded"),
 
-    Action("shorter", "left_square_bracket", "shorter", ("graphs",), "Show less time", footer=15),
-    Action("longer", "right_square_bracket", "longer", ("graphs",), "Show more time: 1 min to 7 d", footer=16),
-    Action("earlier", "left", "earlier", ("graphs",), "Move the time cursor back; the log goes with it", footer=17),
-    Action("later", "right", "later", ("graphs",), "Move the time cursor on"),
-    Action("now", "end", "now", ("graphs",), "Drop the time cursor; the log follows again"),
+    Action("shorter", "left_square_bracket", "shorter", ("graphs", "grid"), "Show less time", footer=15),
+    Action("longer", "right_square_bracket", "longer", ("graphs", "grid"), "Show more time: 1 min to 7 d", footer=16),
+    Action("earlier", "left", "earlier", ("graphs", "grid"), "Move the time cursor back; the log goes with it",
+           footer=17),
+    Action("later", "right", "later", ("graphs", "grid"), "Move the time cursor on"),
+    Action("now", "end", "now", ("graphs", "grid"), "Drop the time cursor; the log follows again"),
     Action("graphs-up", "up,k", "above", ("graphs",), "To the graphs above"),
     Action("graphs-down", "down,j", "below", ("graphs",), "To the graphs that do not fit"),
     Action("subject", "h", "host/service", ("graphs",), "Graphs of the host, or of the selected service", footer=18),
+
+    Action("pan-back", "comma,shift+left", "pan back", ("grid",), "Half a window back in time", footer=19),
+    Action("pan-on", "full_stop,shift+right", "pan on", ("grid",), "Half a window on in time"),
+    Action("to-peak", "p", "peak", ("grid",), "The time cursor to the highest point of the selected graph", footer=20),
+    Action("panel-up", "up,k", "above", ("grid",), "To the graph above"),
+    Action("panel-down", "down,j", "below", ("grid",), "To the graph below"),
+    Action("next-panel", "tab", "next", ("grid",), "To the next graph"),
+    Action("previous-panel", "shift+tab", "before", ("grid",), "To the graph before"),
+    Action("alone", "enter,z", "alone", ("grid",), "The selected graph on the whole screen, and back", footer=14),
+    Action("metrics", "m", "metrics", ("graphs-screen",), "The next set of metrics: overview, cpu, memory, disk ...",
+           footer=11),
+    Action("metric", "M", "one metric", ("graphs-screen",), "Choose one metric, or a set, by name", footer=12),
+    Action("whose", "h", "whose", ("graphs-screen",), "Whose: this instance, its service, the host, all services ...",
+           footer=10),
+    Action("together", "o", "together", ("graphs-screen",), "All in one graph for each metric, or one for each",
+           footer=13),
+    Action("log-here", "l", "log here", ("graphs-screen",), "The log at the time cursor; its place comes back with you",
+           footer=15),
+    Action("whole-graphs", "V", "whole graphs", ("fleet", "host", "instance"),
+           "Graphs on a screen of their own, of the selected or marked", footer=47),
+    Action("graphs-here", "z", "graphs here", ("logs-screen",), "Graphs at the time of this line, on their own screen",
+           footer=40),
 
     Action("cancel-operation", "c", "cancel..", ("operations",), "Cancel the selected operation, after asking",
            "operate", True, 20),
@@ -316,6 +352,7 @@ _SHOWN = {
     "slash": "/", "colon": ":", "question_mark": "?", "plus": "+", "equals_sign": "=", "underscore": "_", "minus": "-",
     "asterisk": "*", "apostrophe": "'", "left_square_bracket": "[", "right_square_bracket": "]", "escape": "esc",
     "less_than_sign": "<", "greater_than_sign": ">", "pageup": "pgup", "pagedown": "pgdn", "up": "↑", "down": "↓",
+    "comma": ",", "full_stop": ".", "shift+left": "shift-←", "shift+right": "shift-→",
     "left": "←", "right": "→", "shift+tab": "shift-tab",
 }  # fmt: skip
 

@@ -40,6 +40,7 @@ from .screens.confirm import PlanScreen, words
 from .screens.events import EventsScreen
 from .screens.fleet import FleetScreen
 from .screens.goto import GotoScreen, HelpScreen, Place
+from .screens.graphs import GraphScreen
 from .screens.host import HostScreen
 from .screens.instance import InstanceScreen
 from .screens.logs import LogScreen
@@ -385,6 +386,9 @@ class Console(App[None]):
                 self.push_screen(InstanceScreen(*names))
             case "logs":
                 self.go_logs(names or ([current] if current else list(self.fleet.hosts)), "")
+            case "graphs":
+                instance = self.screen.instance if isinstance(self.screen, InstanceScreen) else ""
+                self.go_graphs(names or ([current] if current else list(self.fleet.hosts)), instance)
             case "operations":
                 self.push_screen(OperationsScreen([current] if current else None))
             case "events" | "audit":
@@ -402,9 +406,13 @@ class Console(App[None]):
         if self.screen is screen:
             self.switch_screen(OverviewScreen(screen.host))
 
-    def go_logs(self, hosts: Sequence[str], scope: str) -> None:
-        """Opens the log of hosts, or of one instance of them."""
-        self.push_screen(LogScreen(hosts, scope))
+    def go_logs(self, hosts: Sequence[str], scope: str, at: float | None = None) -> None:
+        """Opens the log of hosts, or of one instance of them; at a time, or at its end."""
+        self.push_screen(LogScreen(hosts, scope, at))
+
+    def go_graphs(self, hosts: Sequence[str], instance: str = "", at: float | None = None) -> None:
+        """Opens the graphs of hosts, or of one instance; with the time cursor somewhere, or without."""
+        self.push_screen(GraphScreen(hosts, instance, at))
 
     def _current_host(self) -> str:
         return getattr(self.screen, "host", "") if not isinstance(self.screen, FleetScreen) else ""
@@ -416,6 +424,7 @@ class Console(App[None]):
             "events": "what was observed",
             "audit": "what people did",
             "logs": "lines of this host, or of all",
+            "graphs": "graphs of this host, or of all",
             **({"overview": "what this host runs and has"} if self._current_host() else {}),
         }
         found = [Place(name, "screen", about, "", partial(self.go, name)) for name, about in screens.items()]

@@ -11,6 +11,7 @@ from bhtui.console.models.host import HostView, InstanceView
 from bhtui.console.panes.backups import BackupsPane
 from bhtui.console.panes.detail import DetailPane
 from bhtui.console.panes.graphs import GraphPane
+from bhtui.console.panes.grid import GridPane
 from bhtui.console.panes.logs import LogPane
 from bhtui.console.panes.overview import ThingsPane
 from bhtui.console.panes.services import ServicesPane
@@ -18,6 +19,7 @@ from bhtui.console.panes.thing import ThingPane
 from bhtui.console.replaying import ReplayConsole
 from bhtui.console.screens.events import EventsScreen, EventsTable
 from bhtui.console.screens.fleet import FleetScreen, FleetTable
+from bhtui.console.screens.graphs import GraphScreen
 from bhtui.console.screens.host import HostScreen
 from bhtui.console.screens.instance import InstanceScreen
 from bhtui.console.screens.logs import LogScreen
@@ -38,6 +40,8 @@ OWNERS = {
     "logs": (LogPane, LogScreen),
     "logs-screen": (LogScreen, LogScreen),
     "graphs": (GraphPane, HostScreen),
+    "grid": (GridPane, GraphScreen),
+    "graphs-screen": (GraphScreen, GraphScreen),
     "backups": (BackupsPane, HostScreen),
     "instance": (InstanceScreen, InstanceScreen),
     "operations": (OperationsTable, OperationsScreen),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from bhtui.rpc.blackhole.v1 import metrics_pb2
 
@@ -21,6 +23,14 @@ POINTS = 4000
 def step_of(window: int) -> float:
     """Seconds a point stands for, so that a window is a few hundred points."""
     return max(1.0, window / 360)
+
+
+class Summary(NamedTuple):
+    """What a track comes to over a time."""
+
+    last: float
+    mean: float
+    peak: float
 
 
 @dataclass(slots=True)
@@ -53,6 +63,14 @@ class Track:
         index = bisect_left(self.times, time)
         near = [i for i in (index - 1, index) if 0 <= i < len(self.times) and abs(self.times[i] - time) <= tolerance]
         return self.values[min(near, key=lambda i: abs(self.times[i] - time))] if near else None
+
+    def summary(self, start: float, end: float) -> Summary | None:
+        """What it comes to between two times; None: nothing is known of then."""
+        first, last = bisect_left(self.times, start), bisect_right(self.times, end)
+        if first >= last:
+            return None
+        values, highs = self.values[first:last], (self.highs or self.values)[first:last]
+        return Summary(values[-1], sum(values) / len(values), max(highs))
 
     def columns(self, start: float, end: float, count: int) -> list[float | None]:
         """The highest value of each of `count` equal slices of the time; a slice shorter than the sampling has its
@@ -103,10 +121,13 @@ class SeriesModel:
         self.version = 0
         """Grows with every change."""
         self.tracks: dict[tuple[str, str, str], Track] = {}
+        self.sources: dict[str, str] = {}
+        """By host where its series are from, when not all are from its agent."""
 
     def add(self, host: str, response: metrics_pb2.SeriesResponse) -> None:
         """Takes an answer in."""
         self.version += 1
+        self.sources[host] = response.source
         for series in response.series:
             track = self.tracks.setdefault((host, series.instance or series.service, series.metric), Track())
             track.limit = series.limit if series.HasField("limit") else None
@@ -129,6 +150,15 @@ class SeriesModel:
         self.version += 1
         for key in [key for key in self.tracks if key[:2] == (host, instance)]:
             del self.tracks[key]
+
+
+def right_edge(tracks: Iterable[Track], now: float, window: float, columns: int) -> float:
+    """The time at the right edge of a graph: that of the newest sample as long as samples come, whatever the host's
+    clock says. It moves by whole columns, so that a graph moves and does not flicker."""
+    newest = max((track.times[-1] for track in tracks if track.times), default=now)
+    end = newest if abs(now - newest) < 3 * step_of(round(window)) + 3 else now
+    column = window / max(1, columns)
+    return math.ceil(end / column) * column
 
 
 _DECIMAL_STEPS = (1, 2, 3, 4, 5, 6, 8, 10)

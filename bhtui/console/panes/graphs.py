@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
@@ -13,11 +10,10 @@ from textual import events
 from textual.message import Message
 from typing_extensions import override
 
-from bhtui.core.units import format_size
-
 from ..actions import bindings
 from ..columns.cells import clock
-from ..models.series import WINDOW_NAMES, WINDOWS, SeriesModel, Track, nice_top, step_of
+from ..columns.metrics import METRICS, Metric
+from ..models.series import WINDOW_NAMES, WINDOWS, SeriesModel, Track, nice_top, right_edge, step_of
 from ..paint import Line, Spans, fit, justify, paragraph, plain
 from ..widgets.braille import area
 from ..widgets.canvas import Canvas
@@ -29,76 +25,18 @@ GUTTER = 6
 """Columns of the scale at the left."""
 
 
-def _percent(value: float) -> str:
-    return f"{value:.0f} %" if value >= 9.95 or value == 0 else f"{value:.1f} %"
-
-
-def _rate(value: float) -> str:
-    return f"{format_size(value)}/s"
-
-
-def _per_second(value: float) -> str:
-    return f"{_number(value)}/s"
-
-
-def _seconds(value: float) -> str:
-    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.2f} s"
-
-
-def _moment(time: float, window: int) -> str:
+def moment(time: float, window: int) -> str:
     """The time of day, with the date where a window has several days."""
     day = datetime.fromtimestamp(time).astimezone().strftime("%d %b ") if window >= _DAY else ""
     return day + clock(int(time * 1e9))
 
 
-def _number(value: float) -> str:
-    return f"{value:.2f}" if value < 10 else f"{value:.0f}"
-
-
-def _half(window: int) -> str:
+def half(window: int) -> str:
     """Half of a window in words: `2.5 min`."""
     for seconds, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if window / 2 >= seconds:
             return f"{window / 2 / seconds:g} {unit}"
     return f"{window / 2:g} s"
-
-
-def _count(value: float) -> str:
-    return f"{value:.0f}" if value < 10_000 else f"{value / 1000:.0f} k"
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """How a metric is shown."""
-
-    name: str
-    label: str
-    show: Callable[[float], str]
-    binary: bool = False
-    least: float = 1.0
-    """The smallest top of its scale."""
-
-
-METRICS = (
-    Metric("cpu_percent", "cpu", _percent, least=5.0),
-    Metric("memory_bytes", "memory", format_size, binary=True, least=1024.0 * 1024),
-    Metric("requests_per_second", "requests", _per_second, least=1.0),
-    Metric("errors_per_second", "errors", _per_second, least=0.1),
-    Metric("latency_p95_seconds", "latency p95", _seconds, least=0.01),
-    Metric("receive_bytes_per_second", "received", _rate, binary=True, least=1024.0),
-    Metric("send_bytes_per_second", "sent", _rate, binary=True, least=1024.0),
-    Metric("read_bytes_per_second", "read", _rate, binary=True, least=1024.0),
-    Metric("write_bytes_per_second", "write", _rate, binary=True, least=1024.0),
-    Metric("throttled_percent", "throttled", _percent, least=5.0),
-    Metric("pressure_cpu_percent", "waits for cpu", _percent, least=5.0),
-    Metric("pressure_memory_percent", "waits for memory", _percent, least=5.0),
-    Metric("pressure_io_percent", "waits for disk", _percent, least=5.0),
-    Metric("load1", "load", _number, least=1.0),
-    Metric("disk_used_percent", "disk used", _percent, least=5.0),
-    Metric("swap_bytes", "swap", format_size, binary=True, least=1024.0 * 1024),
-    Metric("threads", "threads", _count, least=4.0),
-    Metric("fds", "files open", _count, least=8.0),
-)
 
 
 class GraphPane(Canvas):
@@ -162,12 +100,13 @@ class GraphPane(Canvas):
     def draw(self, width: int, height: int) -> list[Line]:
         tracks = [(one, track) for one in METRICS if (track := self.series.get(self.host, self.subject, one.name))]
         facts: Spans = ((self.host if self.subject == "host" else self.instance, "strong"),)
-        when = (_moment(self.cursor, self.window), "accent") if self.cursor else (WINDOW_NAMES[self.window], "dim")
+        when = (moment(self.cursor, self.window), "accent") if self.cursor else (WINDOW_NAMES[self.window], "dim")
         head = Line(ruled(title(self.number, "GRAPHS", self.has_focus, facts), (when, (" ", "")), width))
         if not tracks or width < 20:
             text = self.problem or ("no samples yet" if self.host else "nothing is selected")
             return [head, Line(), *paragraph(plain(text), "dim", width)]
-        self._end = self._right_edge([track for _, track in tracks], width)
+        shown = [track for _, track in tracks]
+        self._end = right_edge(shown, self.console_app.now(), self.window, (width - GUTTER - 2) * 2)
         drawn_for = (
             width,
             height,
@@ -182,15 +121,6 @@ class GraphPane(Canvas):
         if drawn_for != self._graphs_for:
             self._graphs_for, self._graphs = drawn_for, self._draw_graphs(tracks, width, height - 2)
         return [head, *self._graphs, Line(self._axis(width))]
-
-    def _right_edge(self, tracks: list[Track], width: int) -> float:
-        """The time at the right edge: the newest sample as long as samples come, whatever the host's clock says. It
-        moves by whole columns, so that a graph moves and does not flicker."""
-        now = self.console_app.now()
-        newest = max((track.times[-1] for track in tracks if track.times), default=now)
-        end = newest if abs(now - newest) < 3 * step_of(self.window) + 3 else now
-        column = self.window / max(1, (width - GUTTER - 2) * 2)
-        return math.ceil(end / column) * column
 
     def _draw_graphs(self, tracks: list[tuple[Metric, Track]], width: int, room: int) -> list[Line]:
         fitting = max(1, min(len(tracks), room // 3))
@@ -234,7 +164,7 @@ class GraphPane(Canvas):
 
     def _axis(self, width: int) -> Spans:
         columns = width - GUTTER - 2
-        middle = f"-{_half(self.window)}"
+        middle = f"-{half(self.window)}"
         marks = f"-{WINDOW_NAMES[self.window]}".ljust(columns // 2 - len(middle) // 2) + middle
         text = marks.ljust(columns - 3) + "now"
         if self.log_span is None:

@@ -138,7 +138,17 @@ class BaseScreen(Screen[None]):
         if self.filter_text():
             self.set_filter("")
         elif len(self.app.screen_stack) > 2:
+            at = self.moment()
             self.app.pop_screen()
+            if isinstance(self.console_app.screen, BaseScreen):
+                self.console_app.screen.take_moment(at)
+
+    def moment(self) -> float | None:
+        """The time that is looked at here, Unix seconds; None: none, or the newest."""
+        return None
+
+    def take_moment(self, at: float | None) -> None:
+        """Back from a screen where this time was looked at."""
 
     def action_go_operations(self) -> None:
         self.console_app.go("operations")

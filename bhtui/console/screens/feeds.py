@@ -318,6 +318,16 @@ class FeedingScreen(BaseScreen):
     def on_graph_pane_moved(self, event: GraphPane.Moved) -> None:
         self.log_pane.seek(event.at)
 
+    def moment(self) -> float | None:
+        cursor = self.log_pane.cursor
+        return cursor.time_ns / 1e9 if cursor is not None and not self.log_pane.follow else None
+
+    def take_moment(self, at: float | None) -> None:
+        if at is not None:
+            self.log_pane.seek(at)
+            if self.graph_pane is not None:
+                self.graph_pane.show_time(at)
+
     # Filter and notes
 
     def set_filter(self, text: str) -> None:

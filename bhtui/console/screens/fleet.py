@@ -120,6 +120,11 @@ class FleetScreen(BaseScreen):
         if names:
             self.console_app.go("logs", *names)
 
+    def action_whole_graphs(self) -> None:
+        names = [view.name for view in self.table.chosen()]
+        if names:
+            self.console_app.go("graphs", *names)
+
     def action_faults(self) -> None:
         self.faults_only = not self.faults_only
         self.refresh_view()

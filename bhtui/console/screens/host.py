@@ -162,6 +162,10 @@ class HostScreen(PaneActions, FeedingScreen):
     def action_whole_log(self) -> None:
         self.console_app.go_logs([self.host], self.logs.scope)
 
+    def action_whole_graphs(self) -> None:
+        instance = "" if self.graphs.whole_host else self.services.cursor_key
+        self.console_app.go_graphs([self.host], instance, self.graphs.cursor)
+
     def action_back(self) -> None:
         if self.filter_text():
             self.set_filter("")

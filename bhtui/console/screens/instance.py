@@ -87,6 +87,10 @@ class InstanceScreen(PaneActions, FeedingScreen):
     def action_whole_log(self) -> None:
         self.console_app.go_logs([self.host], self.instance)
 
+    def action_whole_graphs(self) -> None:
+        instance = "" if self.graphs.whole_host else self.instance
+        self.console_app.go_graphs([self.host], instance, self.graphs.cursor)
+
     def action_back(self) -> None:
         if self.layout_panes.zoom and not self.filter_text():
             self.layout_panes.change(-2)

@@ -21,13 +21,16 @@ class LogScreen(FeedingScreen):
     AUTO_FOCUS = "LogPane"
     DEFAULT_CSS = "LogScreen LogPane { height: 1fr; }"
 
-    def __init__(self, hosts: Sequence[str], scope: str = "") -> None:
+    def __init__(self, hosts: Sequence[str], scope: str = "", at: float | None = None) -> None:
+        """`at`: the time to begin with; None: the newest lines."""
         super().__init__()
-        self.hosts, self._scope = list(hosts), scope
+        self.hosts, self._scope, self._at = list(hosts), scope, at
 
     def body(self) -> Iterable[Widget]:
         pane = LogPane(whole=True)
         pane.scope = pane.one = self._scope
+        if self._at is not None:
+            pane.at_ns = int(self._at * 1e9)
         yield pane
 
     def on_mount(self) -> None:
@@ -49,6 +52,11 @@ class LogScreen(FeedingScreen):
 
     def show(self) -> None:
         self.log_pane.repaint()
+
+    def action_graphs_here(self) -> None:
+        cursor = self.log_pane.cursor
+        scope = self.log_pane.scope or (cursor.instance if cursor is not None else "")
+        self.console_app.go_graphs(self.hosts, scope, self.moment())
 
     def focus_back(self) -> None:
         self.log_pane.focus()

@@ -59,6 +59,46 @@ def _row(
     return tuple(spans)
 
 
+def lines(
+    tracks: Sequence[Sequence[float | None]],
+    styles: Sequence[str],
+    rows: int,
+    top: float,
+    limit: float | None = None,
+    cursor: int | None = None,
+) -> list[Spans]:
+    """Several series as lines, each in its style; where they cross, the later one is seen. Neighbouring values are
+    joined, so that a jump is one line."""
+    columns = len(tracks[0]) // 2 if tracks else 0
+    cells = [[0] * columns for _ in range(rows)]
+    owner = [[-1] * columns for _ in range(rows)]
+    for number, values in enumerate(tracks):
+        before = 0
+        for at, height in enumerate(_heights(values, rows, top)):
+            low, high = (min(before or height, height), max(before or height, height)) if height else (1, 0)
+            for level in range(low, high + 1):
+                row, dot = rows - 1 - (level - 1) // 4, (level - 1) % 4
+                if at // 2 < columns:
+                    cells[row][at // 2] |= (_RIGHT if at % 2 else _LEFT)[dot]
+                    owner[row][at // 2] = number
+            before = height
+    limit_row = rows - 1 - min(rows - 1, int(limit / top * rows)) if limit is not None and limit <= top else None
+    out = []
+    for row in range(rows):
+        pairs = []
+        for column in range(columns):
+            dots = cells[row][column]
+            if column == cursor:
+                pairs.append((chr(0x2800 + dots) if dots else "│", "accent"))
+            elif dots:
+                pairs.append((chr(0x2800 + dots), styles[owner[row][column]]))
+            else:
+                pairs.append(("┄", "limit") if row == limit_row else (" ", ""))
+        runs = groupby(pairs, key=lambda pair: pair[1])
+        out.append(tuple(("".join(char for char, _ in run), style) for style, run in runs))
+    return out
+
+
 _EMPTY = {"limit": "┄", "accent": "│"}
 """What stands in a cell without dots."""
 

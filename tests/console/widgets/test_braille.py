@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bhtui.console.paint import width_of
-from bhtui.console.widgets.braille import CHAR, area
+from bhtui.console.widgets.braille import CHAR, area, lines
 
 
 def test_dots_fill_from_the_bottom():
@@ -44,3 +44,25 @@ def test_peaks_are_single_dots_above_the_area():
     assert plain == " "
     assert [(text, style) for text, style in rows[0]] == [("\u2801", "dim")]
     assert rows[1] == area([1.0, 1.0], 2, 4.0)[1]
+
+
+def text(row):
+    return "".join(piece for piece, _ in row)
+
+
+def test_several_lines_are_each_in_their_style_and_the_later_is_on_top():
+    drawn = lines([[1.0] * 8, [4.0] * 8], ["s1", "s2"], 1, 4.0)
+    assert drawn == [(("⣉⣉⣉⣉", "s2"),)]
+    drawn = lines([[1.0] * 8, [8.0] * 8], ["s1", "s2"], 2, 8.0)
+    assert drawn == [(("⠉⠉⠉⠉", "s2"),), (("⣀⣀⣀⣀", "s1"),)]
+
+
+def test_a_jump_of_a_line_is_joined_and_a_gap_is_not():
+    (row,) = lines([[1.0, 4.0, None, 1.0]], ["s1"], 1, 4.0)
+    assert text(row) == "⣸⢀"
+
+
+def test_limit_and_cursor_of_lines():
+    drawn = lines([[1.0] * 4], ["s1"], 2, 8.0, limit=7.0, cursor=1)
+    assert drawn[0] == (("┄", "limit"), ("│", "accent"))
+    assert lines([], [], 2, 1.0) == [(), ()]
