@@ -70,9 +70,9 @@ def pss_kb(pids: Sequence[int]) -> int:
 
 
 @contextmanager
-def workplace() -> Iterator[Path]:
+def workplace(under: Path | None = None) -> Iterator[Path]:
     """A short temporary directory, gone afterwards."""
-    root = Path(tempfile.mkdtemp(prefix="bhb", dir="/tmp"))
+    root = Path(tempfile.mkdtemp(prefix="bhb", dir=under or "/tmp"))
     try:
         yield root
     finally:

@@ -25,6 +25,7 @@ _PAIR = re.compile(r'(?:^|(?<=[\s,({\[]))([A-Za-z_@][\w.@/-]*)=("(?:[^"\\]|\\.)*
 _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq, "!=": operator.ne, ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le,
 }  # fmt: skip
+_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _CONDITION = re.compile(r"([^=!~<>\s]+)\s*(!=|>=|<=|=|~|>|<)(.*)", re.DOTALL)
 
 
@@ -80,7 +81,7 @@ class Condition:
                 re.compile(value)
             except re.error as error:
                 raise ValueError(f"{value!r} is no regular expression: {error}") from None
-        if sign in (">", ">=", "<", "<=") and _number(value) is None:
+        if sign in (">", ">=", "<", "<=") and number(value) is None:
             raise ValueError(f"{value!r} is no number, which {sign} compares")
         return cls(key, sign, value)
 
@@ -91,20 +92,21 @@ class Condition:
         there = values[self.key]
         if self.sign == "~":
             return re.search(self.value, text_of(there)) is not None
-        ours, theirs = _number(self.value), _number(there)
+        ours, theirs = number(self.value), number(there)
         if ours is None or theirs is None:
             return self.sign in ("=", "!=") and _OPERATORS[self.sign](text_of(there), self.value)
         return _OPERATORS[self.sign](theirs, ours)
 
 
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool):
+def number(value: Any) -> float | None:
+    """The number that a value is, or is written as; None for any other, and for what is not even equal to itself."""
+    if isinstance(value, bool) or (isinstance(value, str) and _NUMBER.fullmatch(value) is None):
         return None
     try:
-        number = float(value)
-    except (TypeError, ValueError):
+        found = float(value)
+    except (TypeError, ValueError, OverflowError):
         return None
-    return None if math.isnan(number) else number  # which is not even equal to itself
+    return None if math.isnan(found) else found
 
 
 def _object(line: str) -> dict[str, Any] | None:

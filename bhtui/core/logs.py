@@ -79,7 +79,7 @@ class LogBatch:
 
     lines: tuple[LogLine, ...] = ()
     scanned: int = 0
-    """Lines looked at so far by this read, matched or not."""
+    """Lines looked at so far by this read, matched or not; an estimate where a search engine passed over them."""
     dropped: int = 0
     """At least so many lines were removed by rotation before this read reached them."""
     caught_up: bool = False

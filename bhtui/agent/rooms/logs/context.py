@@ -7,10 +7,19 @@ from collections.abc import Iterator
 
 from bhtui.core.logs import LogLine
 
-from . import cri
+from . import cri, levels
 from .files import may_have_parts
 from .query import Matcher
-from .scan import NEVER, Scanner
+from .scan import NEVER, Scanner, last_time
+
+
+def _latest(lines: list[bytes], count: int) -> list[bytes]:
+    """The last lines, at least so many, from one on that has a time of its own."""
+    at = max(0, len(lines) - count)
+    while at > 0 and cri.time_of(lines[at][: cri.TEXT_AT]) < 0:
+        at -= 1
+    return lines[at:]
+
 
 MAX_KEPT = 4 << 20
 """Bytes of lines that may become context, but for the last one."""
@@ -42,6 +51,14 @@ class ContextScanner(Scanner):
         self._around = around
 
     @property
+    def is_open(self) -> bool:
+        return bool(self._parts or self._around.after)
+
+    @property
+    def lead(self) -> int:
+        return self._around.count
+
+    @property
     def held_ns(self) -> int:
         before = self._around.before
         return before[0].time_ns if before else NEVER
@@ -51,7 +68,7 @@ class ContextScanner(Scanner):
             return []
         self.scanned += block.count(b"\n")
         found = list(self._given(block))
-        self.last_ns = max(self.last_ns, cri.time_of(block[block.rfind(b"\n", 0, -1) + 1 :][: cri.TEXT_AT]))
+        self.last_ns = max(self.last_ns, last_time(block))
         return found
 
     def _given(self, block: bytes) -> Iterator[LogLine]:
@@ -60,7 +77,7 @@ class ContextScanner(Scanner):
             not (self._parts or self._around.after or may_have_parts(block))
             and next(self._matcher.lines(block), None) is None
         ):
-            lines = lines[-self._around.count :]  # nothing here is wanted: only its last lines may be context
+            lines = _latest(lines, self._around.count)  # nothing here is wanted: only its last lines may be context
         for raw in lines:
             record = self.whole(raw)
             if record is not None:
@@ -81,6 +98,6 @@ class ContextScanner(Scanner):
             around.keep(record)
 
     def _as_context(self, record: cri.Record) -> LogLine:
-        line = self.make(record, self.level_of(record.text))
+        line = self.make(record, levels.detect(record.text, captured=bool(record.stream)))
         line.context = True
         return line

@@ -9,6 +9,7 @@ Stamps have one width, so they compare as bytes, and every field has a fixed pla
 from __future__ import annotations
 
 import calendar
+import re
 import time
 from functools import lru_cache
 from typing import NamedTuple
@@ -17,6 +18,7 @@ STAMP_LENGTH = 30
 TEXT_AT = 40
 """Where the text begins: stamp, space, stream, space, flag, space."""
 _LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z; later years would not have four digits
+_CLOCK = re.compile(rb"T([01]\d|2[0-3]):([0-5]\d):([0-5]\d)")
 _SEPARATORS = {b" F ": False, b" P ": True}
 _STREAMS = {b" stdout": "stdout", b" stderr": "stderr"}
 
@@ -26,6 +28,7 @@ class Record(NamedTuple):
 
     time_ns: int
     stream: str
+    """`stdout` or `stderr`; empty: the line is not in the format, so somebody else wrote it."""
     partial: bool
     text: bytes
 
@@ -37,13 +40,20 @@ def stamp(time_ns: int) -> bytes:
     return f"{text}.{rest:09d}Z".encode()
 
 
+@lru_cache(maxsize=64)
+def _day(text: bytes) -> int:
+    """Seconds from 1970 to the day `2026-01-02`, or -1."""
+    try:
+        return calendar.timegm(time.strptime(text.decode("ascii", "replace"), "%Y-%m-%d"))
+    except ValueError:
+        return -1
+
+
 @lru_cache(maxsize=1024)
 def _seconds(text: bytes) -> int:
     """Seconds since 1970 of `2026-01-02T03:04:05`, or -1."""
-    try:
-        return calendar.timegm(time.strptime(text.decode("ascii", "replace"), "%Y-%m-%dT%H:%M:%S"))
-    except ValueError:
-        return -1
+    day, match = _day(text[:10]), _CLOCK.fullmatch(text, 10)
+    return day + int(match[1]) * 3600 + int(match[2]) * 60 + int(match[3]) if day >= 0 and match else -1
 
 
 def time_of(line: bytes) -> int:

@@ -74,6 +74,8 @@ class Forward:
         self.lines: list[LogLine] = []
         self.scanner = scanner
         self.upto = run.first_ns if run.start < run.end else NEVER
+        self.is_waiting = False
+        """It cannot read on before it is told where."""
         self._run, self._at = run, run.start
         self._rest = b""
 
@@ -101,9 +103,13 @@ class Forward:
         return taken
 
 
-def forward(runs: Sequence[Run], scanner: Scanners) -> Iterator[tuple[list[LogLine], int]]:
+def read_all(runs: Sequence[Run], scanner: Scanners) -> list[Forward]:
+    """What reads runs from their starts to their ends."""
+    return [Forward(run, scanner(run.service, run.instance)) for run in runs if run.start < run.end]
+
+
+def forward(sources: Sequence[Forward]) -> Iterator[tuple[list[LogLine], int]]:
     """Lines in time order, with how many were looked at; often none, so that a long search can be seen and stopped."""
-    sources = [Forward(run, scanner(run.service, run.instance)) for run in runs if run.start < run.end]
     while unread := [source for source in sources if source.upto != NEVER]:
         behind = min(unread, key=attrgetter("upto"))
         before = behind.scanner.scanned
@@ -187,7 +193,11 @@ def newest_since(runs: Sequence[Run], count: int, scanner: Scanners) -> Generato
     """
     sources: list[Backward] = []
     yield from _gather(sources, runs, count, scanner, sys.maxsize)
-    times = sorted(line.time_ns for source in sources for line in source.lines)
+    return first_of_newest(sorted(line.time_ns for source in sources for line in source.lines), count)
+
+
+def first_of_newest(times: Sequence[int], count: int) -> tuple[int, int]:
+    """Of sorted times, that of the first of the last so many, and how many of that very moment come before it."""
     if not times:
         return -1, 0
     since_ns = times[max(0, len(times) - count)]

@@ -7,6 +7,7 @@ people write them: `ERROR`, `[warn]`, `<info>`, `error: ...`. The first form tha
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 from bhtui.core.logs import LEVELS
 
@@ -18,7 +19,12 @@ _WORDS = {
     "error": "error err eror severe",
     "fatal": "fatal ftl critical crit panic dpanic emerg emergency alert",
 }
-_BY_WORD = {word.encode(): level for level, words in _WORDS.items() for word in words.split()}
+_BY_WORD = {
+    case(word).encode(): level
+    for level, words in _WORDS.items()
+    for word in words.split()
+    for case in (str.lower, str.upper, str.title)
+}
 _KLOG = {b"I": "info", b"W": "warning", b"E": "error", b"F": "fatal"}
 _SYSLOG = ("fatal", "fatal", "fatal", "error", "warning", "info", "info", "debug")
 _RANK = {level: rank for rank, level in enumerate(LEVELS)}
@@ -27,8 +33,12 @@ _LOOK_AT = 4096
 _HEAD = 160
 """Plain words count only near the start of a line; further on they are part of what it tells."""
 
+# Numbers stand as JSON writes them, under the keys that have them; where a search engine looks for them, it looks for
+# `l"` and `y"` before.
 _JSON = re.compile(
-    rb'"(?:level|severity|lvl|levelname|log\.level|loglevel|@level)"\s*:\s*(?:"(\w+)"|(\d+))', re.IGNORECASE
+    rb'"(?:level|severity|lvl|levelname|log\.level|loglevel|@level)"(?::|: | : )"(\w+)"'
+    rb'|"(?:level|severity|lvl|log\.level|loglevel|@level)"(?::|: | : )(\d{1,2})[ ,}]',
+    re.IGNORECASE,
 )
 _LOGFMT = re.compile(rb'(?:^|[ \t,{])(?:level|lvl|severity)="?(\w+)', re.IGNORECASE)
 _KLOG_HEAD = re.compile(rb"([IWEF])\d{4} \d\d:\d\d:\d\d\.\d")
@@ -48,12 +58,22 @@ def rank(level: str) -> int:
     return _RANK.get(level, -1)
 
 
-def detect(text: bytes) -> str:
-    """One of LEVELS, or empty."""
+def words_of(wanted: Collection[str]) -> list[str]:
+    """The words that stand for these levels, as they are written."""
+    return [word.decode() for word, level in _BY_WORD.items() if level in wanted]
+
+
+def klog_of(wanted: Collection[str]) -> list[str]:
+    """The letters with which klog writes these levels."""
+    return [head.decode() for head, level in _KLOG.items() if level in wanted]
+
+
+def detect(text: bytes, *, captured: bool = True) -> str:
+    """One of LEVELS, or empty. The head of klog counts only in what was captured, behind the head of the CRI format."""
     head = text[:_LOOK_AT]
     if head[:1] == b"{":
         return _of_json(head)
-    if (match := _KLOG_HEAD.match(head)) is not None:
+    if captured and (match := _KLOG_HEAD.match(head)) is not None:
         return _KLOG[match[1]]
     if (b"=" in head) and (match := _LOGFMT.search(head)) is not None and (level := _of_word(match[1])):
         return level
@@ -65,14 +85,14 @@ def _of_json(head: bytes) -> str:
     match = _JSON.search(head)
     if match is None:
         return ""
-    return _of_word(match[1]) if match[1] is not None else _of_number(int(match[2]))
+    return _of_word(match[1]) if match[1] is not None else of_number(int(match[2]))
 
 
 def _of_word(word: bytes) -> str:
-    return _BY_WORD.get(word.lower(), "")
+    return _BY_WORD.get(word, "")
 
 
-def _of_number(number: int) -> str:
+def of_number(number: int) -> str:
     """pino and bunyan count 10 (trace) to 60 (fatal); less is syslog's severity, 0 (emergency) to 7 (debug)."""
     if number < 10:
         return _SYSLOG[number] if number < len(_SYSLOG) else ""

@@ -15,7 +15,7 @@ from bhtui.core import logfields
 from bhtui.core.errors import UsageError
 from bhtui.core.logs import LEVELS, LogsQuery
 
-from . import levels
+from . import hints, levels
 
 MAX_TAIL = 100_000
 MAX_CONTEXT = 1000
@@ -82,13 +82,16 @@ class Matcher:
         self._pattern: re.Pattern[str] | None = None
         self._bytes: re.Pattern[bytes] | None = None
         self._block: re.Pattern[bytes] | None = None
-        self._literal = b""
+        self._narrow: re.Pattern[bytes] | None = None
+        self._literal = self._folded = b""
+        """Part of every wanted line; `folded` where letters outside of ASCII may be the same as one of its letters."""
         self._conditions = [_condition(text) for text in query.fields]
         if query.grep:
             self._compile(query.grep, re.IGNORECASE if query.ignore_case else re.NOFLAG)
         if self._conditions and (query.invert or not self._literal):
             literal = max(map(_literal_of, self._conditions), key=len)
-            self._literal = (literal.lower() if self._lower else literal).encode()
+            self._literal = self._folded = (literal.lower() if self._lower else literal).encode()
+            self._narrow = _narrow(query)
 
     def _compile(self, grep: str, flags: re.RegexFlag) -> None:
         try:
@@ -107,22 +110,26 @@ class Matcher:
                 self._block = re.compile(grep.encode(), flags | re.MULTILINE)
         except re.error:
             return  # flags for characters only, as (?u): every line is searched as text
-        literal = max(literals(grep), key=len, default="")
-        self._literal = (literal.lower() if self._lower else literal).encode()
+        found = [text.lower() if self._lower else text for text in literals(grep)]
+        self._literal = max(found, key=len, default="").encode()
+        self._folded = max((part for text in found for part in re.split("[iks]", text)), key=len, default="").encode()
 
     def lines(self, block: bytes) -> Iterator[bytes]:
         """The lines of a block (whole lines) that may be wanted, without newlines; all wanted ones are among them."""
-        if len(self._literal) >= _SHORTEST_LITERAL and (self._conditions or not self._invert):
-            return self._with_literal(block)
+        if self._narrow is not None:
+            return self._with_match(block, self._narrow)
+        literal = self._folded if self._lower and not block.isascii() else self._literal
+        if len(literal) >= _SHORTEST_LITERAL and (self._conditions or not self._invert):
+            return self._with_literal(block, literal)
         if self._pattern is None or self._invert:
             return iter(block.split(b"\n")[:-1])
         if self._block is not None and block.isascii():
             return self._with_match(block, self._block)
         return iter(block.split(b"\n")[:-1])
 
-    def _with_literal(self, block: bytes) -> Iterator[bytes]:
+    def _with_literal(self, block: bytes, literal: bytes) -> Iterator[bytes]:
         searched = block.lower() if self._lower else block
-        literal, at = self._literal, 0
+        at = 0
         while (hit := searched.find(literal, at)) >= 0:
             start = block.rfind(b"\n", at, hit) + 1 or at
             at = block.index(b"\n", hit) + 1
@@ -159,6 +166,12 @@ def _condition(text: str) -> logfields.Condition:
         return logfields.Condition.read(text)
     except ValueError as error:
         raise UsageError(f"cannot search for the field {text!r}: {error}") from None
+
+
+def _narrow(query: LogsQuery) -> re.Pattern[bytes] | None:
+    """What is in every line with such fields, when that is more than a text."""
+    found = hints.of_fields(query.fields)
+    return re.compile("|".join(found.patterns).encode()) if found else None
 
 
 def _literal_of(condition: logfields.Condition) -> str:

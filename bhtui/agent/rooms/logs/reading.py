@@ -14,13 +14,14 @@ from typing import NamedTuple
 
 from bhtui.core.logs import LogBatch, LogLine, LogPlace, LogsQuery
 
-from . import files, history
+from . import files, hints, history, seeking
 from .context import Around, ContextScanner
 from .files import LogFile
 from .follow import Follower, Merger
-from .history import Run
+from .history import Run, read_all
 from .query import Matcher
 from .scan import Scanner, TimeScanner
+from .seeking import ENOUGH, Begin, Found, Search
 
 BATCH_LINES = 500
 BATCH_CHARACTERS = 256 << 10
@@ -30,6 +31,8 @@ GATHERED_CHARACTERS = 8 << 20
 LOOK_FOR_NEW_SECONDS = 1.0
 TELL_PLACES_SECONDS = 5.0
 """After which a stream that gives nothing tells how far it has come, so that going on there costs little."""
+LINES_WITHOUT_ENGINE = 100_000
+"""From the end: the newest that are wanted are mostly near it."""
 
 
 class Source(NamedTuple):
@@ -43,8 +46,16 @@ class Source(NamedTuple):
 class Reading:
     """Steps through what a query asks for. Safe to be closed while a step runs in another thread."""
 
-    def __init__(self, query: LogsQuery, sources: Callable[[], Sequence[Source]], clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        query: LogsQuery,
+        sources: Callable[[], Sequence[Source]],
+        clock: Callable[[], int],
+        begin: Begin = seeking.begin,
+    ) -> None:
         self.is_ended = False
+        self._begin = begin
+        self._engine: Search | None = None
         self._query, self._sources, self._clock = query, sources, clock
         self._matcher = Matcher(query)
         self._followers: dict[tuple[str, str], Follower] = {}
@@ -133,6 +144,8 @@ class Reading:
             if self._query.follow:
                 yield from self._follow()
         finally:
+            if self._engine is not None:
+                self._engine.close()
             for follower in self._followers.values():
                 follower.close()
 
@@ -140,18 +153,29 @@ class Reading:
         query, found = self._query, self._survey()
         runs = self._runs(found, query.since_ns)
         if not query.tail:
-            yield from self._counted(history.forward(runs, self._scanner))
+            yield from self._counted(self._forward(runs))
         elif query.context or not (yield from self._newest(runs)):
             yield from self._since_newest(found, runs)
         self._lost += sum(run.is_missing for run in runs)
 
     def _newest(self, runs: Sequence[Run]) -> Generator[list[LogLine], None, bool]:
-        """Gives the newest lines that are wanted, unless they are too large to be gathered first."""
+        """Gives the newest lines that are wanted, unless they are too large to be gathered first.
+
+        They are mostly near the end; what is not is looked for with an engine.
+        """
+        began, tail = self._scanned, self._query.tail
         try:
-            yield from self._counted(history.newest(runs, self._query.tail, self._plain, GATHERED_CHARACTERS))
+            for lines in self._counted(history.newest(runs, tail, self._plain, GATHERED_CHARACTERS)):
+                yield lines
+                if self._is_far(began) and (search := self._search(runs)) is not None:
+                    yield from self._counted(search.newest(runs, tail, self._plain, GATHERED_CHARACTERS))
+                    return True
         except history.TooLarge:
             return False
         return True
+
+    def _is_far(self, began: int) -> bool:
+        return self._scanned - began > LINES_WITHOUT_ENGINE and self._engine is None
 
     def _counted(self, found: Iterable[tuple[list[LogLine], int]]) -> Generator[list[LogLine], None, None]:
         for lines, scanned in found:
@@ -163,7 +187,7 @@ class Reading:
     ) -> Generator[list[LogLine], None, None]:
         """Finds when the first of the newest that are wanted was written, and reads on from there."""
         looking = history.newest_since(runs, self._query.tail, self._times)
-        since_ns, skip = 0, 0
+        began, since_ns, skip = self._scanned, 0, 0
         while True:
             try:
                 self._scanned += next(looking)
@@ -171,10 +195,12 @@ class Reading:
                 since_ns, skip = ended.value
                 break
             yield []
+            if self._is_far(began) and (search := self._search(runs)) is not None:
+                looking = search.newest_since(runs, self._query.tail, self._times)
         if since_ns < 0:
             return
         self._matcher.since_ns = max(self._matcher.since_ns, since_ns)
-        for lines in self._counted(history.forward(self._runs(found, since_ns), self._scanner)):
+        for lines in self._counted(self._forward(self._runs(found, since_ns))):
             leave = 0 if self._query.context else min(skip, len(lines))
             skip -= leave
             yield lines[leave:]
@@ -187,6 +213,20 @@ class Reading:
             place = places.get(name)
             seen = files.survey(source.path) if place is not None else None
             self._followers[name] = Follower(source.path, self._scanner(*name), seen, place)
+
+    def _forward(self, runs: Sequence[Run]) -> Found:
+        search = self._search(runs)
+        return search.forward(runs, self._scanner) if search else history.forward(read_all(runs, self._scanner))
+
+    def _search(self, runs: Sequence[Run]) -> Search | None:
+        """An engine, where there is something to look for in enough bytes. It is closed with the reading."""
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
+        hint = hints.hint(self._query)
+        if hint is not None and sum(run.end - run.start for run in runs) >= ENOUGH:
+            self._engine = self._begin(hint)
+        return self._engine
 
     def _survey(self) -> list[tuple[Source, LogFile]]:
         """Every file of every instance, oldest first; what is written from now on is left to the followers."""

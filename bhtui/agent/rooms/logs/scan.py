@@ -14,6 +14,16 @@ NEVER = sys.maxsize
 """A time after every other."""
 
 
+def last_time(block: bytes) -> int:
+    """The time of the last stamped line of a block of whole lines, or -1."""
+    at = len(block)
+    while at > 0:
+        at = block.rfind(b"\n", 0, at - 1) + 1
+        if (time_ns := cri.time_of(block[at : at + cri.TEXT_AT])) >= 0:
+            return time_ns
+    return -1
+
+
 class Scanner:
     """Reads the blocks of one instance in their order. A line put together has the time of its last part."""
 
@@ -33,9 +43,8 @@ class Scanner:
         if self._parts or may_have_parts(block):
             found = [line for raw in block.split(b"\n")[:-1] if (line := self._join(raw)) is not None]
         else:
-            found = [line for raw in self._matcher.lines(block) if (line := self._line(raw)) is not None]
-        last = cri.time_of(block[block.rfind(b"\n", 0, -1) + 1 :][: cri.TEXT_AT])
-        self.last_ns = max(last, self.last_ns)
+            found = self._find(block)
+        self.last_ns = max(last_time(block), self.last_ns)
         return found
 
     @property
@@ -44,23 +53,38 @@ class Scanner:
         return not self._parts
 
     @property
+    def is_open(self) -> bool:
+        """Whether it needs the next lines too, wanted or not."""
+        return bool(self._parts)
+
+    @property
+    def lead(self) -> int:
+        """How many lines before a wanted one it needs too."""
+        return 0
+
+    @property
     def held_ns(self) -> int:
         """The time of the oldest line that it keeps and may still give."""
         return NEVER
 
-    def _line(self, raw: bytes) -> LogLine | None:
+    def _find(self, block: bytes) -> list[LogLine]:
         # Most lines of a search are not wanted, so only those that are get taken apart.
-        text = cri.text_of(raw)
-        level = self._level_if_wanted(text)
-        if level is None:
-            return None
-        record = cri.parse(raw) or cri.Record(self.last_ns, "stdout", False, raw)
-        self.last_ns = record.time_ns
-        return self.take(record, level)
+        found = []
+        for raw in self._matcher.lines(block):
+            text = cri.text_of(raw)
+            level = self._level_if_wanted(text, captured=text is not raw)
+            if level is None:
+                continue
+            record = cri.parse(raw)
+            if record is None:  # its time may be that of the line before it
+                return [line for each in block.split(b"\n")[:-1] if (line := self._join(each)) is not None]
+            if (line := self.take(record, level)) is not None:
+                found.append(line)
+        return found
 
     def whole(self, raw: bytes) -> cri.Record | None:
         """A line with the parts that came before it; None when it is a part itself and more is to come."""
-        record = cri.parse(raw) or cri.Record(self.last_ns, "stdout", False, raw)
+        record = cri.parse(raw) or self._foreign(raw)
         self.last_ns = record.time_ns
         parts = self._parts.pop(record.stream, [])
         parts.append(record.text)
@@ -68,6 +92,11 @@ class Scanner:
             self._parts[record.stream] = parts
             return None
         return record._replace(text=b"".join(parts)) if len(parts) > 1 else record
+
+    def _foreign(self, raw: bytes) -> cri.Record:
+        """A line that is not in the format; without a stamp it has the time of the one before."""
+        time_ns = cri.time_of(raw[: cri.TEXT_AT])
+        return cri.Record(time_ns if time_ns >= 0 else self.last_ns, "", False, raw)
 
     def _join(self, raw: bytes) -> LogLine | None:
         record = self.whole(raw)
@@ -81,17 +110,13 @@ class Scanner:
 
     def judge(self, record: cri.Record) -> LogLine | None:
         """The line of a record, if it is wanted."""
-        level = self._level_if_wanted(record.text)
+        level = self._level_if_wanted(record.text, captured=bool(record.stream))
         return None if level is None else self.take(record, level)
 
-    def level_of(self, text: bytes) -> str:
-        """One of LEVELS, or empty."""
-        return levels.detect(text)
-
-    def _level_if_wanted(self, text: bytes) -> str | None:
+    def _level_if_wanted(self, text: bytes, *, captured: bool) -> str | None:
         if not self._matcher.finds(text):
             return None
-        level = self.level_of(text)
+        level = levels.detect(text, captured=captured)
         return level if level in self._matcher.levels else None
 
     def take(self, record: cri.Record, level: str) -> LogLine | None:
@@ -101,11 +126,13 @@ class Scanner:
     def make(self, record: cri.Record, level: str) -> LogLine:
         """The line of a record, whether it is wanted or not."""
         message = record.text.decode("utf-8", "backslashreplace")
-        return LogLine(record.time_ns, self.service, self.instance, record.stream, level, message, record.partial)
+        stream = record.stream or "stdout"
+        return LogLine(record.time_ns, self.service, self.instance, stream, level, message, record.partial)
 
 
 class TimeScanner(Scanner):
     """As Scanner, for who wants to know when lines were written and not what they say."""
 
     def make(self, record: cri.Record, level: str) -> LogLine:
-        return LogLine(record.time_ns, self.service, self.instance, record.stream, level, "", record.partial)
+        stream = record.stream or "stdout"
+        return LogLine(record.time_ns, self.service, self.instance, stream, level, "", record.partial)

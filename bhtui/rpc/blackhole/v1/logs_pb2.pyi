@@ -148,7 +148,7 @@ class LogBatch(_message.Message):
     PLACES_FIELD_NUMBER: _builtins.int
     CLOCK_NS_FIELD_NUMBER: _builtins.int
     scanned: _builtins.int
-    """Lines read so far, matched or not."""
+    """Lines looked at so far, matched or not; an estimate where a search engine passed over them."""
     dropped: _builtins.int
     """Lines that were lost for this reader since the last batch."""
     caught_up: _builtins.bool

