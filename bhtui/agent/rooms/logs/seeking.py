@@ -14,6 +14,7 @@ from bhtui.core.logs import LogLine
 
 from . import cri, engine
 from .engine import PARTS, Engine, Places
+from .files import LONGEST
 from .hints import Hint
 from .history import Forward, Run, Scanners, TooLarge, first_of_newest, forward
 from .scan import NEVER, Scanner
@@ -73,7 +74,8 @@ class Seeker(Forward):
     def _wanted(self, place: int) -> tuple[bytes, int]:
         """Whole lines, that of the place among them, and where to read on."""
         if place >= self._run.end:
-            return self._last_lines(), self._run.end
+            data = self._last_lines()
+            return data, self._at if self._places.is_dense else self._run.end
         return (not self.scanner.lead and self._gathered(place)) or self._around(place)
 
     def _gathered(self, place: int) -> tuple[bytes, int] | None:
@@ -99,17 +101,17 @@ class Seeker(Forward):
         """The lines before and behind one that the scanner needs too, and all between it and the next ones near it."""
         start = self._start_of(place)
         size = place - start + _AFTER
-        while True:
+        while not self._places.is_dense:
             data = self._run.read(start, min(start + size, self._run.end))
             end = data.find(b"\n", place - start) + 1
             if end:
                 break
             if start + size >= self._run.end:
                 return b"", self._run.end  # removed or cut off meanwhile
-            if size > LONGEST:
-                self._places.is_dense = True  # no line of the keeper's: read in pieces, as without an engine
-                return b"", start
+            self._places.is_dense = size > 2 * LONGEST
             size *= 2
+        else:
+            return b"", start
         while end and 0 <= (place := self._places.after(start + end)) < start + len(data):
             next_end = data.find(b"\n", place - start) + 1
             if not next_end:
@@ -132,7 +134,8 @@ class Seeker(Forward):
                 lines -= 1
             if at > 0 or low == self._at or not data:
                 return low + at
-            if len(data) > LONGEST and b"\n" not in data:
+            if back > 2 * LONGEST:
+                self._places.is_dense = True  # too much to be held: it is read on in blocks, as without an engine
                 return self._at
             back *= 4
 
@@ -140,7 +143,8 @@ class Seeker(Forward):
         """Of what is passed over at the end, the lines that may be context of what is in the next file."""
         if not self.scanner.lead:
             return b""
-        return self._run.read(self._start_of(self._run.end), self._run.end)
+        start = self._start_of(self._run.end)
+        return b"" if self._places.is_dense else self._run.read(start, self._run.end)
 
 
 def _is_stamped(data: bytes, at: int) -> bool:

@@ -41,12 +41,12 @@ def finish(engine, places):
         engine.work(0.1)
 
 
-def children():
-    own = os.getpid()
-    found = [
-        int(each) for task in Path(f"/proc/{own}/task").iterdir() for each in (task / "children").read_text().split()
-    ]
-    return {pid for pid in found if (Path(f"/proc/{pid}/comm").read_text().strip()) == "rg"}
+def pids(engine):
+    return [process.pid for process in engine._working.values()]
+
+
+def is_there(pid):
+    return Path(f"/proc/{pid}").exists()
 
 
 @pytest.mark.parametrize("since_ns", [0, START + 10_000])
@@ -70,11 +70,11 @@ def test_others_do_not_see_what_is_searched_for_and_it_is_nice(log, monkeypatch)
     start = engine._start
     monkeypatch.setattr(engine, "_start", lambda _file, patterns: start(read_end, patterns))
     engine.work(0)
-    (pid,) = children()
+    (pid,) = pids(engine)
     assert SECRET.encode() not in Path(f"/proc/{pid}/cmdline").read_bytes()
     assert os.getpriority(os.PRIO_PROCESS, pid) == NICENESS
     engine.close()
-    assert not children()
+    assert not is_there(pid)
     os.close(write_end)
     os.close(read_end)
     assert places.is_known
@@ -88,7 +88,7 @@ def test_one_that_is_killed_has_not_looked(log, monkeypatch):
     start = engine._start
     monkeypatch.setattr(engine, "_start", lambda _file, patterns: start(read_end, patterns))
     engine.work(0)
-    for pid in children():
+    for pid in pids(engine):
         os.kill(pid, signal.SIGKILL)
     finish(engine, places)
     assert places.is_dense, "so the file is read without an engine"
@@ -103,7 +103,7 @@ def test_what_is_everywhere_is_not_looked_for_to_the_end(log):
     places = engine.look([run])[run]
     finish(engine, places)
     assert places.is_dense
-    assert not children()
+    assert not pids(engine)
     engine.close()
 
 
