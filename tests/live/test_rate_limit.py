@@ -15,7 +15,7 @@ from tests.live import numbered
 from tests.live.home import Home, home
 from tests.waiting import until
 
-MARKER = re.compile(r"\[blackhole\] (\d+) lines \(\d+ bytes\) dropped here: over the rate limit of (.*)")
+MARKER = re.compile(r"\[blackhole\] (\d+) lines \(\d+ bytes\) dropped here: over the rate limit( of .*)?")
 PORT = free_port()
 CONFIG = """
     metrics: {{listen: 127.0.0.1:{port}}}
