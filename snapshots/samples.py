@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bhtui.rpc.blackhole.v1 import metrics_pb2
+from bhtui.rpc.blackhole.v1 import logs_pb2, metrics_pb2
 
-from .hosts import CPU, MEMORY, NOW, G, M, wave
+from .hosts import CPU, MEMORY, NOW, G, M, ns, wave
 
 
 def samples(host: str, request: metrics_pb2.SeriesRequest) -> metrics_pb2.SeriesResponse:
@@ -53,3 +53,26 @@ def _series(host: str, name: str, metric: str, mean: float, times: list[float]) 
         limit=limits.get(metric),
         values=[wave(seed, load, at, spread) for at in times],
     )
+
+
+def outputs(host: str) -> tuple[logs_pb2.LogOutputsResponse, metrics_pb2.RemoteWriteResponse]:
+    """Logs go to a Loki and to syslog, samples to a Prometheus; one host has trouble with two of them."""
+    loki = logs_pb2.LogOutput(
+        name="loki", type="loki", target="https://loki.example:3100", state="ok", sent=1_204_311, sent_bytes=212 * M,
+        last_sent_ns=ns(1), retried=40,
+    )  # fmt: skip
+    syslog = logs_pb2.LogOutput(
+        name="central", type="syslog", target="tls syslog.example:6514", state="ok", sent=88_120, sent_bytes=14 * M,
+        last_sent_ns=ns(2),
+    )  # fmt: skip
+    sent = metrics_pb2.RemoteWriteStatus(
+        target="https://prometheus.example:9090/api/v1/write", state="ok", sent=4_210_880, sent_bytes=190 * M,
+        last_sent_ns=ns(6),
+    )  # fmt: skip
+    if host == "web-07":
+        loki.state, loki.failing_since_ns, loki.last_error_ns = "failing", ns(312), ns(9)
+        loki.last_error = "https://loki.example:3100 says 503 Service Unavailable: ingester is not ready"
+        loki.behind_lines, loki.behind_bytes, loki.behind_seconds, loki.dead_lettered = 18_220, 3 * M, 312, 12
+        sent.state, sent.behind_samples, sent.behind_bytes, sent.behind_seconds = "lagging", 41_200, 2 * M, 184
+        sent.dropped = 800
+    return logs_pb2.LogOutputsResponse(outputs=[loki, syslog]), metrics_pb2.RemoteWriteResponse(status=sent)

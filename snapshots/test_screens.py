@@ -25,6 +25,7 @@ SCREENS = {
     "graphs": ["down", "enter", "V"],
     "operations": ["o"],
     "events": ["n"],
+    "outputs": ["u"],
     "goto": ["colon", "w", "e"],
     "help": ["down", "enter", "question_mark"],
     "plan": ["down", "enter", "r"],

@@ -20,7 +20,7 @@ from bhtui.rpc.blackhole.v1 import (
 )
 
 from .hosts import CPU, HOSTS, LINKS, MEMORY, NOW, G, ns, services, wave
-from .samples import samples
+from .samples import outputs, samples
 from .story import backups, events, log_lines, operations
 
 
@@ -96,6 +96,9 @@ class World:
 
     async def series(self, host: str, request: metrics_pb2.SeriesRequest) -> metrics_pb2.SeriesResponse:
         return samples(host, request)
+
+    async def outputs(self, host: str) -> tuple[logs_pb2.LogOutputsResponse, metrics_pb2.RemoteWriteResponse]:
+        return outputs(host)
 
     async def overview(self, host: str) -> overview_pb2.OverviewResponse:
         raise NoConnection(f"cannot look around on {host}: no route to host")

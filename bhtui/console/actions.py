@@ -30,6 +30,7 @@ CHAINS: tuple[tuple[str, ...], ...] = (
     ("grid", "graphs-screen", "app"),
     ("operations", "table", "app"),
     ("events", "table", "app"),
+    ("outputs", "table", "app"),
     ("overview", "table", "overview-screen", "app"),
     ("thing", "app"),
 )
@@ -50,6 +51,7 @@ TITLES = {
     "detail": "Details of an instance",
     "operations": "Operations",
     "events": "Events",
+    "outputs": "Outputs",
     "overview-screen": "Overview of a host",
     "overview": "Lists of the overview",
     "thing": "Details of what runs",
@@ -199,6 +201,7 @@ _BY_SCREEN = frozenset(
         "go-operations",
         "go-events",
         "go-overview",
+        "go-outputs",
         "whole-graphs",
     }
 )
@@ -223,7 +226,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("adopt", "a", "adopt..", ("overview", "thing"), "Make a service of it, after showing the text and the plan",
            "operate", False, 20, _always, _adopt),
 
-    Action("open", "enter", "open", ("fleet", "services", "operations", "events", "overview"),
+    Action("open", "enter", "open", ("fleet", "services", "operations", "events", "outputs", "overview"),
            "Go into what is selected", footer=10),
     Action("mark", "space", "mark", ("fleet", "services"), "Mark; actions then take all that are marked", footer=12),
     Action("mark-all", "asterisk", "mark all", ("fleet", "services"), "Mark everything shown, or nothing"),
@@ -240,7 +243,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("first", "home", "first", ("table", "logs"), "To the first row"),
     Action("last", "end,G", "last", ("table",), "To the last row"),
     Action("follow", "end,G", "follow", ("logs",), "To the newest line, and follow", footer=31),
-    Action("filter", "slash", "filter", ("fleet", "services", "logs", "operations", "events", "overview"),
+    Action("filter", "slash", "filter", ("fleet", "services", "logs", "operations", "events", "outputs", "overview"),
            "Filter: regular expressions, !word for not, \"two words\" for one; in logs also status>=500", footer=30),
 
     Action("pane-1", "1", "services", _PANES, "To the first pane"),
@@ -328,6 +331,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("show-services", "h", "services", ("overview-screen",), "The services of the host", footer=25),
     Action("go-overview", "O", "overview", ("fleet", "host", "instance"),
            "What the host runs and has, declared or not"),
+    Action("go-outputs", "u", "outputs", ("fleet", "host", "instance", "operations", "events", "overview-screen"),
+           "Where lines and samples are sent, how far that has come, what is wrong", footer=48),
     Action("go-fleet", "f1", "fleet", ("app",), "The fleet"),
     Action("go-operations", "o", "operations", ("fleet", "host", "instance", "events", "overview-screen"),
            "What was changed, by whom, how it went", footer=43),

@@ -45,6 +45,7 @@ from .screens.host import HostScreen
 from .screens.instance import InstanceScreen
 from .screens.logs import LogScreen
 from .screens.operations import OperationsScreen
+from .screens.outgoing import OutgoingScreen
 from .screens.overview import OverviewScreen
 from .sources.backend import Backend
 from .sources.message import HostInfo, Seen
@@ -391,6 +392,8 @@ class Console(App[None]):
                 self.go_graphs(names or ([current] if current else list(self.fleet.hosts)), instance)
             case "operations":
                 self.push_screen(OperationsScreen([current] if current else None))
+            case "outputs":
+                self.push_screen(OutgoingScreen([current] if current else None))
             case "events" | "audit":
                 instance = self.screen.instance if isinstance(self.screen, InstanceScreen) else ""
                 self.push_screen(EventsScreen([current] if current else None, instance, audit=place == "audit"))
@@ -424,6 +427,7 @@ class Console(App[None]):
             "events": "what was observed",
             "audit": "what people did",
             "logs": "lines of this host, or of all",
+            "outputs": "where lines and samples are sent",
             "graphs": "graphs of this host, or of all",
             **({"overview": "what this host runs and has"} if self._current_host() else {}),
         }

@@ -24,6 +24,7 @@ from bhtui.console.screens.host import HostScreen
 from bhtui.console.screens.instance import InstanceScreen
 from bhtui.console.screens.logs import LogScreen
 from bhtui.console.screens.operations import OperationsScreen, OperationsTable
+from bhtui.console.screens.outgoing import OutgoingScreen, OutgoingTable
 from bhtui.console.screens.overview import OverviewScreen, ThingScreen
 from bhtui.console.sources.message import HostInfo
 from bhtui.console.widgets.table import Table
@@ -46,6 +47,7 @@ OWNERS = {
     "instance": (InstanceScreen, InstanceScreen),
     "operations": (OperationsTable, OperationsScreen),
     "events": (EventsTable, EventsScreen),
+    "outputs": (OutgoingTable, OutgoingScreen),
     "overview": (ThingsPane, OverviewScreen),
     "overview-screen": (OverviewScreen, OverviewScreen),
     "thing": (ThingPane, ThingScreen),

@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from bhtui.core.logorder import Offset
-from bhtui.rpc.blackhole.v1 import agent_pb2, backup_pb2, events_pb2, operations_pb2, overview_pb2, status_pb2
+from bhtui.rpc.blackhole.v1 import (
+    agent_pb2,
+    backup_pb2,
+    events_pb2,
+    logs_pb2,
+    metrics_pb2,
+    operations_pb2,
+    overview_pb2,
+    status_pb2,
+)
 
 from ..sources.message import HostInfo, LinkSeen, Seen, Trouble
 from .trouble import Level, instance_level
@@ -55,6 +64,8 @@ class HostView:
     backups: backup_pb2.ListBackupsResponse | None = None
     trouble: str = ""
     overview: overview_pb2.OverviewResponse | None = None
+    outputs: logs_pb2.LogOutputsResponse | None = None
+    remote_write: metrics_pb2.RemoteWriteResponse | None = None
 
     @property
     def name(self) -> str:
@@ -111,6 +122,10 @@ def reduce_host(view: HostView, seen: Seen) -> HostView:
             return replace(view, backups=backups)
         case overview_pb2.OverviewResponse() as overview:
             return replace(view, overview=overview)
+        case logs_pb2.LogOutputsResponse() as outputs:
+            return replace(view, outputs=outputs)
+        case metrics_pb2.RemoteWriteResponse() as remote_write:
+            return replace(view, remote_write=remote_write)
         case _:
             return view
 

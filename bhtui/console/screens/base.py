@@ -156,5 +156,8 @@ class BaseScreen(Screen[None]):
     def action_go_overview(self) -> None:
         self.console_app.go("overview")
 
+    def action_go_outputs(self) -> None:
+        self.console_app.go("outputs")
+
     def action_go_events(self) -> None:
         self.console_app.go("events")

@@ -33,6 +33,9 @@ class Backend(Protocol):
     async def overview(self, host: str) -> overview_pb2.OverviewResponse:
         """What the host runs and has, declared or not."""
 
+    async def outputs(self, host: str) -> tuple[logs_pb2.LogOutputsResponse, metrics_pb2.RemoteWriteResponse]:
+        """How log outputs and remote write are."""
+
     async def plan(self, host: str, request: operations_pb2.OperationRequest) -> operations_pb2.OperationPlan:
         """What `begin` would run."""
 

@@ -176,6 +176,17 @@ class LiveBackend:
     async def overview(self, host: str) -> overview_pb2.OverviewResponse:
         return await (await self._client_now(host)).overview()
 
+    async def outputs(self, host: str) -> tuple[logs_pb2.LogOutputsResponse, metrics_pb2.RemoteWriteResponse]:
+        client = await self._client_now(host)
+        outputs = logs_pb2.LogOutputsResponse(outputs=await client.log_outputs())
+        try:
+            return outputs, await client.remote_write()
+        except NoConnection:
+            raise
+        except BlackholeError as error:  # an agent of before there was remote write
+            log.debug("no remote write: %s", error)
+            return outputs, metrics_pb2.RemoteWriteResponse()
+
     async def plan(self, host: str, request: operations_pb2.OperationRequest) -> operations_pb2.OperationPlan:
         return await (await self._client_now(host)).plan(request)
 

@@ -64,6 +64,8 @@ MESSAGES: dict[str, type[Message]] = {
     "backups": backup_pb2.ListBackupsResponse,
     "overview": overview_pb2.OverviewResponse,
     "series": metrics_pb2.SeriesResponse,
+    "outputs": logs_pb2.LogOutputsResponse,
+    "remote-write": metrics_pb2.RemoteWriteResponse,
 }
 """Bodies that are messages of the API, by the name a recording gives them."""
 

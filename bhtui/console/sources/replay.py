@@ -123,6 +123,15 @@ class Replay:
             raise NotFound(f"cannot find an overview of {host} so early in this recording")
         return seen[-1]
 
+    async def outputs(self, host: str) -> tuple[logs_pb2.LogOutputsResponse, metrics_pb2.RemoteWriteResponse]:
+        outputs, remote_write = logs_pb2.LogOutputsResponse(), metrics_pb2.RemoteWriteResponse()
+        for seen in self._seen_until_now(host):
+            if isinstance(seen.body, logs_pb2.LogOutputsResponse):
+                outputs = seen.body
+            elif isinstance(seen.body, metrics_pb2.RemoteWriteResponse):
+                remote_write = seen.body
+        return outputs, remote_write
+
     def _seen_until_now(self, host: str) -> list[Seen]:
         now = self.now()
         return [seen for seen in self._messages if seen.host == host and seen.time <= now]
