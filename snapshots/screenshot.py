@@ -13,8 +13,9 @@ import sys
 import time
 from pathlib import Path
 
-from bhtui.console.app import Console, Options
+from bhtui.console.app import Console
 from bhtui.console.main import live_backend
+from bhtui.console.options import Options
 from bhtui.console.replaying import ReplayConsole
 from bhtui.console.sources.replay import Replay
 from bhtui.ssh.inventory import LOCAL, Host, parse_ad_hoc

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bhtui.console.app import Console, Options
+from bhtui.console.app import Console
+from bhtui.console.options import Options
 
 from .bare import BareWorld
 from .hosts import NOW

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from bhtui.console.app import Console, Options
+from bhtui.console.app import Console
+from bhtui.console.options import Options
 from bhtui.console.widgets.canvas import Canvas
 
 from .hosts import NOW

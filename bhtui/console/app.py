@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
-import tempfile
 import traceback
-import uuid
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -18,21 +13,21 @@ from rich.text import Text
 from textual import events
 from textual.app import App
 from textual.binding import BindingType
-from textual.theme import Theme as TextualTheme
 from textual.widgets import Input
 from typing_extensions import override
 
 from bhtui.core.errors import BlackholeError
-from bhtui.rpc.blackhole.v1 import metrics_pb2, operations_pb2
+from bhtui.rpc.blackhole.v1 import metrics_pb2
 
 from . import theme as themes
 from .actions import ACTIONS, Action, Target, bindings, for_contexts, shown_key, usable
+from .acts import Acts
 from .models.fleet import FleetView, reduce_fleet
 from .models.host import HostView
 from .models.marks import Marks
-from .models.operation import ENDED, headline
 from .models.overview import is_bare
 from .models.series import SeriesModel
+from .options import Options
 from .paint import Span
 from .screens.ask import AskScreen
 from .screens.base import BaseScreen
@@ -50,29 +45,10 @@ from .screens.overview import OverviewScreen
 from .sources.backend import Backend
 from .sources.message import HostInfo, Seen
 from .widgets.canvas import Canvas
+from .widgets.colors import for_textual
 
-RESULT_FOR = 60.0
-"""Seconds that the end of an operation stays there."""
 SAID_FOR = 8.0
 """Seconds that the result of an act stays in the bottom line."""
-
-
-@dataclass
-class Options:
-    """How the console was asked to be."""
-
-    theme: str = "night"
-    theme_folders: tuple[Path, ...] = ()
-    read_only: bool = False
-    keymap: Mapping[str, str] = field(default_factory=dict)
-    """Keys by action id."""
-    frames: float = 15.0
-    """Times a second that the screen is drawn at most."""
-    open_host: str = ""
-    """The host to open at once; empty: the fleet."""
-    crash_file: Path = Path(tempfile.gettempdir()) / "bhtui-crash.txt"
-    actor: str = field(default_factory=getpass.getuser)
-    origin: str = field(default_factory=socket.gethostname)
 
 
 class Console(App[None]):
@@ -104,7 +80,7 @@ class Console(App[None]):
         self._theme_stamp = 0.0
         self.theme_now = themes.load(self._theme_path)
         self._said: tuple[float, Span] = (0.0, ("", ""))
-        self._acts: list[tuple[str, str]] = []
+        self.acts = Acts(self)
         self._drawing_due = False
         self._drawn_at = 0.0
         if self.options.keymap:
@@ -200,29 +176,8 @@ class Console(App[None]):
 
     def _use_theme(self, theme: themes.Theme) -> None:
         self.theme_now = theme
-        colors = theme.colors
         name = f"{theme.name}-{id(theme):x}"
-        self.register_theme(
-            TextualTheme(
-                name,
-                primary=colors["accent"],
-                secondary=colors["notice"],
-                warning=colors["warn"],
-                error=colors["bad"],
-                success=colors["ok"],
-                accent=colors["accent"],
-                foreground=colors["text"],
-                background=colors["bg"],
-                surface=colors["raised"],
-                panel=colors["cursor"],
-                dark=theme.dark,
-                variables={
-                    "input-selection-background": colors["cursor"],
-                    "text-muted": colors["dim"],
-                    "button-focus-text-style": "bold",
-                },
-            )
-        )
+        self.register_theme(for_textual(theme, name))
         self.theme = name
         for screen in self.screen_stack:
             for widget in screen.query(Canvas):
@@ -303,23 +258,7 @@ class Console(App[None]):
         said_at, said = self._said
         if self.now() - said_at < SAID_FOR:
             return said
-        return self._progress()
-
-    def _progress(self) -> Span:
-        mine = [(self.host(host), operation) for host, operation in self._acts]
-        found = [(view, one) for view, wanted in mine for one in view.operations if one.id == wanted]
-        if not found:
-            return ("", "")
-        if len(found) == 1:
-            view, one = found[0]
-            old = one.ended_ns and view.instance_age(one.ended_ns, self.now()) > RESULT_FOR
-            return ("", "") if old else headline(one, view, self.now())
-        ended = [one for _, one in found if one.state in ENDED]
-        failed = sum(one.state != "done" for one in ended)
-        text = f"{found[0][1].kind} on {len(found)} hosts: {len(ended)} ended" + (
-            f", {failed} not done" if failed else ""
-        )
-        return (text, "bad" if failed else "ok" if len(ended) == len(found) else "link")
+        return self.acts.progress()
 
     # Operating
 
@@ -329,43 +268,20 @@ class Console(App[None]):
             if action.asks:
                 self.push_screen(AskScreen(action, targets), lambda made: self.operate(made, targets) if made else None)
             else:
-                self.push_screen(PlanScreen(action, targets), lambda answer: self._begin_all(action, answer))
+                self.push_screen(PlanScreen(action, targets), lambda answer: self._begin(action, answer))
 
-    def _begin_all(self, action: Action, answer: tuple[list[Target], str] | None) -> None:
+    def _begin(self, action: Action, answer: tuple[list[Target], str] | None) -> None:
         if answer is None:
             self.say(f"{words(action)}: nothing was changed", "dim")
             return
         targets, reason = answer
-        self._acts, self._said = [], (0.0, ("", ""))
-        for target in targets:
-            self.run_worker(self._begin(action, target, reason), name=f"begin {target.host.name}")
-
-    async def _begin(self, action: Action, target: Target, reason: str) -> None:
-        assert action.request is not None  # only operations come here
-        host = target.host.name
-        request = action.request(target.services)
-        request.id, request.reason = uuid.uuid4().hex, reason
-        request.actor.name, request.actor.origin = self.options.actor, self.options.origin
-        self._acts.append((host, request.id))
-        try:
-            self.take(Seen(self.now(), host, await self.backend.begin(host, request)))
-            async for operation in self.backend.watch(host, request.id):
-                self.take(Seen(self.now(), host, operation))
-        except BlackholeError as error:
-            self.say(f"✗ {error}", "bad")
+        self._said = (0.0, ("", ""))
+        for work in self.acts.begin(action, targets, reason):
+            self.run_worker(work)
 
     def cancel_operation(self, host: str, operation: str) -> None:
         """Asks a host to cancel an operation."""
-        self.run_worker(self._cancel(host, operation), name=f"cancel {operation}")
-
-    async def _cancel(self, host: str, operation: str) -> None:
-        try:
-            answer: operations_pb2.Operation = await self.backend.cancel(host, operation)
-        except BlackholeError as error:
-            self.say(f"✗ {error}", "bad")
-            return
-        self.take(Seen(self.now(), host, answer))
-        self.say(f"cancelling {answer.kind} on {host}", "warn")
+        self.run_worker(self.acts.cancel(host, operation), name=f"cancel {operation}")
 
     # Going
 

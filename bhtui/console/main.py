@@ -21,7 +21,7 @@ from bhtui.core.paths import Paths, resolve
 if TYPE_CHECKING:
     from bhtui.ssh.inventory import Host
 
-    from .app import Options
+    from .options import Options
     from .sources.live import Links, LiveBackend
     from .sources.message import HostInfo
 
@@ -90,8 +90,8 @@ def _paths() -> Paths:
 
 
 def _options(asked: argparse.Namespace, folder: Path, frames: float) -> Options:
-    from .app import Options
     from .keymap import load
+    from .options import Options
 
     return Options(
         theme=asked.theme, theme_folders=(folder / "themes",), read_only=asked.read_only,

@@ -7,7 +7,8 @@ from typing import ClassVar
 from textual.binding import BindingType
 
 from .actions import bindings
-from .app import Console, Options
+from .app import Console
+from .options import Options
 from .sources.replay import Replay
 
 

@@ -7,8 +7,9 @@ import pytest
 from textual import events
 from textual.widgets import Button, Input
 
-from bhtui.console.app import Console, Options
+from bhtui.console.app import Console
 from bhtui.console.models.logflow import Flow
+from bhtui.console.options import Options
 from bhtui.console.panes.graphs import GraphPane
 from bhtui.console.panes.logs import LogPane
 from bhtui.console.screens.ask import AskScreen

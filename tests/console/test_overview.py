@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from textual.widgets import Button, Input
 
-from bhtui.console.app import Console, Options
+from bhtui.console.app import Console
+from bhtui.console.options import Options
 from bhtui.console.screens.confirm import PlanScreen
 from bhtui.console.screens.fleet import FleetScreen
 from bhtui.console.screens.goto import GotoScreen

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bhtui.console.app import Console, Options
+from bhtui.console.app import Console
 from bhtui.console.models.host import HostView
+from bhtui.console.options import Options
 from bhtui.console.sources.live import LiveBackend
 from bhtui.console.sources.message import HostInfo
 from bhtui.rpc.blackhole.v1 import operations_pb2 as pb

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from bhtui.console.app import Console, Options
+from bhtui.console.app import Console
 from bhtui.console.main import live_backend
+from bhtui.console.options import Options
 from bhtui.console.panes.logs import LogPane
 from bhtui.console.screens.logs import LogScreen
 from bhtui.ssh.inventory import LOCAL, Host
