@@ -42,6 +42,12 @@ VERBS = {
         "adopt": "Make a service of a unit, container or process that runs.",
         "scale": "Run another number of instances of a service.",
     },
+    "Rescue": {
+        "verify": "Check the live data of services.",
+        "repair": "Put right what can be of damaged data.",
+        "cleanup": "Remove what a service that is down left behind.",
+        "reset": "Put all data aside and begin anew.",
+    },
     "Set up": {
         "config": "Check or show the configuration.",
         "service": "Run one service in the foreground of this terminal.",

@@ -14,7 +14,9 @@ from bhtui.agent.keeper.watch import KeeperWatch
 from bhtui.agent.rooms.backup import restoresteps as restore_steps
 from bhtui.agent.rooms.backup import steps as backup_steps
 from bhtui.agent.rooms.backup.planning import Planner
+from bhtui.agent.rooms.backup.rescue import Around, Rescue
 from bhtui.agent.rooms.endpoints import steps as endpoints_steps
+from bhtui.agent.rooms.limits import contract
 from bhtui.agent.rooms.limits import steps as limits_steps
 from bhtui.agent.rooms.logs.cleanup import Cleanup
 from bhtui.agent.rooms.maintenance import steps as maintenance_steps
@@ -50,11 +52,14 @@ async def assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: f
     stack.callback(overview.close)
     adoption = Adoption(memory.config, around.ours, around)
     backups = Planner(alone.backup, ours.supervisor.plans)
-    runner = Runner(memory.store, _kinds(alone, ours, cleanup), memory.events, time.time_ns, advice)
+    rescue = Rescue(alone.backup, ours.supervisor.plans, _around(alone, ours))
+    runner = Runner(memory.store, _kinds(alone, ours, cleanup, rescue), memory.events, time.time_ns, advice)
     stack.push_async_callback(runner.close)
     await runner.recover()
     keeper_watch = KeeperWatch(ours.keeper, memory.events, time.monotonic)
-    agent = Agent(paths, ending, begun, memory, alone, ours, runner, cleanup, overview, adoption, backups, keeper_watch)
+    agent = Agent(
+        paths, ending, begun, memory, alone, ours, runner, cleanup, overview, adoption, backups, rescue, keeper_watch
+    )
     await watch(agent, stack)
     # Last, so that whoever comes in finds everything settled.
     _settle_start(paths)
@@ -62,15 +67,25 @@ async def assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: f
     return agent
 
 
-def _kinds(alone: Alone, ours: Supervised, cleanup: Cleanup) -> dict[str, StepKind]:
+def _kinds(alone: Alone, ours: Supervised, cleanup: Cleanup, rescue: Rescue) -> dict[str, StepKind]:
     """What operations can be made of, by name."""
     every_kind = (
         *steps.kinds(ours.supervisor), *limits_steps.kinds(ours.resources), *scaling_steps.kinds(ours.scaling),
         *cleanup.kinds(), *overview_steps.kinds(), *endpoints_steps.kinds(ours.reached),
         *maintenance_steps.kinds(ours.maintenance), *backup_steps.kinds(alone.backup),
-        *restore_steps.kinds(alone.backup),
+        *restore_steps.kinds(alone.backup), *rescue.kinds(),
     )  # fmt: skip
     return {kind.name: kind for kind in every_kind}
+
+
+def _around(alone: Alone, ours: Supervised) -> Around:
+    """What whoever looks after data is told of what runs."""
+    return Around(
+        lambda: {name: i.spec.contract for name, i in ours.supervisor.picture.items() if i.pid is not None},
+        alone.limits.members,
+        contract.verify,
+        contract.repair,
+    )
 
 
 def _settle_start(paths: Paths) -> None:

@@ -17,6 +17,7 @@ from bhtui.agent.ending import Ending
 from bhtui.agent.journal.runner import Runner
 from bhtui.agent.keeper.watch import KeeperWatch
 from bhtui.agent.rooms.backup.planning import Planner
+from bhtui.agent.rooms.backup.rescue import Rescue
 from bhtui.agent.rooms.logs.cleanup import Cleanup
 from bhtui.agent.rooms.overview.adoption import Adoption
 from bhtui.agent.rooms.overview.room import OverviewRoom
@@ -65,6 +66,7 @@ class Agent:
     overview: OverviewRoom
     adoption: Adoption
     backups: Planner
+    rescue: Rescue
     keeper_watch: KeeperWatch
 
     def info(self) -> agent_pb2.AgentInfo:
@@ -116,7 +118,8 @@ class Agent:
             plan = await self.backups.plan(request)
             return held.with_lift(plan) if self.ours.keeper.held else plan
         if isinstance(request, RescueRequest):
-            raise Refused("cannot do this: this agent is too old; upgrade it")
+            plan = self.rescue.plan(request)
+            return held.with_lift(plan) if self.ours.keeper.held else plan
         return self.plan(request)
 
     async def begin_as(self, request: Request, actor: str, reason: str) -> Operation:

@@ -258,7 +258,7 @@ async def _operations(client: AgentClient, say: Callable[[Any], None], woken: _W
 async def _slow(client: AgentClient, say: Callable[[Any], None], _: _Woken) -> None:
     while True:
         say(await client.info())
-        say(await client.backups())
+        say(await client.backups(cached=True))
         await _bare(client, say)
         await asyncio.sleep(SLOW)
 

@@ -122,10 +122,9 @@ class _Steps:
                 trouble.append(str(error))
             else:
                 kept += [keep_as] if keep_as else []
-        message = f"restored from {short(call.args['snapshot'])}"
-        self._room.events.append(
-            EventKind.BACKUP_RESTORED, call.target, message, {"snapshot": call.args["snapshot"], "kept": kept}
-        )
+        snapshot = call.args["snapshot"]
+        message = f"restored from {short(snapshot)}" if snapshot else "put aside by a reset; it begins with none"
+        self._room.events.append(EventKind.BACKUP_RESTORED, call.target, message, {"snapshot": snapshot, "kept": kept})
         return Done({"kept": kept}, "; ".join((*trouble, *(f"kept as {each}" for each in kept))))
 
     # ---- restore.extract -----------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from .requests import LONGEST, Target, described
 from .swap import Place
 
 STAGE, SWAP, SETTLE, EXTRACT = "restore.stage", "restore.swap", "restore.settle", "restore.extract"
+EMPTY = "restore.empty"
 SHOWN = 12
 """Changed files that a plan shows of each service."""
 SIGNS = {"add": "+", "change": "~", "remove": "-"}
@@ -95,7 +96,7 @@ def in_place(
         args = {"places": [one.to_args() for one in each.places]}
         steps.append(PlannedStep(SWAP, each.service, title, args, stopped, 600.0))
     swapped = tuple(range(len(stopped), len(steps)))
-    steps += _shifted(life.steps[stops:], stops, len(staged), len(wanted), swapped)
+    steps += shifted(life.steps[stops:], stops, len(staged), len(wanted), swapped)
     everything = tuple(range(len(steps)))
     for each in wanted:
         title = f"{'keep' if keep_old else 'remove'} the data of {each.service} from before"
@@ -126,7 +127,7 @@ def _moved(steps: Sequence[PlannedStep], by: int, also: tuple[int, ...]) -> list
     return [replace(step, after=tuple(sorted({*also, *(index + by for index in step.after)}))) for step in steps]
 
 
-def _shifted(
+def shifted(
     steps: Sequence[PlannedStep], stops: int, before: int, between: int, also: tuple[int, ...]
 ) -> list[PlannedStep]:
     """The starts: what they come after counts through stops and starts, between which the swaps are now."""

@@ -92,6 +92,17 @@ def make_room(one: Place) -> None:
         one.folder.chmod(0o700)
 
 
+def make_empty(one: Place) -> None:
+    """As if nothing had been restored: a folder like the one there is, and empty. Raises BlackholeError."""
+    make_room(one)
+    with _told("make an empty folder beside", one.path):
+        if Path(one.path).is_dir():
+            one.new.mkdir(exist_ok=True)
+            _as(Path(one.path), one.new)
+        elif os.path.lexists(one.path):
+            one.new.touch()
+
+
 def swap(one: Place) -> None:
     """Puts the new in place of the old. Raises BlackholeError."""
     with _told("put the restored data in place of", one.path):

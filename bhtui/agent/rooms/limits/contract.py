@@ -14,6 +14,8 @@ from bhtui.rpc.blackhole.service.v1 import contract_pb2_grpc as pb_grpc
 
 TIMEOUT = 30.0
 """Seconds; collecting the garbage of a large heap takes some."""
+DATA_TIMEOUT = 3600.0
+"""Seconds; all of the data may be read."""
 OPTIONS = (("grpc.use_local_subchannel_pool", 1), ("grpc.enable_http_proxy", 0))
 T = TypeVar("T")
 
@@ -55,6 +57,34 @@ async def reload(service: str, address: str, timeout: float = TIMEOUT) -> str:
                 return "its contract offers no reload; it keeps what it has read"
             raise _failure(f"reload {service}", address, error) from None
     return f"changed: {', '.join(said.changed)}" if said.changed else "nothing of its own has changed"
+
+
+async def verify(service: str, address: str, timeout: float = DATA_TIMEOUT) -> list[str] | None:
+    """What it finds wrong with its data; None: it does not offer to look. Raises BlackholeError."""
+    async with grpc.aio.insecure_channel(address, options=OPTIONS) as channel:
+        stub: pb_grpc.ContractAsyncStub = pb_grpc.ContractStub(channel)
+        try:
+            return list((await stub.Verify(pb.VerifyRequest(full=True), timeout=timeout)).problems)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+                return None
+            raise _failure(f"verify the data of {service}", address, error) from None
+
+
+async def repair(service: str, address: str, timeout: float = DATA_TIMEOUT) -> str | None:
+    """What it has put right, in words; None: it does not offer to. Raises BlackholeError, also for what is left."""
+    async with grpc.aio.insecure_channel(address, options=OPTIONS) as channel:
+        stub: pb_grpc.ContractAsyncStub = pb_grpc.ContractStub(channel)
+        try:
+            said = await stub.Repair(pb.RepairRequest(), timeout=timeout)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.UNIMPLEMENTED:
+                return None
+            raise _failure(f"repair the data of {service}", address, error) from None
+    done = "; ".join(said.actions) or "there was nothing to repair"
+    if said.left:
+        raise BlackholeError(f"cannot repair all of {service}: left is {'; '.join(said.left)}; done was: {done}")
+    return done
 
 
 def _failure(what: str, address: str, error: grpc.aio.AioRpcError) -> BlackholeError:
