@@ -148,11 +148,12 @@ class Planner:
             return Changes(problem=f"a copy of the whole takes the place of {' '.join(wanted.stand_ins)}")
         arguments = {
             "id": wanted.snapshot.id, "paths": [each.path for each in wanted.places], "target": "/", "strip": "",
-            "overwrite": "changed", "delete": True, "dry_run": True, "limit": restoring.SHOWN,
+            "overwrite": "changed", "delete": True, "dry_run": True,
         }  # fmt: skip
         try:
             async with asyncio.timeout(LOOK_SECONDS):
-                return restoring.changes(await self._room.repositories.ask("restore", folder, arguments))
+                answer = await self._room.repositories.ask("restore", folder, arguments)
+                return restoring.changes(answer, standins.SUFFIX)
         except TimeoutError:
             return Changes(problem=f"looking took longer than {LOOK_SECONDS:.0f} s")
         except BlackholeError as error:

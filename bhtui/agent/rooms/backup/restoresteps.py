@@ -17,6 +17,7 @@ from bhtui.core.event import EventKind
 from bhtui.core.units import counted, format_size
 
 from . import restoring, swap
+from .child import Notes
 from .choosing import short
 from .failures import Locked
 from .model import Work
@@ -74,9 +75,21 @@ class _Steps:
             "id": call.args["snapshot"], "paths": [path], "target": str(target), "strip": str(Path(path).parent),
             "overwrite": "changed", "delete": True, "dry_run": False,
         }  # fmt: skip
-        return await self._room.repositories.work(
-            "restore", call.args["repository"], arguments, call.operation_id, call.target, call.progress
+        return await self._work(call, arguments)
+
+    async def _work(self, call: Call, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Raises BlackholeError when not all could be restored; what could be is there."""
+        notes = Notes()
+        said = await self._room.repositories.work(
+            "restore", call.args["repository"], arguments, call.operation_id, call.target, call.progress, notes
         )
+        if said.get("lost"):
+            first = "; ".join(notes.first[:3]) or "the engine does not say which"
+            raise BlackholeError(
+                f"{counted(int(said['lost']), 'file')} could not be restored: {first}; `blackhole backup verify` says "
+                "what is damaged, `blackhole backup list` which older backup there is"
+            )
+        return said
 
     async def _make_usable(self, call: Call, staged: Mapping[str, str]) -> None:
         service = self._room.spec().services.get(call.target)
@@ -137,9 +150,7 @@ class _Steps:
             "overwrite": "changed", "delete": False, "dry_run": False,
         }  # fmt: skip
         try:
-            said = await self._room.repositories.work(
-                "restore", call.args["repository"], arguments, call.operation_id, call.target, call.progress
-            )
+            said = await self._work(call, arguments)
         except Locked as error:
             return wait_for_lock(call, error)
         detail = f"{counted(said.get('files', 0), 'file')}, {format_size(said.get('bytes', 0))} in {folder}"

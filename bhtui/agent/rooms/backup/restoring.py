@@ -39,18 +39,18 @@ class Changes:
     """That would be written."""
     shown: tuple[str, ...] = ()
     """Some of them, `+ path`, `~ path`, `- path`."""
+    unnamed: int = 0
+    """Files added or changed, where they are too many to be told apart; 0: they were."""
     problem: str = ""
     """Why it is not known."""
 
     def __str__(self) -> str:
         if self.problem:
             return f"what changes is not known: {self.problem}"
-        parts = [
-            f"{counted(self.added, 'file')} added",
-            f"{self.changed} changed",
-            f"{self.removed} removed",
-            f"{self.same} as before",
-        ]
+        parts = [f"{counted(self.added, 'file')} added", f"{self.changed} changed"]
+        if self.unnamed:
+            parts = [f"{counted(self.unnamed, 'file')} added or changed"]
+        parts += [f"{self.removed} removed", f"{self.same} as before"]
         return f"{', '.join(parts)}, {format_size(self.bytes)} written"
 
 
@@ -149,17 +149,30 @@ def _effects(wanted: Sequence[Wanted], life: Plan) -> tuple[str, ...]:
     return (*told, *life.effects)
 
 
-def changes(answer: Mapping[str, Any]) -> Changes:
-    """What a restore on trial said."""
-    told = answer.get("changes", ())
-    counts = {kind: sum(1 for each in told if each["kind"] == kind) for kind in (*SIGNS, "same")}
-    counts |= {key: int(value) for key, value in (answer.get("counts") or {}).items()}
-    shown = [f"{SIGNS[each['kind']]} {each['path']}" for each in told if each["kind"] in SIGNS]
-    total = sum(counts[kind] for kind in SIGNS)
+def changes(answer: Mapping[str, Any], copy_ending: str) -> Changes:
+    """What a restore on trial said: so many entries written, removed and left, and the first of them by name.
+
+    A copy that stands for a live file is told as that file.
+    """
+    told = [(str(each["kind"]), "/" + str(each["path"]).lstrip("/")) for each in answer.get("changes") or ()]
+    copies = {path.removesuffix(copy_ending) for _, path in told if path.endswith(copy_ending)}
+    named = [("change" if path in copies else kind, path) for kind, path in told if not path.endswith(copy_ending)]
+    named += [("add", path) for path in sorted(copies - {path for _, path in named})]
+    replaced = sum(1 for kind, path in told if kind == "remove" and path in copies)
+    written, removed = int(answer.get("files") or 0), int(answer.get("removed") or 0) - replaced
+    shown = [f"{SIGNS[kind]} {path}" for kind, path in sorted(named, key=lambda each: each[1]) if kind in SIGNS]
+    total = max(written + removed, len(shown))
     if total > len(shown[:SHOWN]):
         shown = [*shown[:SHOWN], f"and {total - len(shown[:SHOWN])} more"]
-    written = int(answer.get("bytes", 0)) or sum(each.get("bytes", 0) for each in told if each["kind"] != "same")
-    return Changes(counts["add"], counts["change"], counts["remove"], counts["same"], written, tuple(shown))
+    return Changes(
+        added=sum(1 for kind, _ in named if kind == "add"),
+        changed=sum(1 for kind, _ in named if kind == "change"),
+        removed=removed,
+        same=int(answer.get("skipped") or 0),
+        bytes=int(answer.get("bytes") or 0),
+        shown=tuple(shown),
+        unnamed=written if answer.get("more") else 0,
+    )
 
 
 def with_changes(wanted: Wanted, found: Changes) -> Wanted:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import islice
+from pathlib import Path
 from typing import Any, Protocol
 
 from .restic import lock as locking
@@ -107,6 +108,32 @@ def backup(request: Request, child: Child) -> Done:
             cancelled=child.cancelled,
         )
         return _said(made) | _counts(made) | {"seconds": time.monotonic() - began, "unreadable": unreadable}
+
+
+def restore(request: Request, child: Child) -> Done:
+    """Puts a snapshot, or some paths of it, into a folder; on trial, says what that would change."""
+    from .restic.restore import restore as run
+
+    with locked(request, exclusive=False) as (repository, _):
+        snapshot = repository.snapshot(request["id"])
+        repository.load_index()
+        is_dry = bool(request.get("dry_run"))
+        done = run(
+            repository,
+            snapshot,
+            Path(request["target"]),
+            paths=[os.fsencode(path) for path in request.get("paths") or ()],
+            strip=os.fsencode(request.get("strip") or ""),
+            overwrite=request.get("overwrite") or "changed",
+            delete=bool(request.get("delete")),
+            dry_run=is_dry,
+            progress=child.progress,
+            note=child.note,
+            cancelled=child.cancelled,
+        )
+        found = asdict(done)
+        changes = found.pop("changes")[: int(request.get("limit") or LIMIT)]
+        return found | ({"changes": changes} if is_dry else {})
 
 
 def _parent(repository: Repository, wanted: str | None) -> Snapshot | None:
@@ -303,6 +330,7 @@ def heal(request: Request, child: Child) -> Done:
 VERBS: dict[str, Callable[[Request, Child], Done]] = {
     "init": init,
     "backup": backup,
+    "restore": restore,
     "snapshots": snapshots,
     "files": files,
     "diff": compare,

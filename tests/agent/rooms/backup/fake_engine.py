@@ -133,7 +133,7 @@ def do_backup(folder, request):
 def do_restore(folder, request):
     of(folder, request["id"])
     store = folder / "data" / request["id"]
-    files = size = 0
+    files = size = skipped = 0
     changes = []
     for path in request["paths"] or [f"/{each.name}" for each in store.iterdir()]:
         source = store / path.lstrip("/")
@@ -144,12 +144,15 @@ def do_restore(folder, request):
         for each in [source, *sorted(source.rglob("*"))]:
             if each.is_dir():
                 continue
-            size += each.stat().st_size
-            files += 1
             live = target / each.relative_to(source) if source.is_dir() else target
             same = live.exists() and live.read_bytes() == each.read_bytes()
             kind = "same" if same else "change" if live.exists() else "add"
-            changes.append({"path": str(live), "kind": kind, "bytes": each.stat().st_size})
+            if request.get("dry_run") and same:
+                skipped += 1
+                continue
+            size += each.stat().st_size
+            files += 1
+            changes.append({"path": str(live).lstrip("/"), "kind": kind, "bytes": each.stat().st_size})
         if not request.get("dry_run"):
             target.parent.mkdir(parents=True, exist_ok=True)
             if source.is_dir():
@@ -158,7 +161,7 @@ def do_restore(folder, request):
                 shutil.copy2(source, target)
     say(progress={"phase": "restore", "bytes": size, "bytes_total": size, "files": files, "files_total": files})
     extra = {"changes": changes, "more": False} if request.get("dry_run") else {}
-    return {"files": files, "bytes": size, "skipped": 0, **extra}
+    return {"files": files, "bytes": size, "skipped": skipped, **extra}
 
 
 def do_files(folder, request):
