@@ -63,11 +63,11 @@ EXIT_CODES = (
 
 
 class Verb(click.Command):
-    """A command that also takes the global options after its name."""
+    """A command that also takes the global options after its name; `forms` are further ones of `--output`."""
 
-    def __init__(self, *args: Any, **more: Any) -> None:
+    def __init__(self, *args: Any, forms: Sequence[str] = (), **more: Any) -> None:
         super().__init__(*args, **more)
-        self.params += global_options()
+        self.params += global_options(forms)
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         # The path of a MainVerb's first part ends with its empty name.

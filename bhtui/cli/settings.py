@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -91,8 +91,8 @@ def _replace(_: Any, new: Any) -> Any:
     return new
 
 
-def global_options() -> list[click.Option]:
-    """New option objects, for one command."""
+def global_options(forms: Sequence[str] = ()) -> list[click.Option]:
+    """New option objects, for one command, which may write its answer in further forms."""
 
     def option(*words: str, name: str, merge: Callable[[Any, Any], Any] = _replace, **more: Any) -> click.Option:
         return click.Option([*words, f"global_{name}"], callback=_remember(name, merge), expose_value=False, **more)
@@ -111,7 +111,7 @@ def global_options() -> list[click.Option]:
             metavar="P",
             help="With this profile of the configuration; may be repeated; holds until others are chosen; '' is none.",
         ),
-        option("--output", "-o", name="output", type=click.Choice(OUTPUTS), help="How answers are written."),
+        option("--output", "-o", name="output", type=click.Choice([*OUTPUTS, *forms]), help="How answers are written."),
         option("--reason", name="reason", metavar="TEXT", help="Why; kept with the operation."),
         option("--yes", "-y", name="yes", is_flag=True, help="Do not ask, not even on production hosts."),
         option("--read-only", name="read_only", is_flag=True, help="Refuse everything that changes something."),

@@ -88,6 +88,7 @@ async def test_logs_in_every_form(home: Home, agent: FakeAgent) -> None:
     assert {"time", "host", "service", "instance", "stream", "level", "message"} <= set(lines[0])
     assert objects((await home.blackhole("logs", "--export", "--format", "json")).out) == lines
     table = list(csv.DictReader(io.StringIO((await home.blackhole("logs", "--format", "csv")).out)))
+    assert table == list(csv.DictReader(io.StringIO((await home.blackhole("logs", "-o", "csv")).out)))
     assert [each["message"] for each in table] == [f"line {n}" for n in range(1, 6)]
     text = (await home.blackhole("logs", "api", "--tail", "2")).out.splitlines()
     assert [line.split(" api-1 ")[1] for line in text] == ["line 4", "line 5"]

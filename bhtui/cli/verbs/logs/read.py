@@ -43,6 +43,7 @@ Write = Callable[[Sequence[Line], int], None]
 @click.command(
     "logs",
     cls=Verb,
+    forms=("text", "csv"),
     help=f"Shows what services wrote (all, or those named; `agent` is the agent itself), all of it, or on a terminal "
     f"the newest {TERMINAL_TAIL} lines unless something else is asked for.",
     epilog="""
@@ -58,7 +59,7 @@ Write = Callable[[Sequence[Line], int], None]
 @click.option("--follow", "-f", is_flag=True, help="Go on with what is written, until Ctrl-C.")
 @click.option("--context", "-C", type=click.IntRange(0, 1000), default=0, help="So many lines around each, too.")
 @click.option("--export", is_flag=True, help="All lines, with full times and without colours, for a file.")
-@click.option("--format", "form", type=click.Choice(("text", "json", "csv")), help="How lines are written.")
+@click.option("--format", "form", type=click.Choice(("text", "json", "csv")), help="How lines are written; as --output.")
 @click.pass_obj
 def command(
     settings: Settings,
