@@ -19,6 +19,8 @@ TEXT_AT = 40
 """Where the text begins: stamp, space, stream, space, flag, space."""
 _LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z; later years would not have four digits
 _CLOCK = re.compile(rb"T([01]\d|2[0-3]):([0-5]\d):([0-5]\d)")
+WHOLE_LINES = (b" stdout F ", b" stderr F ")
+"""What stands between the stamp of a whole line and its text."""
 _SEPARATORS = {b" F ": False, b" P ": True}
 _STREAMS = {b" stdout": "stdout", b" stderr": "stderr"}
 

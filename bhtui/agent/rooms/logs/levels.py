@@ -30,6 +30,9 @@ _SYSLOG = ("fatal", "fatal", "fatal", "error", "warning", "info", "info", "debug
 _RANK = {level: rank for rank, level in enumerate(LEVELS)}
 
 _LOOK_AT = 4096
+_SHORT, _LONG = 24, 96
+_NO_DIGITS = bytes(ord("0") if 48 <= byte < 58 else byte for byte in range(256))
+_MOST_KNOWN = 1000
 _HEAD = 160
 """Plain words count only near the start of a line; further on they are part of what it tells."""
 
@@ -79,6 +82,51 @@ def detect(text: bytes, *, captured: bool = True) -> str:
         return level
     match = _PLAIN.search(head[:_HEAD])
     return _of_word(match[match.lastindex or 0]) if match is not None else ""
+
+
+class Detector:
+    """As `detect` for what was captured, several times faster: most lines begin as one before them did.
+
+    What decides the level of such a line stands in its first bytes. Digits in them are mostly those of a time, so
+    lines that differ in nothing else are the same to it, unless a number is the level.
+    """
+
+    def __init__(self) -> None:
+        self._short: dict[bytes, str] = {}
+        self._long: dict[bytes, str] = {}
+        self._numbered: dict[bytes, str] = {}
+
+    def of(self, line: bytes, at: int = 0) -> str:
+        """One of LEVELS, or empty, for the text that begins there."""
+        head = line[at : at + _SHORT]
+        level = self._short.get(head.translate(_NO_DIGITS))
+        if level is None:
+            level = self._numbered.get(head)
+            if level is None:
+                level = self._long.get(line[at : at + _LONG].translate(_NO_DIGITS))
+                return self._learn(line[at:]) if level is None else level
+        return level
+
+    def _learn(self, text: bytes) -> str:
+        level = detect(text)
+        for head, known in ((text[:_SHORT], self._short), (text[:_LONG], self._long)):
+            if len(known) < _MOST_KNOWN and _is_decided(head, by_number=False):
+                known[head.translate(_NO_DIGITS)] = level
+                return level
+        if len(self._numbered) < _MOST_KNOWN and _is_decided(text[:_SHORT], by_number=True):
+            self._numbered[text[:_SHORT]] = level
+        return level
+
+
+def _is_decided(head: bytes, *, by_number: bool) -> bool:
+    """Whether nothing that comes after the head can change the level."""
+    if head[:1] == b"{":
+        match = _JSON.search(head)
+        return match is not None and (match[1] is None) == by_number
+    if by_number or _KLOG_HEAD.match(head) is not None:
+        return not by_number
+    match = _LOGFMT.search(head)
+    return match is not None and match.end() < len(head) and bool(_of_word(match[1]))
 
 
 def _of_json(head: bytes) -> str:

@@ -114,6 +114,11 @@ class Matcher:
         self._literal = max(found, key=len, default="").encode()
         self._folded = max((part for text in found for part in re.split("[iks]", text)), key=len, default="").encode()
 
+    @property
+    def wants_all(self) -> bool:
+        """Whether nothing but its level and its time decides about a line."""
+        return self._pattern is None and not self._conditions
+
     def lines(self, block: bytes) -> Iterator[bytes]:
         """The lines of a block (whole lines) that may be wanted, without newlines; all wanted ones are among them."""
         if self._narrow is not None:

@@ -60,8 +60,8 @@ class Logs:
         finally:
             self._dispose(reading)
 
-    def _dispose(self, reading: Reading) -> None:
-        """Closes a reading after the step that may still be running; a cancelled caller does not wait for it."""
+    def _dispose(self, reading: Reading | Counting) -> None:
+        """Closes it after the step that may still be running; a cancelled caller does not wait for it."""
         try:
             self._pool.submit(reading.close)
         except RuntimeError:  # the room is closed, no step runs any more
@@ -80,6 +80,8 @@ class Logs:
                     return
         except OSError as error:
             raise self._unreadable(error) from error
+        finally:
+            self._dispose(counting)
 
     def _unreadable(self, error: OSError) -> BlackholeError:
         return BlackholeError(f"cannot read the logs: {error}; check the permissions of {self._folder} and the disk")

@@ -59,7 +59,9 @@ Write = Callable[[Sequence[Line], int], None]
 @click.option("--follow", "-f", is_flag=True, help="Go on with what is written, until Ctrl-C.")
 @click.option("--context", "-C", type=click.IntRange(0, 1000), default=0, help="So many lines around each, too.")
 @click.option("--export", is_flag=True, help="All lines, with full times and without colours, for a file.")
-@click.option("--format", "form", type=click.Choice(("text", "json", "csv")), help="How lines are written; as --output.")
+@click.option(
+    "--format", "form", type=click.Choice(("text", "json", "csv")), help="How lines are written; as --output."
+)
 @click.pass_obj
 def command(
     settings: Settings,

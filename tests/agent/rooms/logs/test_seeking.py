@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bhtui.agent.rooms.logs import counting as counting_module
 from bhtui.agent.rooms.logs import engine, hints, reading, seeking
+from bhtui.agent.rooms.logs.counting import Counting
 from bhtui.agent.rooms.logs.reading import Reading, Source
 from bhtui.core.logs import LogsQuery
 from tests.agent.rooms.logs.logmaker import START, Writer, line
@@ -17,6 +19,7 @@ from tests.live.require import program
 SECOND = 1_000_000_000
 
 WORDS = [
+    "[blackhole] 12 lines lost here: no room",
     "timeout",
     "TimeOut",
     "disk",
@@ -141,6 +144,24 @@ def test_both_roads_agree(tmp_path_factory, spec, query):
             mock.patch.multiple(reading, ENOUGH=0, LINES_WITHOUT_ENGINE=0),
         ):
             assert answer(query, sources, seeking.begin) == plain
+
+
+def counted(query, sources, begin):
+    counting = Counting(query, lambda: sources, SECOND, 10, begin)
+    while not (counts := counting.next()).done:
+        """It goes on."""
+    counting.close()
+    return counts.counts
+
+
+@settings(max_examples=40, deadline=None)
+@given(steps, queries)
+def test_both_roads_count_alike(tmp_path_factory, spec, query):
+    program("rg")
+    sources = lay_out(tmp_path_factory.mktemp("c"), spec)
+    plain = counted(query, sources, lambda hint: None)
+    with mock.patch.multiple(engine, WORTH=1, DENSE=1), mock.patch.object(counting_module, "ENOUGH", 0):
+        assert counted(query, sources, seeking.begin) == plain
 
 
 patterns = st.text("abAB. *+?|()[]^$\\dwsSbx{}12=:-éikſ\u212aIK", max_size=12)
