@@ -137,7 +137,7 @@ def repository(folder: Path) -> Repository:
 
 
 def take(
-    folder: Path,
+    folder: Path | Repository,
     *paths: Path,
     parent: Snapshot | None = None,
     force: bool = False,
@@ -147,9 +147,9 @@ def take(
     progress: Callable[[Progress], None] = lambda _: None,
     workers: int = 2,
 ) -> Snapshot:
-    """A backup into the repository in `folder`."""
+    """A backup into the repository in `folder`, or into an open one."""
     return backup(
-        repository(folder),
+        repository(folder) if isinstance(folder, Path) else folder,
         [os.fsencode(path) for path in paths],
         parent=parent,
         force=force,

@@ -46,8 +46,8 @@ def restore(
     """Puts a snapshot's paths (none: all of it) below the target, without `strip` at their beginning. EngineError.
 
     The caller holds a lock and has loaded the index. With `delete`, what is not in the snapshot is removed from folders
-    that are restored whole, never from those above. A file is written whole or not at all; one with a damaged blob is
-    told by a note, and the rest is restored. `workers`: processes; 0: one a core.
+    that are restored whole, never from those above. A file with a damaged blob is not touched and told by a note, and
+    the rest is restored. `workers`: processes; 0: one a core.
     """
     selection = selected(repository, snapshot, paths)
     tree, part, node = _stripped(repository, snapshot.tree, selection, strip)

@@ -1,6 +1,7 @@
 """What a worker of a restore does: a folder with the files in it, and the pieces of big files.
 
-A file is made whole or not at all: a small one is written when all its blobs are there, a big one under another name.
+A file is written when all its blobs are there and whole. What it replaces is replaced by a rename, so that a restore
+that is killed leaves the one or the other; a new file that is not complete has not its time yet, and is written again.
 """
 
 from __future__ import annotations
