@@ -138,6 +138,21 @@ class Promise(Section):
     """How long bringing a service back may take: `30m`. None: nothing is promised."""
 
 
+class Drill(Section):
+    """Restores the newest backups on trial and starts the services with them, apart from the host."""
+
+    schedule: Cron | None = None
+    """When: cron, five fields. None: only by `backup drill`."""
+    folder: Text = ""
+    """Where they are restored; room for the largest service is needed. Empty: the agent's own folder."""
+    timeout: Wait = 600.0
+    """How long a service may take until it is well."""
+
+    def spec(self, at: AtPath) -> core.DrillSpec:
+        """As a frozen value."""
+        return core.DrillSpec(self.schedule or "", at(self.folder) if self.folder else "", self.timeout)
+
+
 class Backup(Section):
     """The section."""
 
@@ -157,6 +172,8 @@ class Backup(Section):
     """Patterns of what no backup takes: `*.tmp`, `/srv/app/cache`."""
     promise: Promise = Promise()
     """What is promised of backups."""
+    drill: Drill = Drill()
+    """Restores on trial."""
 
     def spec(self, at: AtPath) -> core.BackupSpec:
         """As a frozen value."""
@@ -168,6 +185,7 @@ class Backup(Section):
             ),
             retention=core.Retention(kept.full, kept.incremental, kept.keep_daily, kept.keep_weekly, kept.keep_monthly),
             promise=core.Promise(promise.rpo or 0.0, promise.rto or 0.0),
+            drill=self.drill.spec(at),
             password_file=at(self.password_file) if self.password_file else "",
             password_command=self.password_command or (),
             bandwidth=self.bandwidth or 0,

@@ -96,6 +96,18 @@ class Promise:
 
 
 @dataclass(frozen=True, slots=True)
+class DrillSpec:
+    """When and where backups are restored on trial."""
+
+    schedule: str = ""
+    """Cron; empty: only by hand."""
+    folder: str = ""
+    """Where they are restored; empty: the agent's own folder."""
+    timeout: float = 600.0
+    """How long a service may take until it is well."""
+
+
+@dataclass(frozen=True, slots=True)
 class BackupSpec:
     """The section `backup`."""
 
@@ -103,6 +115,7 @@ class BackupSpec:
     schedule: BackupSchedule = BackupSchedule()
     retention: Retention = Retention()
     promise: Promise = Promise()
+    drill: DrillSpec = DrillSpec()
     password_file: str = ""
     password_command: tuple[str, ...] = ()
     bandwidth: int = 0

@@ -265,6 +265,16 @@ class VerifyBackupsRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class DrillBackupsRequest:
+    """Restore the newest backup of services on trial, and start them with it apart from the host; none: all."""
+
+    services: tuple[str, ...] = ()
+    snapshot: str = ""
+    """Another one than the newest."""
+    repository: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RepairBackupsRequest:
     """Make a damaged repository usable again: a new index, and snapshots without the files that are lost."""
 
@@ -338,6 +348,7 @@ BackupRequest = (
     | ForgetBackupsRequest
     | PruneBackupsRequest
     | VerifyBackupsRequest
+    | DrillBackupsRequest
     | RepairBackupsRequest
     | HealBackupsRequest
     | RepositoryRequest

@@ -64,6 +64,7 @@ async def open_rooms(memory: Memory, paths: Paths, stack: AsyncExitStack) -> Alo
         lambda: replicas.effective(config.spec), memory.store, memory.events, Engine(paths.state / "backup-cache"),
         socket.gethostname(), lambda: zone_of(""),
     )  # fmt: skip
+    backup.scratch = paths.state / "drill"
     stack.callback(backup.close)
     return Alone(overrides, limits, health, replicas, logs, outputs, metrics, backup)
 

@@ -14,6 +14,7 @@ from bhtui.core.operation import Plan
 from bhtui.core.request import (
     BackupRequest,
     CreateBackupRequest,
+    DrillBackupsRequest,
     ForgetBackupsRequest,
     HealBackupsRequest,
     PruneBackupsRequest,
@@ -24,7 +25,7 @@ from bhtui.core.request import (
     VerifyBackupsRequest,
 )
 
-from . import choosing, requests, restoring, retention
+from . import choosing, drilling, requests, restoring, retention
 from .model import Life
 from .preparing import standins
 from .requests import Target
@@ -62,6 +63,12 @@ class Planner:
                 known = await room.seen(request.repository)
                 chosen = choosing.by_ids(known, request.snapshots)
                 return requests.verify(request, room.target(request.repository), chosen)
+            case DrillBackupsRequest():
+                known = await room.seen(request.repository)
+                with_data = [each.name for each in requests.with_data(room.spec(), request.services, "drill")]
+                names = with_data if request.services else [name for name in with_data if _has_one(known, name)]
+                chosen = choosing.to_restore(known, request.snapshot, names, 0, room.host)
+                return drilling.plan(room.target(request.repository), chosen)
             case RepairBackupsRequest():
                 return requests.repair(request, room.target(request.repository))
             case HealBackupsRequest():
@@ -158,6 +165,10 @@ class Planner:
             return Changes(problem=f"looking took longer than {LOOK_SECONDS:.0f} s")
         except BlackholeError as error:
             return Changes(problem=str(error))
+
+
+def _has_one(known: Sequence[BackupSnapshot], service: str) -> bool:
+    return any(service in each.services for each in known)
 
 
 def _is_within(path: str, parent: str) -> bool:

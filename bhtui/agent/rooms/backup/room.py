@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, tzinfo
+from pathlib import Path
 from typing import Any
 
 from bhtui.core.backup import (
@@ -69,6 +70,8 @@ class Backup:
         self.repositories = Repositories(spec, self.catalog, engine, clock, environ)
         self.preparations: Preparations = _nothing
         """What makes a service consistent first; the wiring gives it."""
+        self.scratch = Path(os.devnull)
+        """The agent's own folder, for what is restored on trial; the wiring gives it."""
         self.turn = asyncio.Lock()
         """Held by the one service that is being backed up."""
         self._count_seconds = count_seconds

@@ -67,7 +67,7 @@ def due(
     found: list[Due] = []
     for type_, cron in expressions(schedule).items():
         before = min(handled.get(type_, now_ns), now_ns)  # a clock that was set back begins anew
-        moment = _latest(cron, zone, now_ns - late)
+        moment = latest(cron, zone, now_ns - late)
         settled[type_] = before
         if moment is not None and moment + late > before:
             settled[type_] = moment + late
@@ -77,7 +77,7 @@ def due(
     return (found[0] if found else None), settled
 
 
-def _latest(cron: str, zone: tzinfo, now_ns: int) -> int | None:
+def latest(cron: str, zone: tzinfo, now_ns: int) -> int | None:
     """The last moment at or before `now_ns`."""
     # CronSim looks before its start, so from the next second one that is now counts.
     moment = next(CronSim(cron, _at(now_ns // SECOND + 1, zone), reverse=True), None)

@@ -111,13 +111,23 @@ def backup(request: Request, child: Child) -> Done:
 
 
 def restore(request: Request, child: Child) -> Done:
-    """Puts a snapshot, or some paths of it, into a folder; on trial, says what that would change."""
+    """Puts a snapshot, or some paths of it, into a folder; on trial, says what that would change.
+
+    What is damaged is told, the rest is restored, and then it has failed: nobody takes it for whole.
+    """
     from .restic.restore import restore as run
 
     with locked(request, exclusive=False) as (repository, _):
         snapshot = repository.snapshot(request["id"])
         repository.load_index()
         is_dry = bool(request.get("dry_run"))
+        first = ""
+
+        def note(said: Note) -> None:
+            nonlocal first
+            first = first or f"{said.path}: {said.problem}"
+            child.note(said)
+
         done = run(
             repository,
             snapshot,
@@ -128,9 +138,15 @@ def restore(request: Request, child: Child) -> Done:
             delete=bool(request.get("delete")),
             dry_run=is_dry,
             progress=child.progress,
-            note=child.note,
+            note=note,
             cancelled=child.cancelled,
         )
+        if done.lost and not is_dry:
+            raise EngineError(
+                "damaged",
+                f"cannot restore all of {snapshot.id[:8]}: {done.lost} files could not be, first {first}; the "
+                f"rest is in {request['target']}; `blackhole backup verify --read-data` says what else is hurt",
+            )
         found = asdict(done)
         changes = found.pop("changes")[: int(request.get("limit") or LIMIT)]
         return found | ({"changes": changes} if is_dry else {})

@@ -12,7 +12,7 @@ from bhtui.core.backup import ServiceProtection
 from bhtui.core.errors import BlackholeError, Refused
 from bhtui.core.event import EventKind
 from bhtui.core.operation import Operation, OperationState
-from bhtui.core.request import BackupRequest, CreateBackupRequest, PruneBackupsRequest
+from bhtui.core.request import BackupRequest, CreateBackupRequest, DrillBackupsRequest, PruneBackupsRequest
 from bhtui.core.spec import Spec
 from bhtui.core.units import format_age
 
@@ -31,7 +31,7 @@ RETRIES, RETRY_SECONDS = 3, 600.0
 PRUNE_SECONDS = 7 * 86400.0
 """How often space is freed even though retention removes nothing."""
 ACTOR = "schedule:backup"
-HANDLED, LATE, PRUNED = "backup.schedule", "backup.late", "backup.pruned"
+HANDLED, LATE, PRUNED, DRILLED = "backup.schedule", "backup.late", "backup.pruned", "backup.drilled"
 
 
 class Settings(Protocol):
@@ -102,6 +102,7 @@ class BackupWatch:
             await self._refresh()
             await self._follow_up()
             await self._make_due()
+            await self._drill_due()
         self._tell_late()
 
     # ---- what the repository holds ---------------------------------------------------------------------------------
@@ -189,6 +190,32 @@ class BackupWatch:
             self._settings.set_setting(PRUNED, now)
         except BlackholeError as error:
             log.warning("what is not kept is removed after the next backup: %s", error)
+
+    # ---- drills ----------------------------------------------------------------------------------------------------
+
+    async def _drill_due(self) -> None:
+        """Begins a drill when its time has come since the last one. One that was missed is made up for."""
+        room = self._room
+        cron, now = room.spec().backup.drill.schedule, room.clock()
+        if not cron:
+            return
+        last = self._settings.setting(DRILLED)
+        if last is None:
+            self._settings.set_setting(DRILLED, now)
+            return
+        moment = schedule.latest(cron, room.zone(), now)
+        if moment is None or moment <= last:
+            return
+        try:
+            await self._begin(DrillBackupsRequest(), ACTOR, "scheduled drill")
+        except Refused as error:
+            log.info("the scheduled drill waits: %s", error)
+            return
+        except BlackholeError as error:
+            room.events.append(
+                EventKind.BACKUP_DRILLED, "", f"the scheduled drill was not begun: {error}", {"good": False}
+            )
+        self._settings.set_setting(DRILLED, moment)
 
     # ---- the promise -----------------------------------------------------------------------------------------------
 

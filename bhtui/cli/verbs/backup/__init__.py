@@ -6,7 +6,7 @@ import click
 
 from bhtui.cli.app import Verbs
 
-from . import create, diff, files, forget, heal, listing, prune, repair, repo, restore, show, verify
+from . import create, diff, drill, files, forget, heal, listing, prune, repair, repo, restore, show, verify
 
 
 @click.group(
@@ -24,6 +24,6 @@ def command() -> None:
     return
 
 
-for each in (create, listing, show, verify, restore, prune, diff, files, forget, repair, heal):
+for each in (create, listing, show, verify, restore, prune, diff, files, forget, repair, heal, drill):
     command.add_command(each.command)
 command.add_command(repo.command)

@@ -78,6 +78,7 @@ class OperationRequest(_message.Message):
     CHECK_DATA_FIELD_NUMBER: _builtins.int
     CLEANUP_SERVICE_FIELD_NUMBER: _builtins.int
     RESET_FIELD_NUMBER: _builtins.int
+    DRILL_BACKUPS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Chosen by the client: 32 hexadecimal digits of a random UUID. Ignored by Plan."""
     reason: _builtins.str
@@ -141,6 +142,8 @@ class OperationRequest(_message.Message):
     def cleanup_service(self) -> Global___CleanupServiceRequest: ...
     @_builtins.property
     def reset(self) -> Global___ResetRequest: ...
+    @_builtins.property
+    def drill_backups(self) -> Global___DrillBackupsRequest: ...
     def __init__(
         self,
         *,
@@ -176,12 +179,13 @@ class OperationRequest(_message.Message):
         check_data: Global___CheckDataRequest | None = ...,
         cleanup_service: Global___CleanupServiceRequest | None = ...,
         reset: Global___ResetRequest | None = ...,
+        drill_backups: Global___DrillBackupsRequest | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "adopt", b"adopt", "auto_scale", b"auto_scale", "check_data", b"check_data", "cleanup_logs", b"cleanup_logs", "cleanup_service", b"cleanup_service", "clear_cache", b"clear_cache", "close_window", b"close_window", "collect_garbage", b"collect_garbage", "create_backup", b"create_backup", "forget_backups", b"forget_backups", "heal_backups", b"heal_backups", "open_window", b"open_window", "prune_backups", b"prune_backups", "reload_config", b"reload_config", "repair_backups", b"repair_backups", "repository", b"repository", "repository_key", b"repository_key", "request", b"request", "reset", b"reset", "reset_limits", b"reset_limits", "restart", b"restart", "restore_backup", b"restore_backup", "resume", b"resume", "roll_back", b"roll_back", "scale", b"scale", "set_limits", b"set_limits", "set_priority", b"set_priority", "start", b"start", "stop", b"stop", "verify_backups", b"verify_backups"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "adopt", b"adopt", "auto_scale", b"auto_scale", "check_data", b"check_data", "cleanup_logs", b"cleanup_logs", "cleanup_service", b"cleanup_service", "clear_cache", b"clear_cache", "close_window", b"close_window", "collect_garbage", b"collect_garbage", "create_backup", b"create_backup", "drill_backups", b"drill_backups", "forget_backups", b"forget_backups", "heal_backups", b"heal_backups", "open_window", b"open_window", "prune_backups", b"prune_backups", "reload_config", b"reload_config", "repair_backups", b"repair_backups", "repository", b"repository", "repository_key", b"repository_key", "request", b"request", "reset", b"reset", "reset_limits", b"reset_limits", "restart", b"restart", "restore_backup", b"restore_backup", "resume", b"resume", "roll_back", b"roll_back", "scale", b"scale", "set_limits", b"set_limits", "set_priority", b"set_priority", "start", b"start", "stop", b"stop", "verify_backups", b"verify_backups"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "adopt", b"adopt", "auto_scale", b"auto_scale", "check_data", b"check_data", "cleanup_logs", b"cleanup_logs", "cleanup_service", b"cleanup_service", "clear_cache", b"clear_cache", "close_window", b"close_window", "collect_garbage", b"collect_garbage", "create_backup", b"create_backup", "forget_backups", b"forget_backups", "heal_backups", b"heal_backups", "id", b"id", "open_window", b"open_window", "prune_backups", b"prune_backups", "reason", b"reason", "reload_config", b"reload_config", "repair_backups", b"repair_backups", "repository", b"repository", "repository_key", b"repository_key", "request", b"request", "reset", b"reset", "reset_limits", b"reset_limits", "restart", b"restart", "restore_backup", b"restore_backup", "resume", b"resume", "roll_back", b"roll_back", "scale", b"scale", "set_limits", b"set_limits", "set_priority", b"set_priority", "start", b"start", "stop", b"stop", "verify_backups", b"verify_backups"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "adopt", b"adopt", "auto_scale", b"auto_scale", "check_data", b"check_data", "cleanup_logs", b"cleanup_logs", "cleanup_service", b"cleanup_service", "clear_cache", b"clear_cache", "close_window", b"close_window", "collect_garbage", b"collect_garbage", "create_backup", b"create_backup", "drill_backups", b"drill_backups", "forget_backups", b"forget_backups", "heal_backups", b"heal_backups", "id", b"id", "open_window", b"open_window", "prune_backups", b"prune_backups", "reason", b"reason", "reload_config", b"reload_config", "repair_backups", b"repair_backups", "repository", b"repository", "repository_key", b"repository_key", "request", b"request", "reset", b"reset", "reset_limits", b"reset_limits", "restart", b"restart", "restore_backup", b"restore_backup", "resume", b"resume", "roll_back", b"roll_back", "scale", b"scale", "set_limits", b"set_limits", "set_priority", b"set_priority", "start", b"start", "stop", b"stop", "verify_backups", b"verify_backups"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_request: _TypeAlias = _typing.Literal["start", "stop", "restart", "reload_config", "set_limits", "reset_limits", "set_priority", "clear_cache", "collect_garbage", "scale", "auto_scale", "resume", "roll_back", "adopt", "open_window", "close_window", "cleanup_logs", "create_backup", "restore_backup", "forget_backups", "prune_backups", "verify_backups", "repair_backups", "heal_backups", "repository", "repository_key", "check_data", "cleanup_service", "reset"]  # noqa: Y015
+    _WhichOneofReturnType_request: _TypeAlias = _typing.Literal["start", "stop", "restart", "reload_config", "set_limits", "reset_limits", "set_priority", "clear_cache", "collect_garbage", "scale", "auto_scale", "resume", "roll_back", "adopt", "open_window", "close_window", "cleanup_logs", "create_backup", "restore_backup", "forget_backups", "prune_backups", "verify_backups", "repair_backups", "heal_backups", "repository", "repository_key", "check_data", "cleanup_service", "reset", "drill_backups"]  # noqa: Y015
     _WhichOneofArgType_request: _TypeAlias = _typing.Literal["request", b"request"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_request) -> _WhichOneofReturnType_request | None: ...
 
@@ -924,6 +928,35 @@ class VerifyBackupsRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___VerifyBackupsRequest: _TypeAlias = VerifyBackupsRequest  # noqa: Y015
+
+@_typing.final
+class DrillBackupsRequest(_message.Message):
+    """Restores the newest backup of services on trial, and starts them with it apart from the host; none: all."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVICES_FIELD_NUMBER: _builtins.int
+    SNAPSHOT_FIELD_NUMBER: _builtins.int
+    REPOSITORY_FIELD_NUMBER: _builtins.int
+    snapshot: _builtins.str
+    """Another one than the newest."""
+    repository: _builtins.str
+    @_builtins.property
+    def services(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        services: _abc.Iterable[_builtins.str] | None = ...,
+        snapshot: _builtins.str = ...,
+        repository: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["repository", b"repository", "services", b"services", "snapshot", b"snapshot"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DrillBackupsRequest: _TypeAlias = DrillBackupsRequest  # noqa: Y015
 
 @_typing.final
 class RepairBackupsRequest(_message.Message):
