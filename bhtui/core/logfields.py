@@ -1,7 +1,8 @@
 """What is inside a log line: its message and its fields, whichever of the common libraries wrote it.
 
 - JSON objects, as zap, logrus, slog, structlog, bunyan, pino and Elastic's ECS write them; nested ones are named with
-  dots: `http.status`.
+  dots: `http.status`;
+- the same behind the columns of zap's console form, which tabs divide;
 - logfmt (`level=info msg="cannot connect" port=5432`), also behind plain text and behind klog's head.
 """
 
@@ -15,10 +16,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-MESSAGE_KEYS = ("message", "msg", "event", "text", "@m", "@message", "short_message")
+MESSAGE_KEYS = ("message", "msg", "event", "text", "@m", "@mt", "@message", "short_message")
 """In the order in which they are looked for."""
-LEVEL_KEYS = ("level", "lvl", "severity", "levelname", "log.level", "loglevel", "@level", "@l")
-TIME_KEYS = ("time", "ts", "timestamp", "@timestamp", "t", "@t", "datetime")
+LEVEL_KEYS = ("level", "lvl", "severity", "levelname", "log.level", "loglevel", "level_name", "@level", "@l")
+TIME_KEYS = ("time", "ts", "timestamp", "@timestamp", "t", "@t", "datetime", "asctime")
 KNOWN_KEYS = frozenset({*MESSAGE_KEYS, *LEVEL_KEYS, *TIME_KEYS})
 
 _PAIR = re.compile(r'(?:^|(?<=[\s,({\[]))([A-Za-z_@][\w.@/-]*)=("(?:[^"\\]|\\.)*"|[^\s,"]*)')
@@ -48,6 +49,9 @@ def parse(line: str) -> Fields | None:
     """The parts of a line; None when it names nothing."""
     if line.startswith("{") and (values := _object(line)) is not None:
         return Fields(next((text_of(values[key]) for key in MESSAGE_KEYS if key in values), ""), values)
+    at = line.find("\t{")
+    if at >= 0 and (values := _object(line[at + 1 :])) is not None:
+        return Fields(line[:at].rpartition("\t")[2], values)
     pairs = [(match, match[1], _unquoted(match[2])) for match in _PAIR.finditer(line)] if "=" in line else []
     if not pairs:
         return None

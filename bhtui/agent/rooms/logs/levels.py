@@ -1,7 +1,7 @@
 """Recognises the level of a line from its bytes.
 
 Known forms: JSON (zap, logrus, slog, structlog, pino and bunyan numbers, syslog numbers), logfmt, klog, and words as
-people write them: `ERROR`, `[warn]`, `<info>`, `error: ...`. The first form that says something wins.
+people write them, coloured or not: `ERROR`, `[warn]`, `<info>`, `error: ...`. The first form that says something wins.
 """
 
 from __future__ import annotations
@@ -39,12 +39,13 @@ _HEAD = 160
 # Numbers stand as JSON writes them, under the keys that have them; where a search engine looks for them, it looks for
 # `l"` and `y"` before.
 _JSON = re.compile(
-    rb'"(?:level|severity|lvl|levelname|log\.level|loglevel|@level)"(?::|: | : )"(\w+)"'
+    rb'"(?:level|severity|lvl|levelname|level_name|log\.level|loglevel|@level|@l)"(?::|: | : )"(\w+)(?:[+-]\d+)?"'
     rb'|"(?:level|severity|lvl|log\.level|loglevel|@level)"(?::|: | : )(\d{1,2})[ ,}]',
     re.IGNORECASE,
 )
 _LOGFMT = re.compile(rb'(?:^|[ \t,{])(?:level|lvl|severity)="?(\w+)', re.IGNORECASE)
 _KLOG_HEAD = re.compile(rb"([IWEF])\d{4} \d\d:\d\d:\d\d\.\d")
+_COLOURS = re.compile(rb"\x1b\[[0-9;]*m")
 # `LOG` stands alone only as PostgreSQL writes it, before a colon.
 _PLAIN = re.compile(
     rb"[\[<(|]\s*(trace|debug|info|information|notice|warning|warn|error|err|fatal|critical|crit|panic|emerg|alert)\s*[\]>)|]"
@@ -80,6 +81,8 @@ def detect(text: bytes, *, captured: bool = True) -> str:
         return _KLOG[match[1]]
     if (b"=" in head) and (match := _LOGFMT.search(head)) is not None and (level := _of_word(match[1])):
         return level
+    if b"\x1b" in head:
+        head = _COLOURS.sub(b"", head)
     match = _PLAIN.search(head[:_HEAD])
     return _of_word(match[match.lastindex or 0]) if match is not None else ""
 
@@ -125,7 +128,7 @@ def _is_decided(head: bytes, *, by_number: bool) -> bool:
         return match is not None and (match[1] is None) == by_number
     if by_number or _KLOG_HEAD.match(head) is not None:
         return not by_number
-    match = _LOGFMT.search(head)
+    match = _LOGFMT.search(head) if b"=" in head else None
     return match is not None and match.end() < len(head) and bool(_of_word(match[1]))
 
 
