@@ -73,6 +73,9 @@ class Remote:
             ) from None
         raise NoConnection(f"cannot see the end of the agent of {self.name}: the link was closed")
 
+    async def layer(self, name: str) -> None:
+        await self._link.layer(name)
+
     async def boot(self, words: Sequence[str]) -> str:
         return await self._link.route.boot(_say_nothing, words)
 

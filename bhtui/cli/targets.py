@@ -47,6 +47,9 @@ class Target(Protocol):
         Raises BlackholeError.
         """
 
+    async def layer(self, name: str) -> None:
+        """Places libraries that the agent lacks. Raises BlackholeError."""
+
     async def boot(self, words: Sequence[str]) -> str:
         """Has the host's `bhtui.agent.boot` do something; what it said. Raises BlackholeError."""
 
@@ -83,6 +86,9 @@ class Local:
         from .halt import halt
 
         return await halt(self._paths, keep_services)
+
+    async def layer(self, name: str) -> None:
+        """An installation of its own has all of them; one that lacks some says so when it needs them."""
 
     async def boot(self, words: Sequence[str]) -> str:
         return await asyncio.to_thread(boot, words)

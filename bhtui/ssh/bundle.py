@@ -39,6 +39,8 @@ FORMAT = 1
 OURS = ("core", "config", "rpc", "keeper", "agent", "platform")
 """The packages of bhtui that a host needs."""
 
+CORE = "agent"
+"""The extra whose libraries are placed with our own code; those of another are a layer."""
 _DISTRIBUTION = "blackhole-console"
 _USELESS_ENDINGS = (".pyi", ".pyc", ".h", ".hpp", ".c", ".pyx", ".pxd", ".pxi", ".proto", ".typed")
 _USELESS_FOLDERS = ("tests", "test", "__pycache__", "include")
@@ -71,12 +73,21 @@ def build(target: Target, cache: Path) -> Bundle:
 
     Raises LinkError when a library cannot be had for the target.
     """
-    parts = tuple(_closure(target))
-    key = _key(target, parts)
-    folder = cache / "bundles"
+    return _built(target, cache, CORE, tuple(_closure(target, CORE)), _own_code())
+
+
+def build_layer(name: str, target: Target, cache: Path) -> Bundle:
+    """The libraries of an extra that the core does not bring, likewise. Raises LinkError."""
+    core = set(_closure(target, CORE))
+    return _built(target, cache, name, tuple(part for part in _closure(target, name) if part not in core), {})
+
+
+def _built(target: Target, cache: Path, name: str, parts: tuple[Part, ...], code: Mapping[str, bytes]) -> Bundle:
+    key = _key(target, parts, code)
+    folder = cache / ("bundles" if name == CORE else f"layers-{name}")
     for path in folder.glob(f"{target.name}-{key}-*.tar.gz"):
         return Bundle(path.name.removesuffix(".tar.gz").rsplit("-", 1)[1], path, path.stat().st_size)
-    tree: Tree = dict(_own_code())
+    tree: Tree = dict(code)
     for part in parts:
         tree |= _library(part, target, cache / "wheels")
     manifest = {
@@ -133,12 +144,12 @@ def _own_code() -> dict[str, bytes]:
     return {name: file.read_bytes() for name, file in named.items() if _useful(name)}
 
 
-def _key(target: Target, parts: tuple[Part, ...]) -> str:
+def _key(target: Target, parts: tuple[Part, ...], code: Mapping[str, bytes]) -> str:
     """Changes when the content would; cheap to compute."""
     digest = hashlib.sha256(f"{FORMAT}\0{target.name}\0{bhtui.__version__}\0".encode())
     for part in parts:
         digest.update(f"{part}\0".encode())
-    for name, content in sorted(_own_code().items()):
+    for name, content in sorted(code.items()):
         digest.update(name.encode() + b"\0" + hashlib.sha256(content).digest())
     return digest.hexdigest()[:16]
 
@@ -156,8 +167,8 @@ class Part:
         return f"{self.name}=={self.version}" if self.version else self.wanted or self.name
 
 
-def _closure(target: Target) -> Iterator[Part]:
-    """The `agent` extra and everything it needs on the target, by the markers of the target and not of this machine."""
+def _closure(target: Target, extra: str) -> Iterator[Part]:
+    """An extra and everything it needs on the target, by the markers of the target and not of this machine."""
     environment = {
         "python_version": "{}.{}".format(*target.python),
         "python_full_version": "{}.{}.0".format(*target.python),
@@ -168,7 +179,7 @@ def _closure(target: Target) -> Iterator[Part]:
         "os_name": "posix",
         "platform_machine": target.machine,
     }
-    todo: list[tuple[Requirement, tuple[str, ...]]] = [(Requirement(_DISTRIBUTION), ("agent",))]
+    todo: list[tuple[Requirement, tuple[str, ...]]] = [(Requirement(_DISTRIBUTION), (extra,))]
     seen: set[str] = set()
     while todo:
         wanted, extras = todo.pop(0)

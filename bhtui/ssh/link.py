@@ -67,6 +67,7 @@ class Link:
         self._wake = wake
         self._force = force
         self._connections = 0
+        self._placing = asyncio.Lock()
 
     @property
     def status(self) -> LinkStatus:
@@ -119,6 +120,25 @@ class Link:
                 f"cannot reach {self.name} in {timeout:.0f} s: {status.detail or status.state}",
                 retry=True,
             ) from None
+
+    async def layer(self, name: str) -> None:
+        """Places libraries of this name, if the agent lacks them. Raises LinkError, NoConnection."""
+        await self.ready()
+        session = self._session
+        if session is None:
+            raise NoConnection(f"cannot place what {name} needs on {self.name}: the connection was lost; try again")
+        async with self._placing:
+            if name in session.info.lacks_layers:
+                await self.route.layer(session, name, lambda said: log.debug("%s: %s", self.name, said))
+
+    async def _place_wanted(self, session: Session) -> None:
+        """What the host's configuration needs; that it cannot be placed is a note, and tried when connected anew."""
+        for name in session.info.wants_layers:
+            try:
+                await self.layer(name)
+            except BlackholeError as error:
+                log.warning("%s: %s", self.name, error)
+                session.note = str(error)
 
     async def close(self) -> None:
         """Ends the connection; what goes on at the host goes on."""
@@ -178,8 +198,11 @@ class Link:
         lost = asyncio.create_task(session.lost())
         heard = self._clock()
         self._live(session)
+        placing: asyncio.Task[None] | None = None
         try:
             while True:
+                if session.info.wants_layers and placing is None:
+                    placing = asyncio.create_task(self._place_wanted(session), name=f"layers of {self.name}")
                 await asyncio.wait({lost}, timeout=self._beat)
                 if lost.done():
                     return lost.result()
@@ -198,8 +221,10 @@ class Link:
                 else:
                     self._publish(LinkState.STALE, heard, detail=problem, version=session.info.version)
         finally:
-            lost.cancel()
-            await asyncio.gather(lost, return_exceptions=True)
+            tasks = [lost, placing] if placing else [lost]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def _live(self, session: Session) -> None:
         self._publish(LinkState.LIVE, detail=session.note, version=session.info.version)

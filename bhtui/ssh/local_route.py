@@ -13,7 +13,7 @@ from ..rpc.blackhole.v1.agent_pb2 import AgentInfo
 from ..rpc.client import AgentClient
 from ..rpc.local import THIS, answers, boot, ensure_agent, local_paths
 from ..rpc.stopped import Stopped, Wake
-from .route import Say, agent_stopped, await_version, info_of, must_upgrade
+from .route import Say, Session, agent_stopped, await_version, info_of, must_upgrade
 from .state import LinkError, LinkState
 
 
@@ -64,6 +64,14 @@ class LocalRoute:
             await client.close()
             raise LinkError(LinkState.AGENT_TOO_OLD, f"cannot upgrade the agent of {THIS}: {error}") from None
         return session
+
+    async def layer(self, session: Session, name: str, say: Say) -> None:
+        say("")
+        raise LinkError(
+            LinkState.FAILED,
+            f"cannot place what {name} needs on {THIS}: its {session.info.version} is an installation of its own",
+            f"install blackhole-console[{name}] there",
+        )
 
     async def boot(self, say: Say, words: Sequence[str]) -> str:
         say("asking what starts this machine")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from . import bundle, runtime
+from .bundle import Bundle
 from .connect import Connection
 from .probe import Found, Python
 from .remote import Progress, execute, fault, on_host, upload
@@ -35,9 +36,13 @@ class Builder:
         self.cache = cache
         self._locks: dict[Target, asyncio.Lock] = {}
 
-    async def bundle(self, target: Target) -> bundle.Bundle:
+    async def bundle(self, target: Target) -> Bundle:
         async with self._locks.setdefault(target, asyncio.Lock()):
             return await asyncio.to_thread(bundle.build, target, self.cache)
+
+    async def layer(self, name: str, target: Target) -> Bundle:
+        async with self._locks.setdefault(target, asyncio.Lock()):
+            return await asyncio.to_thread(bundle.build_layer, name, target, self.cache)
 
 
 async def place(
@@ -68,6 +73,19 @@ async def place(
     say("starting the agent" if start else "unpacking the agent")
     await on_host(link, python.path, request)
     return Placed(python.path, folder)
+
+
+async def place_layer(link: Connection, found: Found, builder: Builder, name: str, say: Callable[[str], None]) -> None:
+    """Places libraries beside the agent, which finds them there when it needs them next. Raises LinkError."""
+    python = found.best_python() or await _place_runtime(link, found, builder, say)
+    target = found.target(python.version[:2], python.abi)
+    say(f"preparing what {name} needs")
+    chosen = await builder.layer(name, target)
+    folder = f"{found.paths.state}/layers/{name}-{target.abi}-{chosen.id}"
+    _check_space(found, link.host.name, chosen.size)
+    part = f"{folder}.{id(link):x}.part"
+    await upload(link, chosen.path, part, _told(say, f"sending what {name} needs"))
+    await on_host(link, python.path, {"unpack": [{"part": part, "sha256": chosen.id, "folder": folder}]})
 
 
 def _start(found: Found, python: Python, folder: str) -> dict[str, Any]:

@@ -52,6 +52,10 @@ class Route(Protocol):
         """
         ...
 
+    async def layer(self, session: Session, name: str, say: Say) -> None:
+        """Places libraries that the agent lacks. Raises LinkError."""
+        ...
+
     async def boot(self, say: Say, words: Sequence[str]) -> str:
         """Has `python -m bhtui.agent.boot` do something there; what it said. Raises LinkError, BlackholeError."""
         ...

@@ -24,10 +24,10 @@ from ..rpc.stopped import parse as parse_mark
 from .bundle import write_whole
 from .connect import Connection, Gate, connect
 from .inventory import Host
-from .place import Builder, place
+from .place import Builder, place, place_layer
 from .probe import Found
 from .remote import ask, execute
-from .route import Say, agent_stopped, await_version, info_of, must_upgrade, parse_version
+from .route import Say, Session, agent_stopped, await_version, info_of, must_upgrade, parse_version
 from .state import LinkError, LinkState
 from .tunnel import SocketFolder, Tunnel, open_tunnel
 
@@ -118,6 +118,11 @@ class SshRoute:
         except BaseException:
             await link.close()
             raise
+
+    async def layer(self, session: Session, name: str, say: Say) -> None:
+        assert isinstance(session, SshSession), "it was opened by this route"
+        await place_layer(session.link, await ask(session.link), self._builder, name, say)
+        session.info = await info_of(session.client, self.host.name)
 
     async def boot(self, say: Say, words: Sequence[str]) -> str:
         say("connecting")

@@ -52,6 +52,17 @@ def test_the_core_layer_is_under_fifteen_megabytes(built: bundle.Bundle):
     assert built.size < 15_000_000
 
 
+def test_a_layer_holds_what_the_core_lacks_and_none_of_our_code(built: bundle.Bundle, cache: Path):
+    layer = bundle.build_layer("backup", HERE, cache)
+    found = names(layer)
+    assert {"cryptography", "zstandard", "obstore", "pyfastcdc"} <= {name.split("/")[0] for name in found}
+    assert not set(found) & set(names(built)) - {"manifest.json"}
+    assert not [name for name in found if name.startswith("bhtui/")]
+    assert not {"cryptography", "zstandard", "obstore"} & {name.split("/")[0] for name in names(built)}
+    assert layer.size < 20_000_000
+    assert bundle.build_layer("backup", HERE, cache) == layer
+
+
 def test_it_holds_what_the_agent_needs_and_nothing_of_the_console(built: bundle.Bundle):
     found = names(built)
     wanted = ("manifest.json", "bhtui/__init__.py", "bhtui/core/spec.py", "bhtui/agent/schema.sql", "yaml/__init__.py")
@@ -99,7 +110,7 @@ def wheel(folder: Path, name: str, version: str, tag: str) -> None:
 
 def test_wheels_of_the_cache_serve_another_python_without_a_network(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(subprocess, "run", None)
-    for part in bundle._closure(OTHER):
+    for part in bundle._closure(OTHER, bundle.CORE):
         if not OTHER.fits(bundle._installed_tags(part.name)):
             name = part.name.replace("-", "_")
             wheel(tmp_path / "wheels", name, part.version, "cp313-cp313-manylinux_2_17_x86_64")
@@ -127,8 +138,9 @@ def test_a_wheel_that_cannot_be_had_is_named(tmp_path: Path, monkeypatch):
 
 
 def test_markers_are_those_of_the_target():
-    assert {part.name for part in bundle._closure(OTHER)} == {part.name for part in bundle._closure(HERE)}
-    assert all(part.version for part in bundle._closure(OTHER))
+    other, here = ({part.name for part in bundle._closure(each, bundle.CORE)} for each in (OTHER, HERE))
+    assert other == here
+    assert all(part.version for part in bundle._closure(OTHER, bundle.CORE))
 
 
 def test_pack_knows_no_time_and_no_owner():

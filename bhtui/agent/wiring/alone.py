@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 import bhtui
+from bhtui.agent import layers
 from bhtui.agent.rooms.backup.child import Engine
 from bhtui.agent.rooms.backup.room import Backup
 from bhtui.agent.rooms.health.room import HealthRoom
@@ -60,10 +61,15 @@ async def open_rooms(memory: Memory, paths: Paths, stack: AsyncExitStack) -> Alo
     )
     config.adopted.append(lambda spec: metrics.history.follow(spec.metrics))
     stack.push_async_callback(metrics.close)
+    engine = Engine(paths.state / "backup-cache", lambda: layers.folder(paths.state, "backup"))
     backup = Backup(
-        lambda: replicas.effective(config.spec), memory.store, memory.events, Engine(paths.state / "backup-cache"),
-        socket.gethostname(), lambda: zone_of(""),
-    )  # fmt: skip
+        lambda: replicas.effective(config.spec),
+        memory.store,
+        memory.events,
+        engine,
+        socket.gethostname(),
+        lambda: zone_of(""),
+    )
     backup.scratch = paths.state / "drill"
     stack.callback(backup.close)
     return Alone(overrides, limits, health, replicas, logs, outputs, metrics, backup)

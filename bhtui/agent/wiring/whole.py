@@ -12,7 +12,7 @@ import uuid
 from dataclasses import dataclass, replace
 
 import bhtui
-from bhtui.agent import boot, identity
+from bhtui.agent import boot, identity, layers
 from bhtui.agent.ending import Ending
 from bhtui.agent.journal.runner import Runner
 from bhtui.agent.keeper.watch import KeeperWatch
@@ -71,6 +71,7 @@ class Agent:
 
     def info(self) -> agent_pb2.AgentInfo:
         """Who answers here."""
+        lacks = layers.lacking(self.paths.state)
         return agent_pb2.AgentInfo(
             agent_pid=os.getpid(),
             keeper_pid=self.ours.keeper.pid,
@@ -88,6 +89,8 @@ class Agent:
             config_error=self.memory.config.error,
             boot=boot.noted(self.paths),
             keeper_trouble=self.keeper_watch.trouble,
+            lacks_layers=lacks,
+            wants_layers=lacks if self.memory.config.spec.backup.storage else (),
         )
 
     def plan(self, request: Request) -> Plan:

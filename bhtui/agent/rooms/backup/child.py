@@ -205,8 +205,8 @@ async def _ended(verb: str, process: Process, said: asyncio.Task[str]) -> Blackh
     last = text.splitlines()[-1] if text else ""
     if missing := next((name for name in NEEDED if f"No module named '{name}" in last), ""):
         return Incapable(
-            f"cannot {verb}: the agent of this host lacks the library {missing}; what backups need is placed with "
-            "`blackhole backup` from another machine, or by installing blackhole-console with its dependencies here"
+            f"cannot {verb}: the agent of this host lacks the library {missing}; `blackhole --host HOST backup list` "
+            "from the machine that placed the agent places what backups need"
         )
     log.error("the backup engine ended with %s: %s", process.returncode, text)
     code = process.returncode or 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +13,12 @@ import click
 from bhtui.cli.carry import carry_out
 from bhtui.cli.settings import Settings
 from bhtui.cli.targets import Target
-from bhtui.core.errors import UsageError
+from bhtui.core.errors import BlackholeError, UsageError
 from bhtui.core.request import BackupRequest
 from bhtui.rpc.client import AgentClient
 
+LAYER = "backup"
+"""What the agent of another host needs for any of this."""
 VARIABLE = "BLACKHOLE_BACKUP_PASSWORD"
 DRY_RUN = click.option("--dry-run", is_flag=True, help="Print what would be done, and do nothing.")
 
@@ -53,14 +56,19 @@ async def ready(target: Target) -> AgentClient:
     """The client of a host that has been given what this command brings along."""
     client = await target.client()
     if not target.read_only:
+        await target.layer(LAYER)
         await hand_over(client)
     return client
 
 
 async def _handed_over(targets: list[Target]) -> list[Target]:
-    for target in targets:
-        if os.environ.get(VARIABLE) and not target.read_only:
-            await hand_over(await target.client())
+    """What fails on one host is told with that host's own attempt, and stops no other."""
+    results = await asyncio.gather(*(ready(target) for target in targets), return_exceptions=True)
+    for target, result in zip(targets, results, strict=True):
+        if isinstance(result, BlackholeError):
+            click.echo(f"{target.name}: {result}", err=True)
+        elif isinstance(result, BaseException):
+            raise result
     return targets
 
 

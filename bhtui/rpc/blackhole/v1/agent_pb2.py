@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x62lackhole/v1/agent.proto\x12\x0c\x62lackhole.v1\"\x12\n\x10\x41gentInfoRequest\"\xb6\x02\n\tAgentInfo\x12\x11\n\tagent_pid\x18\x01 \x01(\x05\x12\x12\n\nkeeper_pid\x18\x02 \x01(\x05\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x0e\n\x06\x62undle\x18\x04 \x01(\t\x12\x16\n\x0euptime_seconds\x18\x05 \x01(\x01\x12\x10\n\x08hostname\x18\x06 \x01(\t\x12\x0f\n\x07\x62oot_id\x18\x07 \x01(\t\x12\x13\n\x0b\x63onfig_path\x18\x08 \x01(\t\x12\x0f\n\x07run_dir\x18\t \x01(\t\x12\x11\n\tstate_dir\x18\n \x01(\t\x12\x0f\n\x07log_dir\x18\x0b \x01(\t\x12\x10\n\x08last_seq\x18\x0c \x01(\x03\x12\x0e\n\x06limits\x18\r \x01(\t\x12\x14\n\x0c\x63onfig_error\x18\x0e \x01(\t\x12\x0c\n\x04\x62oot\x18\x0f \x01(\t\x12\x16\n\x0ekeeper_trouble\x18\x10 \x01(\t\"4\n\x0fShutdownRequest\x12\x15\n\rkeep_services\x18\x01 \x01(\x08\x12\n\n\x02\x62y\x18\x02 \x01(\t\"\x12\n\x10ShutdownResponse\"4\n\x0eUpgradeRequest\x12\x12\n\nbundle_dir\x18\x01 \x01(\t\x12\x0e\n\x06python\x18\x02 \x01(\t\"\"\n\x0fUpgradeResponse\x12\x0f\n\x07version\x18\x01 \x01(\t2\xdb\x01\n\x05\x41gent\x12?\n\x04Info\x12\x1e.blackhole.v1.AgentInfoRequest\x1a\x17.blackhole.v1.AgentInfo\x12I\n\x08Shutdown\x12\x1d.blackhole.v1.ShutdownRequest\x1a\x1e.blackhole.v1.ShutdownResponse\x12\x46\n\x07Upgrade\x12\x1c.blackhole.v1.UpgradeRequest\x1a\x1d.blackhole.v1.UpgradeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x62lackhole/v1/agent.proto\x12\x0c\x62lackhole.v1\"\x12\n\x10\x41gentInfoRequest\"\xe2\x02\n\tAgentInfo\x12\x11\n\tagent_pid\x18\x01 \x01(\x05\x12\x12\n\nkeeper_pid\x18\x02 \x01(\x05\x12\x0f\n\x07version\x18\x03 \x01(\t\x12\x0e\n\x06\x62undle\x18\x04 \x01(\t\x12\x16\n\x0euptime_seconds\x18\x05 \x01(\x01\x12\x10\n\x08hostname\x18\x06 \x01(\t\x12\x0f\n\x07\x62oot_id\x18\x07 \x01(\t\x12\x13\n\x0b\x63onfig_path\x18\x08 \x01(\t\x12\x0f\n\x07run_dir\x18\t \x01(\t\x12\x11\n\tstate_dir\x18\n \x01(\t\x12\x0f\n\x07log_dir\x18\x0b \x01(\t\x12\x10\n\x08last_seq\x18\x0c \x01(\x03\x12\x0e\n\x06limits\x18\r \x01(\t\x12\x14\n\x0c\x63onfig_error\x18\x0e \x01(\t\x12\x0c\n\x04\x62oot\x18\x0f \x01(\t\x12\x16\n\x0ekeeper_trouble\x18\x10 \x01(\t\x12\x14\n\x0clacks_layers\x18\x11 \x03(\t\x12\x14\n\x0cwants_layers\x18\x12 \x03(\t\"4\n\x0fShutdownRequest\x12\x15\n\rkeep_services\x18\x01 \x01(\x08\x12\n\n\x02\x62y\x18\x02 \x01(\t\"\x12\n\x10ShutdownResponse\"4\n\x0eUpgradeRequest\x12\x12\n\nbundle_dir\x18\x01 \x01(\t\x12\x0e\n\x06python\x18\x02 \x01(\t\"\"\n\x0fUpgradeResponse\x12\x0f\n\x07version\x18\x01 \x01(\t2\xdb\x01\n\x05\x41gent\x12?\n\x04Info\x12\x1e.blackhole.v1.AgentInfoRequest\x1a\x17.blackhole.v1.AgentInfo\x12I\n\x08Shutdown\x12\x1d.blackhole.v1.ShutdownRequest\x1a\x1e.blackhole.v1.ShutdownResponse\x12\x46\n\x07Upgrade\x12\x1c.blackhole.v1.UpgradeRequest\x1a\x1d.blackhole.v1.UpgradeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,15 +34,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AGENTINFOREQUEST']._serialized_start=42
   _globals['_AGENTINFOREQUEST']._serialized_end=60
   _globals['_AGENTINFO']._serialized_start=63
-  _globals['_AGENTINFO']._serialized_end=373
-  _globals['_SHUTDOWNREQUEST']._serialized_start=375
-  _globals['_SHUTDOWNREQUEST']._serialized_end=427
-  _globals['_SHUTDOWNRESPONSE']._serialized_start=429
-  _globals['_SHUTDOWNRESPONSE']._serialized_end=447
-  _globals['_UPGRADEREQUEST']._serialized_start=449
-  _globals['_UPGRADEREQUEST']._serialized_end=501
-  _globals['_UPGRADERESPONSE']._serialized_start=503
-  _globals['_UPGRADERESPONSE']._serialized_end=537
-  _globals['_AGENT']._serialized_start=540
-  _globals['_AGENT']._serialized_end=759
+  _globals['_AGENTINFO']._serialized_end=417
+  _globals['_SHUTDOWNREQUEST']._serialized_start=419
+  _globals['_SHUTDOWNREQUEST']._serialized_end=471
+  _globals['_SHUTDOWNRESPONSE']._serialized_start=473
+  _globals['_SHUTDOWNRESPONSE']._serialized_end=491
+  _globals['_UPGRADEREQUEST']._serialized_start=493
+  _globals['_UPGRADEREQUEST']._serialized_end=545
+  _globals['_UPGRADERESPONSE']._serialized_start=547
+  _globals['_UPGRADERESPONSE']._serialized_end=581
+  _globals['_AGENT']._serialized_start=584
+  _globals['_AGENT']._serialized_end=803
 # @@protoc_insertion_point(module_scope)

@@ -3,8 +3,10 @@
 isort:skip_file
 The agent itself: who it is, its end, its replacement by a newer one."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -51,6 +53,8 @@ class AgentInfo(_message.Message):
     CONFIG_ERROR_FIELD_NUMBER: _builtins.int
     BOOT_FIELD_NUMBER: _builtins.int
     KEEPER_TROUBLE_FIELD_NUMBER: _builtins.int
+    LACKS_LAYERS_FIELD_NUMBER: _builtins.int
+    WANTS_LAYERS_FIELD_NUMBER: _builtins.int
     agent_pid: _builtins.int
     keeper_pid: _builtins.int
     version: _builtins.str
@@ -72,6 +76,14 @@ class AgentInfo(_message.Message):
     """What brings the agent up at boot; empty: nothing does."""
     keeper_trouble: _builtins.str
     """Why the keeper does not answer now, and what is done about that; empty while it does."""
+    @_builtins.property
+    def lacks_layers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Layers that are not placed here: `backup`. Whoever needs one of them places it first."""
+
+    @_builtins.property
+    def wants_layers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Those of them that the configuration needs without anybody asking."""
+
     def __init__(
         self,
         *,
@@ -91,10 +103,12 @@ class AgentInfo(_message.Message):
         config_error: _builtins.str = ...,
         boot: _builtins.str = ...,
         keeper_trouble: _builtins.str = ...,
+        lacks_layers: _abc.Iterable[_builtins.str] | None = ...,
+        wants_layers: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_pid", b"agent_pid", "boot", b"boot", "boot_id", b"boot_id", "bundle", b"bundle", "config_error", b"config_error", "config_path", b"config_path", "hostname", b"hostname", "keeper_pid", b"keeper_pid", "keeper_trouble", b"keeper_trouble", "last_seq", b"last_seq", "limits", b"limits", "log_dir", b"log_dir", "run_dir", b"run_dir", "state_dir", b"state_dir", "uptime_seconds", b"uptime_seconds", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_pid", b"agent_pid", "boot", b"boot", "boot_id", b"boot_id", "bundle", b"bundle", "config_error", b"config_error", "config_path", b"config_path", "hostname", b"hostname", "keeper_pid", b"keeper_pid", "keeper_trouble", b"keeper_trouble", "lacks_layers", b"lacks_layers", "last_seq", b"last_seq", "limits", b"limits", "log_dir", b"log_dir", "run_dir", b"run_dir", "state_dir", b"state_dir", "uptime_seconds", b"uptime_seconds", "version", b"version", "wants_layers", b"wants_layers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

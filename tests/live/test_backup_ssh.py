@@ -1,0 +1,57 @@
+"""Backups on another host, over a real OpenSSH server: what they need is placed when it is first needed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.live.home import Home, home
+from tests.live.hosts import TestHosts
+
+CONFIG = """\
+services:
+  job: {command: [sleep, "1000"], data: [DATA]}
+backup: {storage: {type: local, path: REPO}, password_file: PASSWORD}
+"""
+
+
+@pytest.fixture
+def hosts() -> Iterator[TestHosts]:
+    with TestHosts() as made:
+        yield made
+
+
+@pytest.fixture
+def here(hosts: TestHosts, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(hosts.root / "cache"))
+    with home() as made:
+        yield made
+
+
+def test_what_backups_need_is_placed_once_and_for_schedules_too(hosts: TestHosts, here: Home, tmp_path: Path) -> None:
+    web = hosts.loopback("web")
+    web.home.mkdir(exist_ok=True)
+    data, password = tmp_path / "data", tmp_path / "password"
+    data.mkdir()
+    (data / "file").write_text("content")
+    password.write_text("secret\n")
+    password.chmod(0o600)
+    config = CONFIG.replace("DATA", str(data)).replace("REPO", str(tmp_path / "repo"))
+    (web.home / "blackhole.yaml").write_text(config.replace("PASSWORD", str(password)))
+    (here.path / "hosts.yaml").write_text(f"hosts:\n{web.yaml()}")
+    layers = web.home / "state/layers"
+
+    here.cli("--host", "web", "start")
+    here.cli("--host", "web", "backup", "create", "--full")
+    [listed] = json.loads(here.cli("--host", "web", "backup", "list", "--output", "json").stdout)
+    assert (listed["services"], listed["host"], listed["bytes_total"]) == (["job"], "web", 7)
+    placed = os.listdir(layers)
+    assert [name.partition("-")[0] for name in placed] == ["backup"]
+    (data / "file").write_text("lost")
+    here.cli("--host", "web", "backup", "restore", "--service", "job", "--latest")
+    assert (data / "file").read_text() == "content"
+    assert os.listdir(layers) == placed
