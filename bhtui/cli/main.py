@@ -42,6 +42,8 @@ def parse_quick(words: Sequence[str]) -> Quick | None:
             detailed = True
         elif word in ("--output", "-o"):
             output = next(rest, "")
+            if output.startswith("-"):
+                return None
         elif word.startswith("--output="):
             output = word[len("--output=") :]
         elif word.startswith("-"):

@@ -20,6 +20,7 @@ from bhtui.cli.main import parse_quick
         ("status status", (["status"], "table", False)),
         ("status --output yaml", None),
         ("status --output", None),
+        ("status --output --host --output=json", None),
         ("status --watch", None),
         ("status --help", None),
         ("status --host web", None),
@@ -39,4 +40,4 @@ def test_forms(line: str, expected: object) -> None:
 def test_what_it_does_not_know_goes_to_click(words: list[str]) -> None:
     plain = parse_quick(words)
     if plain is not None:
-        assert not {"--host", "-w", "--"} & set(words) - {"--output"}
+        assert not {"--host", "-w", "--"} & set(words)

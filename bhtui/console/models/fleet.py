@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from ..sources.message import HostInfo, Seen
@@ -55,11 +55,6 @@ def chosen(fleet: FleetView, query: Query, group: str, faults_only: bool, now: f
         ),
         key=lambda view: (-levels[view.name], view.name),
     )
-
-
-def of_hosts(fleet: FleetView, names: Iterable[str]) -> list[HostView]:
-    """The named hosts that are known."""
-    return [fleet.hosts[name] for name in names if name in fleet.hosts]
 
 
 def _words(view: HostView, now: float) -> str:

@@ -52,7 +52,6 @@ class HostView:
 
     info: HostInfo
     link: LinkSeen = CONNECTING
-    link_since: float = 0.0
     seen_at: float = 0.0
     status: status_pb2.HostStatus | None = None
     instances: Mapping[str, InstanceView] = field(default_factory=dict)
@@ -105,7 +104,7 @@ def reduce_host(view: HostView, seen: Seen) -> HostView:
         case HostInfo() as info:
             return replace(view, info=info)
         case LinkSeen() as link if link != view.link:
-            return replace(view, link=link, link_since=seen.time, trouble="")
+            return replace(view, link=link, trouble="")
         case Trouble(text):
             return replace(view, trouble=text)
         case agent_pb2.AgentInfo() as agent:

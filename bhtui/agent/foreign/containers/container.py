@@ -77,7 +77,6 @@ class Container:
     """What the last check printed, when it was not well."""
     tty: bool = False
     """Whether its output is one raw stream."""
-    log_driver: str = ""
     stop_timeout: float = 10.0
     """Seconds that it has to end, unless somebody says otherwise."""
     limits: LimitsSpec = field(default_factory=LimitsSpec)
@@ -141,7 +140,6 @@ def from_inspect(said: Mapping[str, Any]) -> Container:
             health_detail=detail,
             tty=bool(config.get("Tty")),
             stop_timeout=_grace(config.get("StopTimeout")),
-            log_driver=(host.get("LogConfig") or {}).get("Type") or "",
             limits=_limits(host),
             cpu_by_quota=(host.get("CpuQuota") or 0) > 0 or (host.get("CpuPeriod") or 0) > 0,
             ports=_ports((said.get("NetworkSettings") or {}).get("Ports")),

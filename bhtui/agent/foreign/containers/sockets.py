@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 DOCKER = "docker"
 PODMAN = "podman"
-ENGINES = (DOCKER, PODMAN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,6 @@ from ..files import LogFile
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 30.0
-LOOK_AT_REMOVED_SECONDS = 1.0
 _HEAD = 256
 
 

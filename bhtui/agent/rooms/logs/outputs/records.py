@@ -22,11 +22,6 @@ class Reader:
         self._began: dict[str, tuple[int, int, int]] = {}
 
     @property
-    def is_joining(self) -> bool:
-        """Whether parts of a line wait for its end."""
-        return bool(self._parts)
-
-    @property
     def begun(self) -> tuple[int, int, int] | None:
         """File number, offset and order_ns before it where the oldest line under way begins; None: none is."""
         return min(self._began.values(), default=None)
