@@ -24,7 +24,7 @@ from itertools import pairwise
 
 from bhtui.core.autoscale import AutoScaleSpec
 
-from .history import SECOND, pause_left, settle_clock, since_change, span, wait_down
+from .history import REMEMBERED, SECOND, pause_left, settle_clock, since_change, span, wait_down
 from .model import Cause, History, Look, Notice, Reading, Tick, Verdict
 
 CALM = 0.8
@@ -177,19 +177,28 @@ def _judge_memory(was: History, look: Look) -> History:
     limit = look.spec.memory
     if limit is None or not now:
         return was
-    if was.memory_helped is False and max(now.values()) <= CALM * limit:
+    since = since_change(was, look.now_ns)
+    has_fallen = max(now.values()) <= CALM * limit
+    if was.memory_helped is False and has_fallen and not _anew(look, REMEMBERED):
         was = replace(was, memory_helped=None)
     last = was.last
-    if not was.memory_before or last is None or since_change(was, look.now_ns) < look.spec.cooldown_up:
+    if not was.memory_before or last is None or since < look.spec.cooldown_up:
         return was
     if not all(_is_warm(each, look.spec) for each in look.readings):
         return was
+    if _anew(look, since) & set(was.memory_before):
+        return replace(was, memory_before={}, memory_helped=False)
     both = [(before, now[name]) for name, before in was.memory_before.items() if name in now]
     if not both:
         return replace(was, memory_before={})
     before, after = (sum(each) / len(both) for each in zip(*both, strict=True))
-    helped = before - after >= EFFECT * before / (last.before + 1) or max(now.values()) <= CALM * limit
+    helped = before - after >= EFFECT * before / (last.before + 1) or has_fallen
     return replace(was, memory_before={}, memory_helped=helped)
+
+
+def _anew(look: Look, since: float) -> set[str]:
+    """Those started within the last `since` seconds: what a restart gave back nobody took over."""
+    return {each.name for each in look.readings if each.ready_seconds is None or each.ready_seconds < since}
 
 
 # ---- parts -----------------------------------------------------------------------------------------------------------

@@ -25,10 +25,10 @@ Load = Callable[[float], float]
 
 
 def recorded(name: str) -> tuple[Load, float]:
-    """A curve from its file, and how many seconds it lasts: a comment, `step SECONDS`, then a number a line."""
+    """A curve from its file, and how many seconds it lasts: comments, `step SECONDS`, then numbers."""
     lines = [each for each in (CURVES / f"{name}.txt").read_text().splitlines() if not each.startswith("#")]
     step = float(lines[0].removeprefix("step "))
-    values = [float(each) for each in lines[1:]]
+    values = [float(each) for line in lines[1:] for each in line.split()]
     return lambda t: values[min(len(values) - 1, int(t // step))], step * len(values)
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bhtui.agent.rooms.scaling.model import Cause, Notice
 from bhtui.core.autoscale import AutoScaleSpec
-from tests.agent.rooms.scaling.simulator import Run, flat, recorded, simulate, steady
+from tests.agent.rooms.scaling.simulator import Instance, Run, flat, recorded, simulate, steady
 
 SPEC = AutoScaleSpec(auto=True)
 
@@ -26,16 +26,13 @@ def run(name: str, spec: AutoScaleSpec = SPEC, **more: object) -> Run:
     ("name", "most", "an_hour", "overloaded"),
     [
         ("day", 16, 2, 0),  # twice two up and two down a day
-        ("spike", 9, 7, 210),
-        ("sawtooth", 20, 7, 0),
         ("noise", 1, 1, 10),
-        ("step", 7, 4, 130),
         ("swing-600", 14, 3, 370),
         ("swing-720", 14, 3, 370),
         ("swing-1300", 24, 5, 650),
     ],
 )
-def test_recorded_loads(name: str, most: int, an_hour: int, overloaded: float) -> None:
+def test_loads_that_nobody_could_record(name: str, most: int, an_hour: int, overloaded: float) -> None:
     """Changes in all, changes in the worst hour, and seconds in which more was asked for than they could do."""
     seen = run(name)
     assert len(seen.changes) <= most
@@ -43,22 +40,24 @@ def test_recorded_loads(name: str, most: int, an_hour: int, overloaded: float) -
     assert 5 * len(seen.overloaded) <= overloaded
 
 
-def test_the_load_of_a_real_machine() -> None:
-    """As if all that it did came from instances of which four fill it."""
-    load, seconds = recorded("host")
-    for factor in (1, 2, 4):
-        seen = simulate(SPEC, lambda t, factor=factor: factor * load(t), seconds)  # type: ignore[misc]
-        steady(seen, SPEC)
-        assert seen.an_hour() <= 10
-        assert seen.soonest_reversal() >= SPEC.cooldown_up
+@pytest.mark.parametrize("factor", [1, 2, 4, 8, 16, 24, 32])
+@pytest.mark.parametrize("name", ["host", "compile", "nginx-step", "redis-bursts", "storage-stairs"])
+def test_recorded_loads(name: str, factor: int) -> None:
+    """As if what was recorded came from instances of which each can do that part of a core, or of the machine."""
+    load, seconds = recorded(name)
+    seen = simulate(SPEC, lambda t: factor * load(t), seconds)
+    steady(seen, SPEC)
+    assert seen.an_hour() <= 10
+    assert seen.soonest_reversal() >= 2 * SPEC.cooldown_up
 
 
 def test_a_step_is_carried_within_four_minutes_and_given_back_one_at_a_time() -> None:
-    seen = run("step")
-    assert seen.steps == [(1, 2), (2, 4), (4, 5), (5, 4), (4, 3), (3, 2), (2, 1)]
-    assert [t for t in seen.overloaded if t > 600 + 240] == []
-    assert seen.at(600 + 240) >= 4  # 330 per cent are asked for
-    assert [change.cause for _, change in seen.changes] == [Cause.CPU] * 3 + [Cause.CALM] * 4
+    """Visitors of nginx come nine times as often after 346 s, for 14 minutes."""
+    load, seconds = recorded("nginx-step")
+    seen = simulate(SPEC, lambda t: 20 * load(t), seconds)
+    assert seen.steps == [(1, 2), (2, 3), (3, 4), (4, 3), (3, 2), (2, 1)]
+    assert [t for t in seen.overloaded if 346 + 240 < t < 1300] == []
+    assert [change.cause for _, change in seen.changes] == [Cause.CPU] * 3 + [Cause.CALM] * 3
 
 
 def test_noise_around_the_threshold_is_answered_once() -> None:
@@ -66,9 +65,12 @@ def test_noise_around_the_threshold_is_answered_once() -> None:
     assert seen.steps == [(1, 2)]
 
 
-def test_a_spike_that_is_over_is_not_answered() -> None:
-    seen = run("spike")
-    assert [t for t, change in seen.changes if t < 2400 and change.before == 1] == []
+def test_a_burst_that_is_over_is_not_answered() -> None:
+    """One of 20 s after 480 s is not, one of 60 s after 960 s is, and one of 300 s."""
+    load, seconds = recorded("redis-bursts")
+    seen = simulate(SPEC, lambda t: 16 * load(t), seconds)
+    assert seen.steps == [(1, 2), (2, 1), (1, 2), (2, 1)]
+    assert [t for t, _ in seen.changes if t < 960] == []
 
 
 def test_a_load_that_swings_is_followed_less_and_less() -> None:
@@ -103,12 +105,13 @@ def test_more_than_the_maximum_can_carry_is_told_once() -> None:
 
 
 def test_a_restarted_agent_keeps_the_cooldown_and_measures_anew() -> None:
-    load, seconds = recorded("step")
-    seen = simulate(SPEC, load, seconds, restarts=[float(t) for t in range(200, 10800, 700)])
+    load, seconds = recorded("nginx-step")
+    seen = simulate(SPEC, lambda t: 24 * load(t), seconds, restarts=[float(t) for t in range(200, 2880, 700)])
     steady(seen, SPEC)
-    assert [t for t in seen.overloaded if t > 600 + 300] == []
+    assert [t for t in seen.overloaded if 346 + 300 < t < 1300] == []
+    assert seen.steps[-1] == (2, 1)
     # Restarted sooner than a change down has waited for, it never makes one: what it has not seen it does not assume.
-    seen = simulate(SPEC, load, seconds, restarts=[float(t) for t in range(100, 10800, 200)])
+    seen = simulate(SPEC, lambda t: 24 * load(t), seconds, restarts=[float(t) for t in range(100, 2880, 200)])
     steady(seen, SPEC)
     assert all(change.after > change.before for _, change in seen.changes)
 
@@ -141,13 +144,32 @@ def test_memory_that_another_instance_does_not_lower_asks_for_no_third() -> None
     assert "which another instance did not lower" in seen.notices[0][2]
 
 
-def test_a_leak_does_not_fill_the_host() -> None:
-    load, seconds = recorded("leak")
+class Leaking:
+    """The memory of a process that leaks, is ended by the kernel when it reaches its limit, and is started again."""
+
+    def __init__(self, pace: float) -> None:
+        self._recorded, self._seconds = recorded("memory-leak")
+        self._pace = pace
+        self._begun: dict[str, float] = {}
+
+    def __call__(self, i: Instance, t: float, cpu: float) -> float:
+        passed = (t - self._begun.setdefault(i.name, t)) * self._pace
+        share = self._recorded(passed % self._seconds)
+        if share < i.memory - 40:
+            i.ready = t + 2
+        return share
+
+
+@pytest.mark.parametrize("pace", [1, 1 / 4, 1 / 24])
+@pytest.mark.parametrize("cpu", [20, 60])
+def test_a_leak_does_not_fill_the_host(pace: float, cpu: float) -> None:
+    """It reaches its limit in 5 minutes, 20 minutes or 2 hours: that memory fell by a restart is no help by others."""
     spec = AutoScaleSpec(auto=True, memory=80.0)
-    seen = simulate(spec, load, seconds, memory=lambda i, t, cpu: min(99.0, 20 + max(0.0, t - i.ready) / 120))
+    seen = simulate(spec, flat(cpu), 8 * 3600, memory=Leaking(pace))
     steady(seen, spec)
-    assert max(count for _, count in seen.counts) == 2
-    assert len(seen.changes) <= 4
+    assert max(count for _, count in seen.counts) <= 3
+    assert seen.an_hour() <= 2
+    assert Notice.MEMORY in {notice for _, notice, _ in seen.notices}
 
 
 LOADS = st.lists(st.tuples(st.integers(1, 60), st.floats(0, 700)), min_size=1, max_size=40)
