@@ -145,7 +145,8 @@ def live_backend(hosts: tuple[Host, ...]) -> LiveBackend:
 
         return Fleet(hosts)
 
-    return LiveBackend(tuple(map(_info, hosts)), connect, time.time)
+    kept = {host.name: host.prometheus for host in hosts if host.prometheus is not None}
+    return LiveBackend(tuple(map(_info, hosts)), connect, time.time, kept)
 
 
 def _info(host: Host) -> HostInfo:

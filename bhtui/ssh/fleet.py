@@ -7,13 +7,16 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from ..rpc.stopped import Wake
 from .inventory import Host
 from .link import Link
 from .local_route import LocalRoute
 from .route import Route
+
+if TYPE_CHECKING:
+    from .ports import Ports
 
 
 def cache_folder() -> Path:
@@ -41,6 +44,7 @@ class Fleet:
             from .ssh_route import SshRoutes  # asyncssh costs 300 ms, which this machine alone does not need
 
             self._ssh = SshRoutes(cache or cache_folder())
+        self._ports: dict[str, Ports] = {}
         self.links: Mapping[str, Link] = {
             name: Link(name, self._route(host), wake=wake, force=force) for name, host in self.hosts.items()
         }
@@ -50,6 +54,18 @@ class Fleet:
             return LocalRoute()
         return self._ssh.to(host)
 
+    async def socket(self, name: str, address: str, port: int) -> str:
+        """The path of a local socket behind which a port of that host answers; empty: it is this machine's own.
+
+        Raises LinkError.
+        """
+        host = self.hosts[name]
+        if host.local or self._ssh is None:
+            return ""
+        if name not in self._ports:
+            self._ports[name] = self._ssh.ports(host)
+        return await self._ports[name].socket(address, port)
+
     def start(self) -> None:
         """Begins to connect to every host."""
         for link in self.links.values():
@@ -58,6 +74,7 @@ class Fleet:
     async def close(self, timeout: float = 5.0) -> None:
         """Ends every link, at most `timeout` seconds; a connection that does not say goodbye is dropped."""
         closing = [asyncio.create_task(link.close()) for link in self.links.values()]
+        closing += [asyncio.create_task(ports.close()) for ports in self._ports.values()]
         if closing:
             _, late = await asyncio.wait(closing, timeout=timeout)
             for task in late:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -30,6 +31,33 @@ LOCAL = "local"
 _AD_HOC = re.compile(
     r"(?:(?P<user>[^@\s]+)@)?(?:\[(?P<v6>[0-9a-fA-F:.%\w]+)\]|(?P<host>[^@:\s\[\]]+))(?::(?P<port>\d+))?"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class PrometheusAt:
+    """A Prometheus in which a host's figures are, for graphs of what its agent does not have."""
+
+    url: str
+    """Its address; one on loopback is the host's own, and is reached through SSH."""
+    labels: tuple[tuple[str, str], ...] = ()
+    """What the series of this host have in common; empty: `host`, its name here."""
+    username: str = ""
+    password_file: str = ""
+    bearer_token_file: str = ""
+    ca_file: str = ""
+    """Certificates of the authorities that are trusted, PEM; empty: those of the system."""
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Name and port."""
+        parts = urlsplit(self.url)
+        return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
+    @property
+    def is_on_host(self) -> bool:
+        """Whether it is on the loopback of the host."""
+        name = self.place[0]
+        return name == "localhost" or name == "::1" or name.startswith("127.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +93,9 @@ class Host:
     """Seconds between keepalives; `keepalive_count` unanswered ones end the connection."""
     keepalive_count: int = 3
     """Unanswered keepalives after which the connection is ended and made anew."""
+    prometheus: PrometheusAt | None = None
+    """Where graphs come from that the agent does not have: `url` (on loopback: the host's own, through SSH), `labels`
+    of its series (its name as `host` if none), `username` and `password_file`, `bearer_token_file`, `ca_file`."""
 
     @property
     def local(self) -> bool:
@@ -193,6 +224,31 @@ def _seconds(value: Any) -> float:
     return seconds
 
 
+def _prometheus(value: Any) -> PrometheusAt:
+    value = {"url": value} if isinstance(value, str) else value
+    if not isinstance(value, Mapping) or "url" not in value:
+        raise ValueError("must be a mapping with a url")
+    known = {"url", "labels", "username", "password_file", "bearer_token_file", "ca_file"}
+    if unknown := sorted(set(map(str, value)) - known):
+        raise ValueError(f"unknown key {unknown[0]!r}; known keys: {', '.join(sorted(known))}")
+    parts = urlsplit(_text(value["url"]))
+    try:
+        wrong = parts.scheme not in ("http", "https") or not parts.hostname or (parts.port or 1) < 1
+    except ValueError:
+        wrong = True
+    if wrong:
+        raise ValueError("url must be an http or https address, like http://127.0.0.1:9090")
+    if parts.username is not None:
+        raise ValueError("a password does not belong into the url; write username and password_file beside it")
+    labels = value.get("labels") or {}
+    if not isinstance(labels, Mapping) or not all(re.fullmatch(r"[a-zA-Z_]\w*", str(name)) for name in labels):
+        raise ValueError("labels must be a mapping of names to values")
+    more = {key: _text(value[key]) for key in known - {"url", "labels"} if key in value}
+    files = {key: str(Path(path).expanduser()) for key, path in more.items() if key.endswith("_file")}
+    named = tuple((str(name), _text(each)) for name, each in labels.items())
+    return PrometheusAt(str(value["url"]).rstrip("/"), named, **{**more, **files})
+
+
 _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "address": ("address", _text),
     "port": ("port", _whole(1, 65535)),
@@ -207,6 +263,7 @@ _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "connect_timeout": ("connect_timeout", _seconds),
     "keepalive": ("keepalive", _seconds),
     "keepalive_count": ("keepalive_count", _whole(1, 100)),
+    "prometheus": ("prometheus", _prometheus),
 }
 """Key in the file: field of Host, and what reads its value (ValueError: what it must be)."""
 

@@ -25,6 +25,7 @@ from .bundle import write_whole
 from .connect import Connection, Gate, connect
 from .inventory import Host
 from .place import Builder, place, place_layer
+from .ports import Ports
 from .probe import Found
 from .remote import ask, execute
 from .route import Say, Session, agent_stopped, await_version, info_of, must_upgrade, parse_version
@@ -218,6 +219,10 @@ class SshRoutes:
     def to(self, host: Host) -> SshRoute:
         """The way to a host."""
         return SshRoute(host, self._gate, self._builder, self._sockets)
+
+    def ports(self, host: Host) -> Ports:
+        """Other ports of a host."""
+        return Ports(host, self._gate, self._sockets)
 
     def close(self) -> None:
         """Removes the sockets."""

@@ -78,12 +78,13 @@ def host_settings() -> list[Setting]:
     """The keys of hosts.yaml."""
     docs, defaults = attribute_docs(inventory.Host), {each.name: each.default for each in fields(inventory.Host)}
     types = {"_text": "text", "_files": "path or a list of paths", "_hops": "host or a list of hosts, in order",
-             "_flag": "true or false", "_seconds": "duration", "convert": "whole number"}  # fmt: skip
+             "_flag": "true or false", "_seconds": "duration", "convert": "whole number",
+             "_prometheus": "URL, or a mapping with `url`"}  # fmt: skip
     found = []
     for key, (name, convert) in inventory._KEYS.items():
         value = defaults[name]
         assert value is not MISSING
-        shown = "-" if value in ("", (), 0) and value is not False else f"`{str(value).lower()}`"
+        shown = "-" if value in ("", (), 0, None) and value is not False else f"`{str(value).lower()}`"
         shown = f"`{value:g}s`" if isinstance(value, float) else shown
         found.append(Setting(key, types[convert.__name__], shown, docs.get(name, "")))
     return [*found, Setting("groups", "name or a list of names", "-", docs["groups"])]

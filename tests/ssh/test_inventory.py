@@ -160,3 +160,42 @@ def test_any_text_is_read_or_refused_with_a_reason(tmp_path_factory, text: str):
 
 def test_aliases_of_a_file_that_is_not_there(tmp_path: Path):
     assert ssh_aliases(tmp_path / "none") == ()
+
+
+def test_a_prometheus_of_a_group_or_a_host(tmp_path: Path):
+    hosts = read(
+        tmp_path,
+        """groups: {web: {prometheus: {url: "https://prom.example/", labels: {dc: fra}, bearer_token_file: ~/t}}}
+hosts:
+  a: {groups: [web]}
+  b: {groups: [web], prometheus: "http://127.0.0.1:9090"}
+""",
+    ).hosts
+    far, near = hosts["a"].prometheus, hosts["b"].prometheus
+    assert far and near
+    assert (far.url, far.place, far.is_on_host) == ("https://prom.example", ("prom.example", 443), False)
+    assert far.labels == (("dc", "fra"),)
+    assert far.bearer_token_file == str(Path("~/t").expanduser())
+    assert (near.place, near.is_on_host) == (("127.0.0.1", 9090), True)
+    assert len({*hosts.values()}) == 2  # they can be told apart by hash
+
+
+def test_what_is_no_prometheus(tmp_path: Path):
+    written = (
+        "{}",
+        "ftp://h",
+        "{url: 'http://u:secret@h'}",
+        "{url: 'http://h', token: x}",
+        "{url: 'http://h', labels: [a]}",
+    )
+    told = problems(
+        tmp_path, "hosts:\n" + "".join(f"  h{n}: {{prometheus: {text}}}\n" for n, text in enumerate(written))
+    )
+    assert [each.split("prometheus: ")[1].split(";")[0].split(",")[0] for each in told] == [
+        "must be a mapping with a url",
+        "url must be an http or https address",
+        "a password does not belong into the url",
+        "unknown key 'token'",
+        "labels must be a mapping of names to values",
+    ]
+    assert "secret" not in "".join(told)

@@ -127,7 +127,8 @@ class SeriesModel:
     def add(self, host: str, response: metrics_pb2.SeriesResponse) -> None:
         """Takes an answer in."""
         self.version += 1
-        self.sources[host] = response.source
+        if response.source:
+            self.sources[host] = response.source
         for series in response.series:
             track = self.tracks.setdefault((host, series.instance or series.service, series.metric), Track())
             track.limit = series.limit if series.HasField("limit") else None
@@ -148,6 +149,7 @@ class SeriesModel:
     def reset(self, host: str, instance: str) -> None:
         """Forgets an instance's tracks, because another resolution is wanted."""
         self.version += 1
+        self.sources.pop(host, None)
         for key in [key for key in self.tracks if key[:2] == (host, instance)]:
             del self.tracks[key]
 

@@ -100,6 +100,8 @@ class GraphPane(Canvas):
     def draw(self, width: int, height: int) -> list[Line]:
         tracks = [(one, track) for one in METRICS if (track := self.series.get(self.host, self.subject, one.name))]
         facts: Spans = ((self.host if self.subject == "host" else self.instance, "strong"),)
+        if source := self.series.sources.get(self.host):
+            facts = (*facts, (f"  from {plain(source)}", "notice"))
         when = (moment(self.cursor, self.window), "accent") if self.cursor else (WINDOW_NAMES[self.window], "dim")
         head = Line(ruled(title(self.number, "GRAPHS", self.has_focus, facts), (when, (" ", "")), width))
         if not tracks or width < 20:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
 from bhtui.core.errors import BlackholeError, NoConnection
@@ -14,7 +15,9 @@ from bhtui.rpc.client import AgentClient
 from bhtui.rpc.resume import LogResume
 
 from .backend import Sink
+from .history import History
 from .message import HostInfo, LinkSeen, Seen, Trouble
+from .prometheus import At, Prometheus
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +58,7 @@ class Links(Protocol):
     @property
     def links(self) -> Mapping[str, Any]: ...
     def start(self) -> None: ...
+    async def socket(self, name: str, address: str, port: int) -> str: ...
     async def close(self, timeout: float = 5.0) -> None: ...
 
 
@@ -69,8 +73,17 @@ class LiveBackend:
     """Hosts behind links. `connect` makes the fleet when the first frame is on the screen, because what it imports is
     slow to load."""
 
-    def __init__(self, infos: tuple[HostInfo, ...], connect: Callable[[], Links], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        infos: tuple[HostInfo, ...],
+        connect: Callable[[], Links],
+        clock: Callable[[], float],
+        prometheus: Mapping[str, At] | None = None,
+    ) -> None:
+        """`prometheus`: by host, where its figures are besides."""
         self._infos, self._connect, self._clock = infos, connect, clock
+        self._prometheus = dict(prometheus or {})
+        self._histories: dict[str, History] = {}
         self._fleet: Links | None = None
         self._connected = asyncio.Event()
 
@@ -171,7 +184,23 @@ class LiveBackend:
         return last
 
     async def series(self, host: str, request: metrics_pb2.SeriesRequest) -> metrics_pb2.SeriesResponse:
+        history = self._history(host)
+        return await (history.series(request) if history is not None else self._agents_series(host, request))
+
+    async def _agents_series(self, host: str, request: metrics_pb2.SeriesRequest) -> metrics_pb2.SeriesResponse:
         return await (await self._client_now(host)).series(request)
+
+    def _history(self, host: str) -> History | None:
+        """Of a host that has a Prometheus."""
+        if host not in self._prometheus or self._fleet is None:
+            return None
+        if host not in self._histories:
+            fleet, link = self._fleet, self._fleet.links[host]
+            prometheus = Prometheus(host, self._prometheus[host], partial(fleet.socket, host))
+            self._histories[host] = History(
+                partial(self._agents_series, host), lambda: link.status.state == "live", prometheus, self._clock
+            )
+        return self._histories[host]
 
     async def overview(self, host: str) -> overview_pb2.OverviewResponse:
         return await (await self._client_now(host)).overview()
