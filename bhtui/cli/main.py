@@ -61,7 +61,7 @@ def _quick_status(plain: Quick) -> int | None:
 
     names, output, detailed = plain
     try:
-        instances = quick.status(quick.socket_path(os.environ, os.getuid()), names)
+        instances, notes = quick.status_with_notes(quick.socket_path(os.environ, os.getuid()), names)
     except quick.QuickError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
@@ -70,9 +70,10 @@ def _quick_status(plain: Quick) -> int | None:
         return 4
     except OSError:
         return None
-    from .present import status_json, status_table, unwell, write_out
+    from .present import notes_text, status_json, status_table, unwell, write_out
 
-    write_out(status_json(instances) if output == "json" else status_table(instances, detailed=detailed))
+    table = status_table(instances, detailed=detailed) + notes_text(notes)
+    write_out(status_json(instances) if output == "json" else table)
     return 1 if any(map(unwell, instances)) else 0
 
 

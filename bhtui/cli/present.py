@@ -192,6 +192,12 @@ def status_table(instances: Sequence[Mapping[str, Any]], *, detailed: bool = Fal
     return table(heads, rows, below) + _loads(instances, detailed, hosts) + _untold(instances, hosts)
 
 
+def notes_text(notes: Iterable[str], host: str = "") -> str:
+    """What is wrong with an agent itself, a line for each."""
+    colours, where = colourful(), f"{host}: " if host else ""
+    return "".join(f"{paint(where + printable(note), RED, colours)}\n" for note in notes)
+
+
 def _loads(instances: Sequence[Mapping[str, Any]], detailed: bool, hosts: bool) -> str:
     """How the number of instances follows the load, a line for each service; without details where it is held."""
     told: dict[str, None] = {}

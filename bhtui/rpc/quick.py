@@ -1,9 +1,10 @@
 """The quick road to the local agent: one line of JSON each way, nothing imported that costs a user time.
 
 Importing gRPC takes longer than everything else `blackhole status` does; so the front door of the agent also answers
-`{"quick": "status", "names": [...]}` with `{"ok": [...]}` or `{"error": "...", "exit_code": 3}`. The objects are
-those of `convert.status.instance_to_json`, the same that come by gRPC. For the same reason this module reads the
-environment by itself; a test holds it equal to `core.paths`.
+`{"quick": "status", "names": [...], "notes": true}` with `{"ok": {"instances": [...], "notes": [...]}}`, or with
+`{"error": "...", "exit_code": 3}`. The instances are those of `convert.status.instance_to_json`, and the notes those of
+the snapshot, the same that come by gRPC; without `notes` there is a list of instances. For the same reason this module
+reads the environment by itself; a test holds it equal to `core.paths`.
 """
 
 from __future__ import annotations
@@ -46,7 +47,14 @@ def socket_path(environ: Mapping[str, str], uid: int) -> str:
 
 
 def status(path: str, names: Sequence[str] = (), timeout: float = TIMEOUT) -> list[dict[str, Any]]:
-    """The instances of these services or instances (none: all).
+    """As `status_with_notes`, without them."""
+    return status_with_notes(path, names, timeout)[0]
+
+
+def status_with_notes(
+    path: str, names: Sequence[str] = (), timeout: float = TIMEOUT
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """The instances of these services or instances (none: all), and what is wrong with the agent itself.
 
     Raises QuickError when the agent answers with an error, and OSError when it cannot be reached or does not answer
     in time (seconds, for each read).
@@ -54,12 +62,14 @@ def status(path: str, names: Sequence[str] = (), timeout: float = TIMEOUT) -> li
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(timeout)
         connection.connect(path)
-        connection.sendall(json.dumps({"quick": "status", "names": list(names)}).encode() + b"\n")
+        connection.sendall(json.dumps({"quick": "status", "names": list(names), "notes": True}).encode() + b"\n")
         answer = _line(connection)
     if "error" in answer:
         raise QuickError(str(answer["error"]), int(answer.get("exit_code", 1)))
-    instances: list[dict[str, Any]] = answer["ok"]
-    return instances
+    found: Any = answer["ok"]
+    if isinstance(found, list):  # an agent of a version before
+        return found, []
+    return found["instances"], found["notes"]
 
 
 def _line(connection: socket.socket) -> dict[str, Any]:

@@ -199,10 +199,13 @@ def test_what_an_output_does_is_seen_and_told(elastic: ElasticReceiver) -> None:
         assert "failing" in done.stdout and "connection refused" in done.stdout and len(done.stdout.splitlines()) == 4
         away = status(made)["elasticsearch"]
         assert away["sent"] == 0 and away["behind_lines"] > 0 and away["failing_since"] and not away["last_sent"]
+        note = "output elasticsearch has failed for"
+        assert note in made.cli("status").stdout.splitlines()[-1]
         elastic.item_status = lambda document: 400 if document["message"].endswith("7") else 201
         elastic.start()
         until(lambda: made.cli("events", "--kind", "output.recovered").stdout)
         until(lambda: made.cli("events", "--kind", "output.rejected").stdout)
+        assert note not in made.cli("status").stdout
         now = status(made)
         assert now["elasticsearch"]["dead_lettered"] and now["elasticsearch"]["last_error"].startswith("400 ")
         dead = made.paths.state / "outputs" / "elasticsearch.rejected.jsonl"

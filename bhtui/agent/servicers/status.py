@@ -22,7 +22,8 @@ SHORTEST_INTERVAL = 0.05
 
 
 class Status(StatusServicer):
-    """`host` says how the host is; `open_operations` names the operations that have not ended."""
+    """`host` says how the host is; `open_operations` names the operations that have not ended; `notes` says what is
+    wrong with the agent itself."""
 
     def __init__(
         self,
@@ -30,11 +31,13 @@ class Status(StatusServicer):
         host: Callable[[int], HostStatus],
         events: EventLog,
         open_operations: Callable[[], list[str]],
+        notes: Callable[[], list[str]] = list,
     ) -> None:
         self._supervisor = supervisor
         self._host = host
         self._events = events
         self._open_operations = open_operations
+        self._notes = notes
 
     async def Get(self, request: pb.StatusRequest, context: Context) -> pb.Snapshot:
         return self._snapshot(self._supervisor.status(request.names), full=True)
@@ -71,12 +74,14 @@ class Status(StatusServicer):
             seq=self._events.last_seq,
             full=full,
             open_operations=self._open_operations(),
+            notes=self._notes(),
         )
 
-    async def quick(self, question: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The quick road: the objects that a client would make of Get's answer."""
+    async def quick(self, question: Mapping[str, Any]) -> Any:
+        """The quick road: the objects that a client would make of Get's answer; with `notes` when it asks for them."""
         host = self._host(time.time_ns()).hostname
-        return [instance_to_json(status, host) for status in self._supervisor.status(question.get("names", ()))]
+        found = [instance_to_json(status, host) for status in self._supervisor.status(question.get("names", ()))]
+        return {"instances": found, "notes": self._notes()} if question.get("notes") else found
 
 
 def _same(before: InstanceStatus | None, now: InstanceStatus) -> bool:

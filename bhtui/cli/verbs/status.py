@@ -11,7 +11,7 @@ import click
 
 from bhtui.cli.app import Verb
 from bhtui.cli.output import write_list, write_record
-from bhtui.cli.present import age, status_table, unwell
+from bhtui.cli.present import age, notes_text, status_table, unwell
 from bhtui.cli.settings import Settings
 from bhtui.cli.targets import Answers, Target, ask_all, everywhere, opened
 from bhtui.rpc.blackhole.v1.status_pb2 import Snapshot
@@ -45,6 +45,9 @@ def command(settings: Settings, services: tuple[str, ...], watch: bool, detailed
     rows = rows_of(found)
     if found.good or not settings.plain:
         show(settings, rows, detailed)
+    if settings.plain:
+        for target, snapshot in found.good:
+            sys.stdout.write(notes_text(snapshot.notes, target.name if settings.remote else ""))
     return max(found.report(), int(any(map(unwell, rows))))
 
 

@@ -29,7 +29,9 @@ async def rig(tmp_path: Path) -> AsyncIterator[Rig]:
 
 
 def servicer(rig: Rig) -> Status:
-    return Status(rig.room, lambda now: HostStatus("here", time_ns=now), rig.events, lambda: ["op1"])
+    return Status(
+        rig.room, lambda now: HostStatus("here", time_ns=now), rig.events, lambda: ["op1"], lambda: ["it lags"]
+    )
 
 
 async def until_named(stream: AsyncIterator[pb.Snapshot], *names: str) -> pb.Snapshot:
@@ -87,4 +89,6 @@ async def test_both_roads_are_made_of_the_same(rig: Rig) -> None:
     for row in (*slow, *quick):
         del row["uptime_seconds"]
     assert quick == slow
+    assert await status.quick({"notes": True}) == {"instances": await status.quick({}), "notes": ["it lags"]}
+    assert list((await status.Get(pb.StatusRequest(), CONTEXT)).notes) == ["it lags"]
     assert [row["instance"] for row in await status.quick({"names": ["db"]})] == ["db-1"]

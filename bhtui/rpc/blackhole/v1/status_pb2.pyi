@@ -54,6 +54,7 @@ class Snapshot(_message.Message):
     SEQ_FIELD_NUMBER: _builtins.int
     FULL_FIELD_NUMBER: _builtins.int
     OPEN_OPERATIONS_FIELD_NUMBER: _builtins.int
+    NOTES_FIELD_NUMBER: _builtins.int
     seq: _builtins.int
     """Last event when this was taken."""
     full: _builtins.bool
@@ -71,6 +72,10 @@ class Snapshot(_message.Message):
     def open_operations(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Operations that have not ended, and those that ended since the last message."""
 
+    @_builtins.property
+    def notes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """What is wrong with the host's agent itself now, each a line for people: log outputs that fail or lag."""
+
     def __init__(
         self,
         *,
@@ -80,10 +85,11 @@ class Snapshot(_message.Message):
         seq: _builtins.int = ...,
         full: _builtins.bool = ...,
         open_operations: _abc.Iterable[_builtins.str] | None = ...,
+        notes: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["host", b"host"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["full", b"full", "host", b"host", "instances", b"instances", "open_operations", b"open_operations", "removed", b"removed", "seq", b"seq"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["full", b"full", "host", b"host", "instances", b"instances", "notes", b"notes", "open_operations", b"open_operations", "removed", b"removed", "seq", b"seq"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

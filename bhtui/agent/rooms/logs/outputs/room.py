@@ -20,7 +20,7 @@ from bhtui.core.outputs import OutputSpec, OutputStatus
 from bhtui.core.spec import Spec
 from bhtui.core.units import format_time
 
-from .verdicts import Told, judge
+from .verdicts import Told, judge, trouble_text
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +72,16 @@ class Outputs:
     def status(self) -> tuple[OutputStatus, ...]:
         """How each output is, in the order of the configuration."""
         return tuple(self._status[name] for name in self._specs)
+
+    @property
+    def notes(self) -> list[str]:
+        """A line for each that has failed or lagged for longer than it may."""
+        now_ns = self._clock()
+        return [
+            f"{trouble_text(self._status[name], told.bad, now_ns)}; blackhole logs outputs tells more"
+            for name, told in self._told.items()
+            if told.bad and name in self._status
+        ]
 
     def figures(self) -> dict[str, list[tuple[tuple[str, ...], float]]]:
         """For the Prometheus endpoint: labels and value, by metric."""

@@ -71,12 +71,17 @@ def _is_well(status: OutputStatus) -> bool:
 
 def _trouble(status: OutputStatus, bad: str, now_ns: int) -> Verdict:
     waits = f"{status.behind_lines} lines ({format_size(status.behind_bytes)}) wait in the captured files"
-    if bad == "failing":
+    kind = EventKind.OUTPUT_FAILING if bad == "failing" else EventKind.OUTPUT_LAGGING
+    separator = "; " if bad == "failing" else ": "
+    return Verdict(kind, trouble_text(status, bad, now_ns) + separator + waits, _data(status))
+
+
+def trouble_text(status: OutputStatus, bad: str, now_ns: int) -> str:
+    """What is wrong with an output, `bad` as in Told."""
+    if bad == "failing" and status.failing_since_ns:
         since = format_age((now_ns - status.failing_since_ns) / 1e9)
-        message = f"output {status.name} has failed for {since}: {status.last_error}; {waits}"
-        return Verdict(EventKind.OUTPUT_FAILING, message, _data(status))
-    message = f"output {status.name} is {format_age(status.behind_seconds)} behind: {waits}"
-    return Verdict(EventKind.OUTPUT_LAGGING, message, _data(status))
+        return f"output {status.name} has failed for {since}: {status.last_error}"
+    return f"output {status.name} is {format_age(status.behind_seconds)} behind"
 
 
 def _data(status: OutputStatus) -> dict[str, Any]:
