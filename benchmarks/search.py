@@ -6,14 +6,18 @@ so no disk is measured, and a search is cold in that nobody has an index or has 
 
 The agent's own scan is the log room as the running agent uses it; `blackhole logs` is the whole command, from its
 start, against a real agent. Peers are timed as processes. All must find the same number of lines. Everything but lnav
-takes turns, so that a slow moment of the machine meets all. Arguments: the size in MB, and how many rounds.
+takes turns, so that a slow moment of the machine meets all. Processor time is given too: the search processes of the
+agent have low priority, so on a busy machine they wait for others, which is wanted and not measured by a clock.
+Arguments: the size in MB, and how many rounds.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
+import resource
 import statistics
 import subprocess
 import sys
@@ -116,6 +120,8 @@ class Rival(NamedTuple):
     name: str
     count: Callable[[Question], int]
     """How many lines it finds."""
+    cpu: Callable[[], float]
+    """Processor seconds that it, and what it began, has taken so far."""
 
 
 def scan(room: Logs, question: Question) -> int:
@@ -130,28 +136,40 @@ def output(argv: list[str], environ: dict[str, str] | None = None) -> bytes:
     return subprocess.run(argv, stdout=subprocess.PIPE, env=environ, check=False).stdout
 
 
-def timed(rival: Rival, question: Question) -> tuple[float, int]:
-    began = time.perf_counter()
+def used(*who: int) -> float:
+    found = [resource.getrusage(each) for each in who]
+    return sum(each.ru_utime + each.ru_stime for each in found)
+
+
+def used_by(pid: int) -> float:
+    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, words[11:15])) / os.sysconf("SC_CLK_TCK")
+
+
+def timed(rival: Rival, question: Question) -> tuple[float, float, int]:
+    """Seconds, processor seconds, and how many lines were found."""
+    spent, began = rival.cpu(), time.perf_counter()
     found = rival.count(question)
-    return time.perf_counter() - began, found
+    return time.perf_counter() - began, rival.cpu() - spent, found
 
 
 def compare(question: Question, ours: list[Rival], peers: list[Rival]) -> None:
-    took: dict[str, list[float]] = {rival.name: [] for rival in [*ours, *peers]}
+    took: dict[str, list[tuple[float, float]]] = {rival.name: [] for rival in [*ours, *peers]}
     expected = ours[0].count(question)
     is_bounded = question.query.since_ns > 0
     for _ in range(ROUNDS):
         for rival in [*ours, *peers]:
-            seconds, found = timed(rival, question)
-            took[rival.name].append(seconds)
+            seconds, spent, found = timed(rival, question)
+            took[rival.name].append((seconds, spent))
             if found != expected and not (is_bounded and rival in peers):
                 sys.exit(f"{found} lines found, {expected} expected, by {rival.name} for {question.title}")
-    middle = {name: 1000 * statistics.median(some) for name, some in took.items()}
+    middle = {name: [1000 * statistics.median(each) for each in zip(*some, strict=True)] for name, some in took.items()}
     print(f"{question.title}: {expected} lines")
     for mine in ours:
         for peer in peers:
-            whole = " (the whole day)" if is_bounded else ""
-            report(f"  {mine.name}", "ms", middle[mine.name], f"{peer.name}{whole}", middle[peer.name])
+            name = f"{peer.name}{' (the whole day)' if is_bounded else ''}"
+            for at, what in enumerate(("ms", "ms of processor")):
+                report(f"  {mine.name}", what, middle[mine.name][at], name, middle[peer.name][at])
 
 
 def with_lnav(question: Question, files: list[Path], ours: Rival) -> None:
@@ -168,6 +186,27 @@ def with_lnav(question: Question, files: list[Path], ours: Rival) -> None:
     report(f"{question.title}, once", "ms", 1000 * timed(ours, question)[0], "lnav", 1000 * took)
 
 
+def count(room: Logs) -> None:
+    """What `logs stats` and `logs histogram` ask; no peer counts levels over time."""
+
+    async def counted(query: LogsQuery) -> None:
+        async with aclosing(room.count(query, 0, 40)) as counts:
+            async for _ in counts:
+                """It goes on."""
+
+    for title, query in {"everything": LogsQuery(), "errors": LogsQuery(level="error")}.items():
+        spent, began = used(resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN), time.perf_counter()
+        asyncio.run(counted(query))
+        took = time.perf_counter() - began
+        spent = used(resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN) - spent
+        print(f"counting {title} by level and time: {1000 * took:,.0f} ms, {1000 * spent:,.0f} ms of processor")
+
+
+def agent_pid(blackhole: str, environ: dict[str, str]) -> int:
+    found = json.loads(output([blackhole, "agent", "status", "--output", "json"], environ))
+    return int((found[0] if isinstance(found, list) else found)["agent_pid"])
+
+
 def measure(root: Path, home: Path, rg: Path) -> None:
     os.environ["PATH"] = f"{rg.parent}:{os.environ['PATH']}"
     environ = {**os.environ, "BLACKHOLE_HOME": str(home)}
@@ -179,17 +218,31 @@ def measure(root: Path, home: Path, rg: Path) -> None:
         print(f"{lines:,} lines in {len(files)} files, {sum(map(os.path.getsize, files)) / 1e6:,.0f} MB, in {root}")
         paths, blackhole = [str(file) for file in files], str(PROGRAMS / "blackhole")
         room = Logs(root, lambda: ())
-        own = Rival("the agent's scan", lambda question: scan(room, question))
+        pid = agent_pid(blackhole, environ)
+        own = Rival(
+            "the agent's scan",
+            lambda question: scan(room, question),
+            lambda: used(resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN),
+        )
         command = Rival(
-            "blackhole logs", lambda question: output([blackhole, "logs", "api", *question.words], environ).count(b"\n")
+            "blackhole logs",
+            lambda question: output([blackhole, "logs", "api", *question.words], environ).count(b"\n"),
+            lambda: used(resource.RUSAGE_CHILDREN) + used_by(pid),
         )
         grep = program("grep", "it is everywhere")
-        peers = [Rival("rg", lambda question: output([str(rg), "-I", *question.pattern, *paths]).count(b"\n"))]
-        peers.append(Rival("grep", lambda question: output([f"{grep}", "-h", *question.pattern, *paths]).count(b"\n")))
+        peers = [
+            Rival(
+                name,
+                lambda question, argv=argv: output([*argv, *question.pattern, *paths]).count(b"\n"),  # type: ignore[misc]
+                lambda: used(resource.RUSAGE_CHILDREN),
+            )
+            for name, argv in {"rg": [str(rg), "-I"], "grep": [f"{grep}", "-h"]}.items()
+        ]
         asked = questions(lines, now_ns)
         for question in asked:
             compare(question, [own, command], peers)
         with_lnav(asked[0], files, own)
+        count(room)
         room.close()
     finally:
         subprocess.run([PROGRAMS / "blackhole", "agent", "stop"], env=environ, check=True, stdout=subprocess.DEVNULL)

@@ -17,7 +17,7 @@ import sys
 from array import array
 from bisect import bisect_left
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from .hints import Hint
@@ -31,9 +31,10 @@ PROCESSES = min(4, os.cpu_count() or 1)
 NICENESS = 10
 PARTS = " P "
 """Part of every partial line: where they are joined, what is wanted may reach over their ends."""
+SAMPLE = 32 << 10
 _CHUNK = 1 << 16
 _PLACES = re.compile(rb"^(\d+):", re.MULTILINE)
-_OPTIONS = ("--no-config", "--text", "--no-mmap", "--threads=1", "--color=never", "--encoding=none")
+_OPTIONS = ("--no-config", "--text", "--no-mmap", "--threads=1", "--color=never", "--encoding=none", "--case-sensitive")
 _FORM = ("--no-heading", "--no-filename", "--no-line-number", "--byte-offset", "--only-matching", "--line-buffered")
 
 
@@ -87,6 +88,9 @@ class Engine:
     def look(self, runs: Sequence[Run]) -> dict[Run, Places]:
         """What will be known of these runs; those that are not worth it are left out."""
         places = {run: Places(run) for run in runs if self._is_worth_it(run)}
+        if places:
+            first = next(iter(places))
+            self._hint = self._hint.sharpened(first.read(first.start, first.start + SAMPLE))
         self._waiting.extend(sorted(places.values(), key=lambda each: each.run.first_ns))
         return places
 
@@ -113,7 +117,7 @@ class Engine:
     def _begin(self, places: Places) -> None:
         try:
             with places.run.file.opened() as held, os.fdopen(os.memfd_create("patterns"), "wb") as patterns:
-                patterns.write("\n".join([*self._hint.patterns, PARTS]).encode())
+                patterns.write("\n".join([*self._patterns(), PARTS]).encode())
                 patterns.flush()
                 # Opened again, so that its position is its own.
                 with open(f"/proc/self/fd/{held}", "rb", buffering=0) as file:
@@ -127,9 +131,12 @@ class Engine:
         self._working[places] = process
         self._selector.register(process.stdout, selectors.EVENT_READ, places)
 
+    def _patterns(self) -> Iterable[str]:
+        # Ignoring case all over, of what parts of lines have in common too, would take twice as long.
+        return (f"(?i:{each})" if self._hint.ignore_case else each for each in self._hint.patterns)
+
     def _start(self, file: int, patterns: int) -> subprocess.Popen[bytes]:
-        case = "--ignore-case" if self._hint.ignore_case else "--case-sensitive"
-        argv = [self._program, *_OPTIONS, *_FORM, case, "--file", f"/proc/self/fd/{patterns}", "-"]
+        argv = [self._program, *_OPTIONS, *_FORM, "--file", f"/proc/self/fd/{patterns}", "-"]
         null = subprocess.DEVNULL
         process = subprocess.Popen(argv, 0, stdin=file, stdout=subprocess.PIPE, stderr=null, pass_fds=[patterns])
         with contextlib.suppress(OSError):

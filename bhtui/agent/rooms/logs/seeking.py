@@ -21,7 +21,7 @@ from .scan import NEVER, Scanner
 
 ENOUGH = 16 << 20
 """Bytes to be read for which an engine is used; the answer to less is there before a process is."""
-WAIT_SECONDS = 0.01
+WAIT_SECONDS = 0.03
 _BEFORE, _AFTER, _MANY = 2 << 10, 6 << 10, 64 << 10
 """Bytes read before and behind a place, and where there are several."""
 
