@@ -54,6 +54,35 @@ restart --reload-config
 config validate
 service --name identity --debug
 health check --all
+backup create --full
+backup create --incremental
+backup create --service storage
+backup create --destination /backup/manual/
+backup verify 1f0c22ab
+backup verify 1f0c22ab --read-data
+backup list
+backup list --output json
+backup show 1f0c22ab
+backup restore 1f0c22ab
+backup restore 1f0c22ab --service identity
+backup restore 1f0c22ab --dry-run
+backup restore 1f0c22ab --target /tmp/look
+backup restore --timestamp "2023-01-01 12:00:00"
+backup restore --service identity --latest
+backup restore --latest
+backup prune
+backup diff 1f0c22ab 77ab01cd
+backup files 1f0c22ab
+backup files 1f0c22ab /etc
+backup forget 1f0c22ab
+backup repo check
+backup repo stats
+backup repo unlock
+backup repo key list
+verify --service identity
+repair --service identity
+cleanup identity
+reset --confirm
 events
 events --output json --after 7 --follow
 operations
