@@ -44,6 +44,7 @@ VERBS = {
     },
     "Rescue": {
         "verify": "Check the live data of services.",
+        "restore": "Put the data of services back from a backup.",
         "repair": "Put right what can be of damaged data.",
         "cleanup": "Remove what a service that is down left behind.",
         "reset": "Put all data aside and begin anew.",

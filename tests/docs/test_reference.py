@@ -80,6 +80,7 @@ backup repo stats
 backup repo unlock
 backup repo key list
 verify --service identity
+restore --service identity --latest
 repair --service identity
 cleanup identity
 reset --confirm

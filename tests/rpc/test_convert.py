@@ -141,6 +141,12 @@ places = st.lists(
     st.builds(logs.LogPlace, text, text, int64, int64, int64, int64, st.lists(int64, max_size=2).map(tuple)), max_size=2
 ).map(tuple)
 snapshots = st.builds(core_backup.BackupSnapshot, text, int64, text, text, names, int64, int64, st.booleans())
+entries = st.builds(core_backup.BackupEntry, text, text, st.integers(0, 0o7777), int64, int64, text, text, text)
+changes = st.builds(core_backup.BackupChange, text, text, int64, int64)
+locks = st.builds(core_backup.RepositoryLock, text, int32, int64, st.booleans(), text)
+keys = st.builds(core_backup.RepositoryKey, text, text, text, int64, st.booleans())
+protections = st.builds(core_backup.ServiceProtection, text, int64, int64, int64, text, st.booleans(), int64)
+progresses = st.builds(core_backup.BackupProgress, text, text, text, int64, int64, int64, int64, text)
 sources = st.builds(core_backup.BackupSource, text, text, int64, int64, text)
 
 ROADS: list[tuple[Any, Any, Any]] = [
@@ -224,9 +230,33 @@ ROADS: list[tuple[Any, Any, Any]] = [
             st.lists(sources, max_size=2).map(tuple),
             text,
             text,
+            int64,
+            text,
+            st.lists(protections, max_size=2).map(tuple),
+            st.lists(progresses, max_size=2).map(tuple),
         ),
         convert_backup.backups_to_message,
         convert_backup.backups_from_message,
+    ),
+    (
+        st.builds(core_backup.BackupFiles, text, st.lists(entries, max_size=2).map(tuple), st.booleans()),
+        convert_backup.files_to_message,
+        convert_backup.files_from_message,
+    ),
+    (
+        st.builds(core_backup.BackupDiff, text, text, st.lists(changes, max_size=2).map(tuple), int64, int64),
+        convert_backup.diff_to_message,
+        convert_backup.diff_from_message,
+    ),
+    (
+        st.builds(
+            core_backup.RepositoryStats,
+            text,
+            locks=st.lists(locks, max_size=2).map(tuple),
+            keys=st.lists(keys, max_size=2).map(tuple),
+        ),
+        convert_backup.stats_to_message,
+        convert_backup.stats_from_message,
     ),
 ]
 

@@ -157,10 +157,10 @@ def _copied(old: sqlite3.Connection, new: sqlite3.Connection) -> tuple[int, list
 
 
 def _copy_table(old: sqlite3.Connection, new: sqlite3.Connection, name: str) -> tuple[int, bool]:
-    """From the front until the damage, then from the back until the damage."""
+    """As an index may still have it, then from the front until the damage and from the back until the damage."""
     quoted = '"' + name.replace('"', '""') + '"'
     before = new.total_changes
-    for order in ("", " ORDER BY rowid DESC"):
+    for order in ("", " NOT INDEXED", " NOT INDEXED ORDER BY rowid DESC"):
         try:
             for row in old.execute(f"SELECT * FROM {quoted}{order}"):  # noqa: S608 - its own name, quoted
                 marks = ", ".join("?" * len(row))
