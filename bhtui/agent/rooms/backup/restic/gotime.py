@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 import time
-from calendar import timegm
+from datetime import datetime
 from functools import lru_cache
 
 BILLION = 1_000_000_000
 _FIRST, _LAST = -62135596800, 253402300799
 """Years 1 and 9999: beyond, Go refuses to write a time."""
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001
 _FORM = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(?:Z|([+-])(\d\d):(\d\d))")
 
 
@@ -32,6 +33,9 @@ def text(ns: int) -> str:
 
 def parse(text: str) -> int:
     """Unix nanoseconds. Raises ValueError."""
+    second, point, fraction = text[:19], text[19:20], text[20:-1]
+    if text[-1:] == "Z" and (point == "Z" or (point == "." and len(fraction) < 10 and fraction.isdigit())):
+        return _seconds(second) * BILLION + int(fraction.ljust(9, "0"))
     if not (found := _FORM.fullmatch(text)):
         raise ValueError(f"{text!r} is not a time of RFC 3339")
     second, fraction, sign, hours, minutes = found.groups()
@@ -43,4 +47,8 @@ def parse(text: str) -> int:
 
 @lru_cache(4096)
 def _seconds(text: str) -> int:
-    return timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%S"))
+    found = datetime.fromisoformat(text)
+    if text[10] != "T" or found.tzinfo is not None:
+        raise ValueError(f"{text!r} is not a time of RFC 3339")
+    since = found - _EPOCH
+    return since.days * 86400 + since.seconds

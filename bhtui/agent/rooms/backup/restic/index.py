@@ -17,6 +17,7 @@ MAX_BLOBS = 50_000
 """Blobs in one index file; as stock restic."""
 _PLACE = struct.Struct("<IIIIB")
 _BUCKETS = 4096
+_TYPES = (BlobType.DATA, BlobType.TREE)
 
 
 class Index:
@@ -37,10 +38,7 @@ class Index:
 
     def add(self, id: bytes, place: Place) -> None:
         """Adds one."""
-        number = self._numbers.get(place.pack)
-        if number is None:
-            number = self._numbers[place.pack] = len(self._packs)
-            self._packs.append(place.pack)
+        number = self._number(place.pack)
         bucket = _bucket(id)
         self._ids[bucket] += id
         self._places[bucket] += _PLACE.pack(number, place.offset, place.length, place.raw, place.type)
@@ -87,13 +85,26 @@ class Index:
 
     def load(self, name: str, file: dict[str, Any]) -> None:
         """Adds what an index file says. Raises EngineError: damaged."""
+        ids, places, packed = self._ids, self._places, _PLACE.pack
         try:
             for pack in file["packs"] or ():
-                id = bytes.fromhex(pack["id"])
-                for blob in pack["blobs"] or ():
-                    self.add(bytes.fromhex(blob["id"]), _read(id, blob))
+                number = self._number(_id(pack["id"]))
+                for blob in pack["blobs"] or ():  # a million times: nothing is made that is not kept
+                    id = _id(blob["id"])
+                    bucket = id[0] << 4 | id[1] >> 4
+                    raw, type = blob.get("uncompressed_length", 0), blob["type"] == "tree"
+                    places[bucket] += packed(number, blob["offset"], blob["length"], raw, type)
+                    ids[bucket] += id
+                    self._count += 1
         except (KeyError, TypeError, ValueError, struct.error) as error:
             raise damaged(f"the index {name[:8]}", f"it is not an index ({error!r})") from error
+
+    def _number(self, pack: bytes) -> int:
+        number = self._numbers.get(pack)
+        if number is None:
+            number = self._numbers[pack] = len(self._packs)
+            self._packs.append(pack)
+        return number
 
     def _find(self, id: bytes, start: int) -> int:
         ids = self._ids[_bucket(id)]
@@ -107,7 +118,7 @@ class Index:
 
     def _unpacked(self, record: bytearray, at: int) -> Place:
         number, offset, length, raw, type = _PLACE.unpack_from(record, at)
-        return Place(self._packs[number], BlobType(type), offset, length, raw)
+        return Place(self._packs[number], _TYPES[type], offset, length, raw)
 
 
 class Marks:
@@ -151,9 +162,11 @@ def _bucket(id: bytes) -> int:
     return id[0] << 4 | id[1] >> 4
 
 
-def _read(pack: bytes, blob: dict[str, Any]) -> Place:
-    type = BlobType.TREE if blob["type"] == "tree" else BlobType.DATA
-    return Place(pack, type, blob["offset"], blob["length"], blob.get("uncompressed_length", 0))
+def _id(text: str) -> bytes:
+    id = bytes.fromhex(text)
+    if len(id) != 32:
+        raise ValueError(f"{text!r} is no id")
+    return id
 
 
 def _written(id: bytes, place: Place) -> dict[str, Any]:

@@ -172,12 +172,14 @@ def _decode(said: dict[str, Any]) -> Node:
     content = said.get("content")
     subtree = said.get("subtree")
     raw = said.get("linktarget_raw")
+    mtime = said.get("mtime")
+    mtime_ns = _time(mtime)  # which is nearly always the access time too
     return Node(
         name=unquote(said["name"]),
         type=said["type"],
         mode=said.get("mode", 0),
-        mtime_ns=_time(said.get("mtime")),
-        atime_ns=_time(said.get("atime")),
+        mtime_ns=mtime_ns,
+        atime_ns=mtime_ns if said.get("atime") == mtime else _time(said.get("atime")),
         ctime_ns=_time(said.get("ctime")),
         uid=said.get("uid", 0),
         gid=said.get("gid", 0),

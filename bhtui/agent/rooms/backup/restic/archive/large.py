@@ -7,9 +7,9 @@ file keeps every core busy, and no worker holds more than one piece.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-
-from pyfastcdc import FastCDC
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import Any
 
 MIN, MEAN, MAX = 512 << 10, 1 << 20, 8 << 20
 """Bytes of a piece; as stock restic."""
@@ -19,19 +19,29 @@ AT_ONCE = 64 << 20
 """Bytes that are cut before the pieces are stored."""
 _WINDOW = 2 * MAX
 
-CUTTER = FastCDC(MEAN, min_size=MIN, max_size=MAX, normalized_chunking=1)
 
 Piece = tuple[int, int, bool]
 """Offset, length, and whether it is a hole, which needs not be read."""
 
 
-def pieces(content: memoryview) -> Iterator[memoryview]:
-    """The pieces of a file that is in memory whole."""
+@cache
+def cutter() -> Any:
+    """A FastCDC. It is loaded when the first file needs to be cut: most backups of small files need none."""
+    from pyfastcdc import FastCDC
+
+    return FastCDC(MEAN, min_size=MIN, max_size=MAX, normalized_chunking=1)
+
+
+def pieces(content: bytes) -> Iterable[bytes | memoryview]:
+    """The pieces of a file that is in memory whole; an empty one has none."""
     if len(content) <= MIN:
-        yield content
-        return
+        return (content,) if content else ()
+    return _cut(memoryview(content))
+
+
+def _cut(content: memoryview) -> Iterator[memoryview]:
     at = 0
-    for chunk in CUTTER.cut_buf(content):
+    for chunk in cutter().cut_buf(content):
         yield content[at : at + chunk.length]
         at += chunk.length
 
@@ -50,7 +60,7 @@ def cut(file: int, offset: int, is_sparse: bool) -> tuple[list[Piece], bool]:
             filled += count
         is_end = filled < _WINDOW
         used = 0
-        for chunk in CUTTER.cut_buf(view[:filled]):
+        for chunk in cutter().cut_buf(view[:filled]):
             if filled - used < MAX and not is_end:
                 break  # where this one ends is told by bytes that are not read yet
             found.append((at + used, chunk.length, False))

@@ -58,7 +58,7 @@ def _cut(pipe: int, take: Callable[[memoryview], None]) -> int:
             filled += count
         is_end = filled < len(view)
         used = 0
-        for chunk in large.CUTTER.cut_buf(view[:filled]):
+        for chunk in large.cutter().cut_buf(view[:filled]):
             if filled - used < large.MAX and not is_end:
                 break  # where this one ends is told by bytes that have not come yet
             take(view[used : used + chunk.length])

@@ -199,11 +199,11 @@ class Worker:
 
     def _regular(self, path: bytes, each: bytes, st: os.stat_result, known: Known | None) -> str | tuple[Any, ...]:
         beginning = entries.beginning(each, st, st.st_size)
-        if known and not self._force:
+        if known is not None and not self._force:
             text = known.same(beginning)
             if text is None:
-                ids = known.same_file(name_text(each), st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
-                text = None if ids is None else beginning + entries.attributes(each) + entries.file_end(ids)
+                said = known.same_file(name_text(each), st.st_ino, st.st_size, st.st_mtime_ns, st.st_ctime_ns)
+                text = None if said is None else beginning + entries.attributes(each) + entries.file_end(said)
             if text is not None:
                 self._counts.file(st.st_size, text, text, is_read=False)
                 return text
@@ -221,20 +221,15 @@ class Worker:
                 return ("large", each)
             if signature(before) == signature(st):
                 break
+            beginning = entries.beginning(each, st, st.st_size)
         else:
             self._note(_join(path, each), "it changed while it was read; what is stored may be of two moments")
-        text = self._text(each, st, content)
+        if len(content) != st.st_size:
+            beginning = entries.beginning(each, st, len(content))
+        ids = [self._sink.store(BlobType.DATA, piece).hex() for piece in large.pieces(content)]
+        text = beginning + entries.attributes(each) + entries.file_end(",".join(f'"{id}"' for id in ids))
         self._counts.file(len(content), known.text(name_text(each)) if known else "", text, is_read=True)
         return text
-
-    def _text(self, each: bytes, st: os.stat_result, content: bytes) -> str:
-        ids = (
-            [self._sink.store(BlobType.DATA, piece).hex() for piece in large.pieces(memoryview(content))]
-            if content
-            else []
-        )
-        said = ",".join(f'"{id}"' for id in ids)
-        return entries.beginning(each, st, len(content)) + entries.attributes(each) + entries.file_end(said)
 
     def _piece(self, file: int, offset: int, length: int, is_hole: bool) -> bytes:
         if is_hole and length in self._holes:

@@ -71,7 +71,7 @@ def restore(
         totals = (summary.total_files_processed, summary.total_bytes_processed) if summary else (0, 0)
         run = Run(pool, trees, fetch, repository.index, totals, dry_run, Pace(progress), note, cancelled)
         is_dressed = not dry_run and node is not None and (is_new or (part is None and overwrite != "never"))
-        return run.go(Folder([], tree, part, top >= 0, None, told(node) if is_dressed and node else None))
+        return run.go(Folder([], tree, part, top >= 0, is_new, None, told(node) if is_dressed and node else None))
 
 
 def _made(target: Path, dry_run: bool) -> bool:

@@ -36,6 +36,7 @@ class Folder:
     tree: bytes
     selection: Selection | None
     is_there: bool
+    is_new: bool
     above: Folder | None
     dress: tuple[Any, ...] | None
     """Its node, when it shall get its rights and times."""
@@ -111,7 +112,16 @@ class Run:
         folder, start = self._folders.pop()
         self._trees.expect(each.tree for each, _ in self._folders[-self._trees.AHEAD :])
         raw = self._trees.get(folder.tree)
-        job: Message = ("folder", folder.path, folder.tree, raw, folder.selection, start, folder.is_there)
+        job: Message = (
+            "folder",
+            folder.path,
+            folder.tree,
+            raw,
+            folder.selection,
+            start,
+            folder.is_there,
+            folder.is_new,
+        )
 
         def then(answer: Message) -> None:
             self._listed(folder, start, answer)
@@ -170,10 +180,18 @@ class Run:
         node = Node(*said)
         if kind == "folder":
             assert node.subtree is not None
-            part, is_there, is_dressed = more
+            part, is_there, is_new, is_dressed = more
             folder.waiting += 1
             self._begin(
-                Folder([*folder.path, node.name], node.subtree, part, is_there, folder, said if is_dressed else None)
+                Folder(
+                    [*folder.path, node.name],
+                    node.subtree,
+                    part,
+                    is_there,
+                    is_new,
+                    folder,
+                    said if is_dressed else None,
+                )
             )
         elif kind == "kept":
             self._links.setdefault(_link(node), _Linked([*folder.path, node.name], is_there=True))

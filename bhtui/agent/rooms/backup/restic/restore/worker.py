@@ -56,9 +56,19 @@ class Worker:
         return (tuple(self._counts), self._changes, *answer)
 
     def do_folder(
-        self, path: list[bytes], tree: bytes, raw: bytes | None, selection: Selection | None, start: int, is_there: bool
+        self,
+        path: list[bytes],
+        tree: bytes,
+        raw: bytes | None,
+        selection: Selection | None,
+        start: int,
+        is_there: bool,
+        is_new: bool,
     ) -> tuple[Any, ...]:
-        """Entries of a folder from `start` on. Answers what is to be done apart, and how many entries it has."""
+        """Entries of a folder from `start` on. Answers what is to be done apart, and how many entries it has.
+
+        `is_new`: this restore made it, so that nothing is in it.
+        """
         nodes = self._nodes(path, tree, raw)
         self._path = path
         if nodes is None or not self._enter(path, is_there):
@@ -70,7 +80,7 @@ class Worker:
         files: list[tuple[Node, bool]] = []
         for node, part in wanted[start : start + SLICE]:
             try:
-                self._entry(node, part, apart, files, is_there)
+                self._entry(node, part, apart, files, is_there and not is_new)
             except OSError as error:
                 self._lost(node.name, error)
         self._write(files)
@@ -269,7 +279,7 @@ class Worker:
             os.mkdir(node.name, 0o700)
         # A folder above what was chosen keeps its own rights and times, when it was there before.
         dressed = not self._dry_run and (not is_there or (part is None and self._overwrite != "never"))
-        apart.append(("folder", told(node), part, is_there or not self._dry_run, dressed))
+        apart.append(("folder", told(node), part, is_there or not self._dry_run, not is_there, dressed))
 
     def _special(self, node: Node, is_there: bool) -> None:
         if is_there:
