@@ -9,7 +9,7 @@ from typing import Any
 
 from textual.widget import Widget
 
-from bhtui.core.errors import BlackholeError
+from bhtui.core.errors import BlackholeError, UsageError
 from bhtui.rpc.blackhole.v1 import metrics_pb2
 
 from ..actions import Action, bindings
@@ -152,6 +152,9 @@ class GraphScreen(BaseScreen):
             try:
                 answer = await app.backend.series(host, asked)
             except BlackholeError as error:
+                if isinstance(error, UsageError) and request["metrics"]:
+                    request["metrics"] = ()  # an agent of another version, that does not know some: all are asked for
+                    continue
                 self.problems[host] = str(error)
                 app.refresh_soon()
                 await asyncio.sleep(_RETRY)

@@ -32,6 +32,10 @@ INSTANCE_METRICS: Mapping[str, Metric] = {
     "pressure_cpu_percent": Metric("Part of the time in which some of it waited for a processor (PSI).", max),
     "pressure_memory_percent": Metric("Part of the time in which some of it waited for memory (PSI).", max),
     "pressure_io_percent": Metric("Part of the time in which some of it waited for storage (PSI).", max),
+    "rss_bytes": Metric("Resident memory of all its processes; what they share counts in each."),
+    "pss_bytes": Metric(
+        "The same with what is shared divided among those who share it, every ten seconds, up to 1 GiB."
+    ),
 }
 """Of an instance, in the order of `Sample`. Pressure needs cgroup v2."""
 
@@ -80,6 +84,8 @@ class Sample:
     pressure_cpu_percent: float | None = None
     pressure_memory_percent: float | None = None
     pressure_io_percent: float | None = None
+    rss_bytes: int | None = None
+    pss_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

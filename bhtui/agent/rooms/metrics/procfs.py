@@ -79,6 +79,14 @@ def open_files(pid: int) -> int | None:
         return None
 
 
+def pss_bytes(pid: int) -> int | None:
+    """Its proportional memory; None when that is not ours to know. The kernel walks all of its pages for this."""
+    for line in read(f"/proc/{pid}/smaps_rollup").splitlines():
+        if line.startswith(b"Pss:"):
+            return int(line.split()[1]) * 1024
+    return None
+
+
 def storage_bytes(pid: int) -> tuple[int, int] | None:
     """Bytes it has read from and written to storage since its start; None when that is not ours to know."""
     values = dict(line.split(b": ", 1) for line in read(f"/proc/{pid}/io").splitlines())

@@ -61,6 +61,12 @@ class Counter:
             self._fd = -1
 
 
+PSS_EVERY = 10
+"""Samples from one look at the proportional memory to the next."""
+PSS_MOST, PSS_PROCESSES = 1 << 30, 64
+"""Bytes and processes up to which that is cheap."""
+
+
 class Rate:
     """How fast a number grows, by differences of counters that belong to one process each."""
 
@@ -109,6 +115,8 @@ class Tree:
         self._pid, self._groups = pid, groups
         self._cpu, self._reads, self._writes, self._throttled = Rate(), Rate(), Rate(), Rate()
         self._stalls = tuple(Rate() for _ in PRESSURES)
+        self._samples = pid  # so that those of many instances do not look at the same second
+        self._pss: int | None = None
 
     @cached_property
     def _files(self) -> Files:
@@ -123,17 +131,30 @@ class Tree:
         reads, writes = self._storage(now_ns, processes)
         memory = self._memory()
         tasks = self._files.tasks.read()
+        rss = sum(one.rss_bytes for one in processes)
+        pressures = self._pressures(now_ns)
         return Sample(
             self._cpu_percent(now_ns, processes),
-            sum(one.rss_bytes for one in processes) if memory is None else memory,
+            rss if memory is None else memory,
             sum(one.threads for one in processes) if tasks is None else tasks,
             _total([procfs.open_files(one.pid) for one in processes]),
             reads,
             writes,
             _percent(self._throttled.of(now_ns, _alone(self._throttled_seconds()))),
             self._oom_kills(),
-            *self._pressures(now_ns),
+            *pressures,
+            rss,
+            self._pss_bytes(processes, rss),
         )
+
+    def _pss_bytes(self, processes: Sequence[procfs.Process], rss: int) -> int | None:
+        """Looked at seldom, and not where it is dear: between the looks it is what it was."""
+        self._samples += 1
+        if rss > PSS_MOST or len(processes) > PSS_PROCESSES:
+            self._pss = None
+        elif self._pss is None or not self._samples % PSS_EVERY:
+            self._pss = _total([procfs.pss_bytes(one.pid) for one in processes])
+        return self._pss
 
     def _pids(self, children: Children) -> list[int]:
         if self._files.members and (text := procfs.read(self._files.members)):
@@ -160,12 +181,13 @@ class Tree:
         found = self._files.oom_2.read(b"oom_kill")
         return self._files.oom_1.read(b"oom_kill") if found is None else found
 
-    def _pressures(self, now_ns: int) -> list[float | None]:
+    def _pressures(self, now_ns: int) -> tuple[float | None, float | None, float | None]:
         waited = [stalled_us(counter.text()) for counter in self._files.pressures]
-        return [
+        cpu, memory, io = (
             _percent(rate.of(now_ns, _alone(None if us is None else us / 1e6)))
             for rate, us in zip(self._stalls, waited, strict=True)
-        ]
+        )
+        return cpu, memory, io
 
     def _memory(self) -> int | None:
         if (usage := self._files.memory_2.read()) is not None:

@@ -37,10 +37,13 @@ def metrics(tmp_path):
     return room
 
 
+OTHERS = ("blackhole_log_output_", "blackhole_log_dropped_", "blackhole_remote_write_")
+
+
 def others():
-    """Those of the log outputs and of remote write, which are handed in."""
-    names = [name for name in EXPORTED if name.startswith(("blackhole_log_output_", "blackhole_remote_write_"))]
-    return {name: [(("loki", "sent")[: len(EXPORTED[name].labels)], 7)] for name in names}
+    """Those of the log outputs, of lost lines and of remote write, which are handed in."""
+    names = [name for name in EXPORTED if name.startswith(OTHERS)]
+    return {name: [(("loki", "sent", "more")[: len(EXPORTED[name].labels)], 7)] for name in names}
 
 
 @pytest.fixture

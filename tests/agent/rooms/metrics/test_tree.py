@@ -76,6 +76,19 @@ def test_the_whole_tree_is_measured(groups, family):
     assert used.threads == 5
     assert used.fds >= 3 * 3 + 2 * 3
     assert used.read_bytes_per_second is not None
+    assert 60 << 20 < used.pss_bytes <= used.rss_bytes < 160 << 20
+    tree.close()
+
+
+def test_proportional_memory_is_looked_at_seldom_and_not_where_it_is_dear(family, monkeypatch):
+    looked = []
+    monkeypatch.setattr(procfs, "pss_bytes", lambda pid: looked.append(pid) or 1)
+    tree = Tree(family.pid, lambda: ())
+    samples = [tree.sample(n * SECOND, procfs.children) for n in range(1, 31)]
+    assert {one.pss_bytes for one in samples} == {3}
+    assert len(looked) in (3 * 3, 3 * 4)
+    monkeypatch.setattr("bhtui.agent.rooms.metrics.tree.PSS_MOST", 1 << 20)
+    assert tree.sample(31 * SECOND, procfs.children).pss_bytes is None
     tree.close()
 
 
