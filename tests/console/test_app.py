@@ -328,6 +328,20 @@ async def test_a_crash_stands_between_the_lines(session):
     assert len(screen.logs.model.entries) == lines
 
 
+async def test_what_is_over_a_rate_limit_is_in_the_title_of_the_log(session):
+    screen = await open_host(session)
+    assert "over limit" not in session.text()
+    status = status_pb2.InstanceStatus()
+    status.CopyFrom(session.app.host("web-07").instances["api-1"].status)
+    status.log_dropped.MergeFrom(status_pb2.LogDropped(lines=48210, bytes=3_000_000, seconds=3, limit="9 lines in 1 s"))
+    session.app.take(Seen(NOW, "web-07", status_pb2.Snapshot(instances=[status])))
+    await session.shows("48,210 over limit")
+    status.log_dropped.seconds = 700
+    session.app.take(Seen(NOW, "web-07", status_pb2.Snapshot(instances=[status])))
+    await session.until(lambda: "over limit" not in session.text())
+    assert screen.logs.limited == {"web-07": 0}
+
+
 async def test_a_reader_behind_a_flood_is_told_and_can_skip(session):
     screen = await open_host(session)
     await session.press("2")

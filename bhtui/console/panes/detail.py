@@ -127,6 +127,8 @@ def _facts(row: ServiceRow, now: float, width: int) -> list[tuple[str, Spans]]:
     facts += _number(row, max(20, width))
     untold = wrap(plain(status.untold), max(20, width)) if status.untold else ()
     facts += [("others" if not at else "", ((line, "warn"),)) for at, line in enumerate(untold)]
+    if status.HasField("log_dropped"):
+        facts += _dropped(row, max(20, width))
     if status.waiting_for:
         facts.insert(1, ("waits for", ((plain(status.waiting_for), "notice"),)))
     if status.held:
@@ -150,6 +152,14 @@ def _number(row: ServiceRow, width: int) -> list[tuple[str, Spans]]:
         facts.append(("replicas", ((str(status.scaling.replicas), ""), declared)))
     said = wrap(plain(status.auto_scale), width) if status.auto_scale else ()
     return facts + [("by load" if not at else "", ((line, ""),)) for at, line in enumerate(said)]
+
+
+def _dropped(row: ServiceRow, width: int) -> list[tuple[str, Spans]]:
+    """What is not in its log, as it was over the rate limit."""
+    found = row.view.status.log_dropped
+    over = plain(found.limit) or "its rate limit"
+    said = f"lacks {found.lines:,} lines ({format_size(found.bytes)}) over {over}, last {format_age(found.seconds)} ago"
+    return [("log" if not at else "", ((line, "bad"),)) for at, line in enumerate(wrap(said, width))]
 
 
 def _health(row: ServiceRow) -> Spans:

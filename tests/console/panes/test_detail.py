@@ -28,3 +28,12 @@ def test_how_the_number_follows_the_load() -> None:
 def test_that_others_do_not_know_which_are_ready() -> None:
     assert "others" not in dict(facts())
     assert facts(untold="on_change fails: exit 1")[-1] == ("others", "on_change fails: exit 1")
+
+
+def test_what_is_not_in_the_log() -> None:
+    assert "log" not in dict(facts())
+    dropped = status_pb2.LogDropped(lines=48210, bytes=3 << 20, seconds=4, limit="9 lines in 1 s")
+    assert [(label, text.rstrip()) for label, text in facts(log_dropped=dropped)[-2:]] == [
+        ("log", "lacks 48,210 lines (3.0 M) over 9 lines"),
+        ("", "in 1 s, last 4 s ago"),
+    ]
