@@ -44,6 +44,7 @@ class Reader:
         found: list[Record] = []
         service, instance, lowest, order = self._service, self._instance, self._lowest, self.order_ns
         detect, rank, time_of = levels.detect, levels.rank, cri.time_of
+        make = tuple.__new__  # without the function that Record(...) calls in between
         seen, time_ns = b"", 0
         for line in block.split(b"\n")[:-1]:
             stamp = line[:31]
@@ -56,7 +57,7 @@ class Reader:
             order = when if when > order else order + 1
             level = detect(text)
             if lowest < 0 or rank(level) >= lowest:
-                found.append(Record(service, instance, stream, level, text, when, order, place, offset))
+                found.append(make(Record, (service, instance, stream, level, text, when, order, place, offset, False)))
             offset += len(line) + 1
         self.order_ns = order
         return found

@@ -37,6 +37,7 @@ class Format:
         self._sd_id = options["sd_id"]
         self._data = "".join(f' {name(key, 32)}="{escaped(value)}"' for key, value in options["data"].items())
         self._max, self._bom = int(options["max_message"]), bool(options["bom"])
+        self._moment = (-1, b"")
         self._head = functools.lru_cache(maxsize=4096)(self._make_head)
 
     def messages(self, record: Record) -> list[bytes]:
@@ -48,7 +49,10 @@ class Format:
         else:
             body = text_of(text).encode()
             mark = BOM if self._bom and not body.isascii() else b""
-        when = stamp(record.time_ns, 6).encode()
+        at, when = self._moment
+        if at != record.time_ns:  # lines that were read together have one time
+            when = stamp(record.time_ns, 6).encode()
+            self._moment = (record.time_ns, when)
         if len(before) + len(when) + len(data) + 2 + len(mark) + len(body) <= self._max:
             return [b"%s%s%s] %s%s" % (before, when, data, mark, body)]
         return self._split(before + when + data, mark, body)
