@@ -58,7 +58,7 @@ class LogReader:
         self._resume = LogResume()
         self._offset = Offset()
         self._lost_at = self._away = 0.0
-        self._last = 0
+        self._last = self._asked_ns = 0
 
     @property
     def name(self) -> str:
@@ -83,6 +83,7 @@ class LogReader:
             try:
                 if self._batches is None:
                     client = await (self.target.again() if self._lost_at else self.target.client())
+                    self._asked_ns = time.time_ns()
                     self._batches = client.logs(self._resume.request(self._request))
                 async for batch in self._batches:
                     if self._lost_at:
@@ -94,8 +95,11 @@ class LogReader:
                 return
             except BlackholeError as error:
                 self._batches = None
+                is_first = not self._lost_at
                 if not await self._waits_for(error):
                     return
+                if until_caught_up and is_first and self._several and self._request.follow:
+                    return  # the others go on; what is left of its past comes when it is back
 
     async def _waits_for(self, error: BlackholeError) -> bool:
         """Whether to try again. Raises the error where nothing else is read."""
@@ -113,7 +117,7 @@ class LogReader:
         return False
 
     def _block(self, batch: LogBatch) -> Block:
-        if self._offset.measure(batch.clock_ns, time.time_ns()):
+        if self._offset.measure(batch.clock_ns, self._asked_ns, time.time_ns()):
             self._tell_clock()
         lines, offset, target = lines_of(batch), self._offset.ns, self.target
         keys = [line.time_ns + offset for line in lines]

@@ -22,7 +22,7 @@ AGE_NS = 150_000_000
 MOST = 50_000
 """Lines that wait at most."""
 TOLERANCE_NS = 1_000_000_000
-"""A clock that is wrong by less is taken for right: what is measured contains the way the answer took."""
+"""A clock that is wrong by less is taken for right."""
 _key = itemgetter(0)
 
 
@@ -97,13 +97,12 @@ class Offset:
     def __init__(self) -> None:
         self.ns = 0
 
-    def measure(self, host_ns: int, now_ns: int) -> bool:
-        """Takes note of what the host's clock said in an answer that was read just now; whether that changes anything.
-
-        An answer that took long looks like a clock that is behind: so only a change of more than the tolerance counts.
-        """
-        wrong = now_ns - host_ns
-        if not host_ns or abs(wrong - self.ns) <= TOLERANCE_NS:
+    def measure(self, host_ns: int, asked_ns: int, now_ns: int) -> bool:
+        """Takes note of what the host's clock said at some moment between a question and its answer, which are times of
+        the reader's clock; whether that changes anything. An answer that took long proves nothing of a clock."""
+        least, most = asked_ns - host_ns, now_ns - host_ns
+        if not host_ns or least - TOLERANCE_NS <= self.ns <= most + TOLERANCE_NS:
             return False
-        before, self.ns = self.ns, wrong if abs(wrong) > TOLERANCE_NS else 0
+        before = self.ns
+        self.ns = least if least > TOLERANCE_NS else most if most < -TOLERANCE_NS else 0
         return before != self.ns

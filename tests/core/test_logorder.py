@@ -99,12 +99,22 @@ def test_lines_of_one_moment_stay_in_the_order_of_their_host():
 
 
 def test_an_offset_is_what_a_clock_is_wrong_by():
-    offset = Offset()
-    assert not offset.measure(START, START + TOLERANCE_NS)
-    assert offset.ns == 0
-    assert offset.measure(START - HOUR, START)
+    offset, minute = Offset(), 60 * 10**9
+    assert not offset.measure(START, START - TOLERANCE_NS, START + TOLERANCE_NS)
+    assert offset.measure(START - HOUR, START, START + 5)
     assert offset.ns == HOUR
-    assert not offset.measure(START - HOUR, START + TOLERANCE_NS // 2)  # an answer that took a little longer
-    assert offset.measure(START + 5, START)  # somebody has set the clock
+    assert not offset.measure(START - HOUR, START - minute, START + minute)  # an answer that took long says nothing
+    assert offset.measure(START + minute, START + minute, START + minute + 5)  # somebody has set the clock
     assert offset.ns == 0
-    assert not offset.measure(0, START)  # an agent that does not say
+    assert offset.measure(START + HOUR, START, START + 5)
+    assert offset.ns == 5 - HOUR
+    assert not offset.measure(0, START, START)  # an agent that does not say
+
+
+@given(st.integers(-2 * HOUR, 2 * HOUR), st.lists(st.tuples(st.integers(0, HOUR), st.integers(0, HOUR)), max_size=8))
+def test_a_right_clock_is_never_taken_for_wrong_and_a_wrong_one_never_overdone(wrong, answers):
+    """By an answer that was under way for any time before and after the host looked at its clock."""
+    offset = Offset()
+    for before, after in answers:
+        offset.measure(START - wrong, START - before, START + after)
+        assert min(0, wrong) <= offset.ns <= max(0, wrong)

@@ -9,11 +9,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
 from tests.live.home import Home, home
+from tests.live.hosts import TestHost, TestHosts
 from tests.live.numbered import PROGRAM
 from tests.waiting import until
 
@@ -34,8 +35,9 @@ def host() -> Iterator[Home]:
 
 
 @contextmanager
-def following(host: Home, *words: str) -> Iterator[subprocess.Popen[str]]:
-    argv = [sys.executable, "-m", "bhtui.cli.main", "logs", "--follow", "--output", "json", *words]
+def following(host: Home, *words: str, group: str = "") -> Iterator[subprocess.Popen[str]]:
+    where = ["--group", group] if group else []
+    argv = [sys.executable, "-m", "bhtui.cli.main", *where, "logs", "--follow", "--output", "json", *words]
     process = subprocess.Popen(argv, env=host.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         yield process
@@ -44,20 +46,21 @@ def following(host: Home, *words: str) -> Iterator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def number(line: str) -> tuple[str, int] | None:
+def number(line: str, named: bool = False) -> tuple[str, int] | None:
     found = json.loads(line)
     words = found["message"].split()
-    return (found["instance"], int(words[1])) if words[0] == "n" else None
+    name = f"{found['host']} {found['instance']}" if named else found["instance"]
+    return (name, int(words[1])) if words[0] == "n" else None
 
 
-def collected(process: subprocess.Popen[str]) -> list[tuple[str, int]]:
+def collected(process: subprocess.Popen[str], named: bool = False) -> list[tuple[str, int]]:
     """What comes, read on in a thread; and what it says otherwise, so that neither pipe fills."""
     got: list[tuple[str, int]] = []
 
     def read() -> None:
         assert process.stdout is not None
         for line in process.stdout:
-            found = number(line)
+            found = number(line, named) if line.endswith("\n") else None  # the last one may be cut off with the reader
             if found is not None:
                 got.append(found)
 
@@ -65,8 +68,8 @@ def collected(process: subprocess.Popen[str]) -> list[tuple[str, int]]:
     return got
 
 
-def check(got: list[tuple[str, int]]) -> None:
-    for name in ("one-1", "two-1"):
+def check(got: list[tuple[str, int]], *names: str) -> None:
+    for name in names or ("one-1", "two-1"):
         numbers = [each for instance, each in got if instance == name]
         assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), name
 
@@ -84,6 +87,38 @@ def test_each_line_once_though_the_agent_is_killed(host: Home) -> None:
         assert process.wait(30) == 130
         assert process.stderr is not None
         assert "one-1" not in process.stderr.read()
+
+
+@contextmanager
+def two_hosts() -> Iterator[tuple[Home, list[TestHost]]]:
+    """An operator's machine, and two hosts whose agents run already."""
+    with ExitStack() as stack:
+        here, servers = stack.enter_context(home()), stack.enter_context(TestHosts())
+        hosts = [servers.loopback(name) for name in ("web1", "web2")]
+        for host in hosts:
+            there = stack.enter_context(home(CONFIG))
+            there.cli("start")
+            host.home = there.path
+        entries = "".join(host.yaml().replace("}\n", ", groups: [web]}\n") for host in hosts)
+        (here.path / "hosts.yaml").write_text("groups: {web: {}}\nhosts:\n" + entries)
+        yield here, hosts
+
+
+def test_a_host_that_is_away_for_a_while_holds_nobody_up_and_loses_nothing() -> None:
+    with two_hosts() as (here, hosts), following(here, "--tail", "0", group="web") as process:
+        got = collected(process, named=True)
+
+        def come(name: str) -> int:
+            return sum(instance.startswith(name) for instance, _ in got)
+
+        until(lambda: come("web1") > 100 and come("web2") > 100, 90, "lines of both come")
+        hosts[0].stop()
+        had = come("web2")
+        until(lambda: come("web2") > had + 3000, 60, "the other goes on")
+        had = come("web1")
+        hosts[0].start()
+        until(lambda: come("web1") > had + 3000, 90, "it is back")
+        check(list(got), "web1 one-1", "web1 two-1", "web2 one-1", "web2 two-1")
 
 
 def test_a_reader_that_stands_still_gets_every_line_later(host: Home) -> None:

@@ -29,6 +29,9 @@ SILENT_AFTER = 3.5
 """Seconds without a word after which a live link is called stale; a snapshot is due every second."""
 _ENDED = frozenset({"done", "failed", "cancelled"})
 
+LATE_WORD_NS = 5 * 10**9
+"""What a host says may have been under way for so long."""
+
 
 @dataclass(frozen=True, slots=True)
 class InstanceView:
@@ -93,9 +96,9 @@ class HostView:
         right."""
         if self.status is None or not self.status.time_ns:
             return 0
-        offset = Offset()
-        offset.measure(self.status.time_ns, int(self.seen_at * 1e9))
-        return offset.ns
+        offset, seen_ns = Offset(), int(self.seen_at * 1e9)
+        offset.measure(self.status.time_ns, seen_ns - LATE_WORD_NS, seen_ns)
+        return offset.ns and seen_ns - self.status.time_ns
 
 
 def reduce_host(view: HostView, seen: Seen) -> HostView:

@@ -17,6 +17,7 @@ from bhtui.core.units import format_age
 from ..actions import BY_ID, bindings, shown_key
 from ..columns.cells import clock
 from ..models.logs import ERROR, LEVELS, WARNING, Entry
+from ..models.page import Page
 from ..models.reading import SINCE
 from ..paint import Line, Spans, fit, paragraph, plain
 from ..widgets import window
@@ -59,10 +60,11 @@ class LogPane(Taking):
         self._lead: list[Line] = []
         """The end of the line before `_top`, when that does not fit whole."""
         self._told = (0, 0)
+        self._page = Page()
 
     @override
     def forget(self) -> None:
-        self._top, self._lead = None, []
+        self._top, self._lead, self._page = None, [], Page()
 
     @override
     def reveal(self) -> None:
@@ -89,9 +91,12 @@ class LogPane(Taking):
         index = self._first_row(width - 2, body)
         self._top = shown[index]
         first = index
+        self._page = self._page.turned(self._top, None if self.follow else self._cursor, self.model)
         while index < len(shown) and len(rows) < body:
-            rows += self._draw_row(shown[index], width)
+            if not self._page.holds_back(shown[index]):
+                rows += self._draw_row(shown[index], width)
             index += 1
+        self._page = self._page.ending(shown[index - 1])
         # Of a line that is too high to be there as a whole its end is: the newest line stands at the bottom.
         left = body - len(rows)
         self._lead = self._draw_row(shown[first - 1], width)[-left:] if left > 0 and first else []
@@ -181,6 +186,8 @@ class LogPane(Taking):
 
         def height(index: int) -> int:
             entry = shown[index]
+            if self._page.holds_back(entry):
+                return 0
             if not self.how.wrap and entry.order not in self.unfolded and not self.marks.note(entry):
                 return 1
             return len(self._drawn(entry, width))
@@ -326,7 +333,7 @@ class LogPane(Taking):
         y -= len(self._lead)
         while index < len(self.model.shown):
             entry = self.model.shown[index]
-            y -= len(self._drawn(entry, self.size.width - 2))
+            y -= 0 if self._page.holds_back(entry) else len(self._drawn(entry, self.size.width - 2))
             if y < 0:
                 self.go(index)
                 return

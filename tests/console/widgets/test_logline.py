@@ -2,7 +2,7 @@ import pytest
 
 from bhtui.console.models.logs import Entry
 from bhtui.console.models.match import parse
-from bhtui.console.widgets.logline import LineLayout, draw_entry, fields, folded, without_stamp
+from bhtui.console.widgets.logline import LATE, LineLayout, draw_entry, fields, folded, prefix, without_stamp
 
 AT = 1_700_000_000  # 2023-11-14 22:13:20 UTC
 
@@ -42,3 +42,15 @@ def test_a_note_stands_beneath_its_line():
     drawn = draw_entry(line, LineLayout(), parse(""), 60, False, "here it began")
     assert len(drawn) == 2
     assert "note: here it began" in "".join(text for text, _ in drawn[1])
+
+
+def test_a_late_line_has_a_sign_and_says_why():
+    line = Entry(AT * 10**9, 1, "web", "api-1", 3, "refused", late=True)
+    assert "".join(text for text, _ in prefix(line, LineLayout()))[8] == LATE
+    assert "".join(text for text, _ in prefix(line._replace(late=False), LineLayout()))[8] == " "
+    assert "late" in dict(fields(line))
+
+
+def test_a_line_of_a_host_with_a_wrong_clock_tells_what_that_said():
+    line = Entry(AT * 10**9, 1, "web", "api-1", 3, "refused", offset_ns=3600 * 10**9)
+    assert "shown by ours" in dict(fields(line))["its clock"]
