@@ -1,4 +1,4 @@
-"""Coming up at boot, on the host itself: `python -m bhtui.agent.boot start|stop|install|uninstall [--purge]|status`.
+"""Coming up at boot, on the host itself: `python -m bhtui.agent.boot start|stop|install|uninstall|status`.
 
 Run by the launcher (`identity.launcher`), which a unit or crontab line executes, and by the command line: here as a
 subprocess, on other hosts over SSH. There are three ways to come up, the first that works is taken: a systemd unit of
@@ -205,6 +205,25 @@ def install(paths: Paths) -> None:
         print("the agent was started")
 
 
+def foretell_install(paths: Paths) -> None:
+    """Says what `install` would do, and does nothing. Raises BlackholeError where there is no way."""
+    way = find_way(paths)
+    if _installed(paths):
+        print(f"the agent comes up at boot already: {way}")
+    elif way.unit is None:
+        print(f"would make the agent come up at boot: {way}")
+        print(f"would add: @reboot {_cron_command(paths)} {CRON_MARK}")
+    else:
+        print(f"would make the agent come up at boot: {way}")
+        print(f"would write {way.unit} and enable it")
+    if way.kind == "user":
+        print(f"would let units of {_user()} run while nobody is logged in (loginctl enable-linger)")
+    if stopped.read(paths.state):
+        print("the agent was stopped and would stay so until then")
+    elif not local.answers(paths.agent_socket):
+        print("would start the agent")
+
+
 def _install_unit(way: Way, unit: Path, paths: Paths) -> None:
     try:
         unit.parent.mkdir(parents=True, exist_ok=True)
@@ -384,13 +403,16 @@ def main(words: Sequence[str]) -> int:
                 stop(paths)
             case ["install"]:
                 install(paths)
+            case ["install", "--dry-run"]:
+                foretell_install(paths)
             case ["uninstall", *more] if set(more) <= {"--purge", "--dry-run"}:
                 (foretell if "--dry-run" in more else uninstall)(paths, "--purge" in more)
             case ["status"]:
                 status(paths)
             case _:
                 raise UsageError(
-                    "cannot tell what to do: start, stop, install, uninstall [--purge] [--dry-run] or status"
+                    "cannot tell what to do: start, stop, install [--dry-run], "
+                    "uninstall [--purge] [--dry-run] or status"
                 )
     except BlackholeError as error:
         sys.stdout.flush()

@@ -10,6 +10,8 @@ import sys
 
 DROPPED_SHOWN = 600.0
 """Seconds for which `status` without details tells of what was over a rate limit."""
+EMERGENCY = "emergency stop"
+"""What holds everything at once begins so, and is told once."""
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -189,7 +191,17 @@ def status_table(instances: Sequence[Mapping[str, Any]], *, detailed: bool = Fal
         heads.insert(0, "HOST")
     rows = [_status_row(each, detailed, hosts) for each in instances]
     below = {number: _reasons(each, detailed) for number, each in enumerate(instances)}
-    return table(heads, rows, below) + _loads(instances, detailed, hosts) + _untold(instances, hosts)
+    told = _emergency(instances, hosts) + _loads(instances, detailed, hosts) + _untold(instances, hosts)
+    return table(heads, rows, below) + told
+
+
+def _emergency(instances: Sequence[Mapping[str, Any]], hosts: bool) -> str:
+    """Where an emergency stop holds everything down, a line for each host."""
+    told: dict[str, None] = {}
+    for each in instances:
+        if (each.get("held") or "").startswith(EMERGENCY):
+            told[(f"{each['host']}: " if hosts else "") + f"everything is held down: {printable(each['held'])}"] = None
+    return "".join(f"{paint(line, RED, colourful())}\n" for line in told)
 
 
 def notes_text(notes: Iterable[str], host: str = "") -> str:
@@ -293,7 +305,7 @@ def _reasons(each: Mapping[str, Any], detailed: bool) -> list[str]:
         lines.append(f"waits for {each['waiting_for']}")
     if each["state"] in ("failed", "backoff", "stopped") or each.get("held"):  # a start that failed was stopped again
         lines += each["last_error"].splitlines()
-    if each.get("held"):
+    if each.get("held") and not each["held"].startswith(EMERGENCY):
         lines.append(f"held: {each['held']}")
     if each["state"] == "backoff" and each["next_start_seconds"] is not None:
         lines.append(f"starts again in {each['next_start_seconds']:.1f} s")

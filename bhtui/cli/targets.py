@@ -130,7 +130,7 @@ class Answers(Generic[T]):
         """Names the failed hosts on stderr, with how to run again on those; the worst exit code, 0 when all is well."""
         for target, error in self.failed:
             click.echo(f"{target.name}: {error}", err=True)
-        if self.failed:
+        if self.failed and len(self.failed) + len(self.good) > 1:
             again = " ".join(f"--host {target.name}" for target, _ in self.failed)
             click.echo(
                 f"{len(self.failed)} of {len(self.failed) + len(self.good)} hosts failed; run again on those: {again}",

@@ -225,6 +225,25 @@ def test_without_systemd_cron_is_taken_and_without_both_it_says_what_to_do(
     assert identity.launcher(paths).exists(), "it is what people are told to run"
 
 
+def test_what_install_would_do_is_said_and_not_done(
+    tools: Path, paths: Paths, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+    unit = tools / "units/blackhole.service"
+    monkeypatch.setattr(boot, "find_way", lambda _: boot.Way("system", unit))
+    boot.foretell_install(paths)
+    assert capsys.readouterr().out.splitlines() == [
+        f"would make the agent come up at boot: the systemd unit {unit} (system)",
+        f"would write {unit} and enable it",
+        "would start the agent",
+    ]
+    monkeypatch.setattr(boot, "find_way", lambda _: boot.Way("cron"))
+    boot.foretell_install(paths)
+    assert "would add: @reboot /bin/sh " in capsys.readouterr().out
+    assert not unit.exists()
+    assert not identity.launcher(paths).exists()
+
+
 def test_words_it_does_not_know_are_2(tools: Path) -> None:
     with home() as here:
         assert run(here, tools, "fly", code=2).startswith("cannot tell what to do")

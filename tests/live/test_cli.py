@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import re
@@ -137,8 +138,19 @@ def test_an_emergency_stop_needs_no_agent() -> None:
         assert "killed" in done.stdout
         for pid in running.values():
             assert not Path(f"/proc/{pid}").exists()
+        until(lambda: {each["state"] for each in here.status().values()} == {"stopped"}, what="the agent has heard")
+        told = [line for line in here.cli("status").stdout.splitlines() if "held" in line]
+        by = f"everything is held down: emergency stop by {getpass.getuser()}, "
+        assert len(told) == 1 and re.fullmatch(by + r"\S+ \d\d:\d\d; `blackhole start` lifts that", told[0]), told
         here.cli("start")
         assert {each["state"] for each in here.status().values()} == {"running"}
+        here.cli("stop", "--emergency")
+        assert f"emergency stop by {getpass.getuser()}, " in here.cli("status").stdout
+        here.cli("agent", "stop", "--keep-services")
+        here.cli("agent", "start")
+        assert f"emergency stop by {getpass.getuser()}, " in here.cli("status").stdout
+        here.cli("start")
+        assert "held" not in here.cli("status").stdout
 
 
 def test_the_agent_alone_stops_and_comes_back_to_the_same_processes() -> None:

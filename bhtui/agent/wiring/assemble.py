@@ -7,6 +7,7 @@ import time
 from contextlib import AsyncExitStack
 
 from bhtui.agent import identity
+from bhtui.agent.emergency import EmergencyHold
 from bhtui.agent.ending import Ending
 from bhtui.agent.journal.model import StepKind
 from bhtui.agent.journal.runner import Runner
@@ -57,6 +58,7 @@ async def assemble(paths: Paths, ending: Ending, stack: AsyncExitStack, begun: f
     rescue = Rescue(alone.backup, ours.supervisor.plans, _around(alone, ours))
     runner = Runner(memory.store, _kinds(alone, ours, cleanup, rescue), memory.events, time.time_ns, advice)
     stack.push_async_callback(runner.close)
+    ours.supervisor.emergency = EmergencyHold(memory.events, runner, paths.run / "hold").text
     await runner.recover()
     keeper_watch = KeeperWatch(ours.keeper, memory.events, time.monotonic)
     agent = Agent(

@@ -33,6 +33,7 @@ class Told:
     def emergency(self, uid: int, pid: int) -> None:
         if pid != os.getpid():  # what the agent itself was asked for is told as an operation
             message = f"everything was killed by user {uid}, process {pid}"
-            self._events.append(EventKind.EMERGENCY_STOP, message=message)
+            data = {"uid": uid, "pid": pid}
+            self._events.append(EventKind.EMERGENCY_STOP, message=message, data=data)
         if self.supervisor:
             self.supervisor.on_emergency()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -59,7 +60,7 @@ def up(home: Path) -> str:
         _start(folder, argv, port)
     record = _record(folder)
     write_whole(folder / "known_hosts", f"[127.0.0.1]:{record['port']} {(folder / 'host_key.pub').read_text()}")
-    write_whole(home / "hosts.yaml", _hosts_yaml(home, folder, record["port"]))
+    _declare(home, folder, record["port"])
     return str(record["server"])
 
 
@@ -150,7 +151,21 @@ def _free_port() -> int:
         return port
 
 
-def _hosts_yaml(home: Path, folder: Path, port: int) -> str:
+def _declare(home: Path, folder: Path, port: int) -> None:
+    """Writes hosts.yaml; in one that is there already only the line of the demo, the rest is somebody's own."""
+    path, line = home / "hosts.yaml", f"  {HOST}: {_entry(home, folder, port)}"
+    made = f"# Made by `blackhole demo up --ssh`.\ngroups: {{demo: {{}}}}\nhosts:\n{line}\n"
+    if path.exists():
+        before = path.read_text()
+        made = re.sub(rf"^  {HOST}: .*$", lambda _: line, before, flags=re.MULTILINE)
+        if line not in made.splitlines():
+            raise BlackholeError(
+                f"cannot declare the host {HOST} in {path}: it has no such line any more; put back under hosts:\n{line}"
+            )
+    write_whole(path, made)
+
+
+def _entry(home: Path, folder: Path, port: int) -> str:
     entry = {
         "address": "127.0.0.1",
         "port": port,
@@ -160,4 +175,4 @@ def _hosts_yaml(home: Path, folder: Path, port: int) -> str:
         "home": str(home),
         "groups": ["demo"],
     }
-    return f"# Made by `blackhole demo up --ssh`.\ngroups: {{demo: {{}}}}\nhosts:\n  {HOST}: {json.dumps(entry)}\n"
+    return json.dumps(entry)

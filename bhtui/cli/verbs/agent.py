@@ -199,12 +199,16 @@ async def _upgrade(settings: Settings) -> int:
     help="Makes the agent come up at boot: by a systemd unit, your own unit with linger, or cron's @reboot; says by "
     "which, and starts it now. On other hosts the agent is placed first.",
     epilog="""
+    blackhole agent install --dry-run
     blackhole agent install
     blackhole --host web-1 agent install
     """,
 )
+@click.option("--dry-run", is_flag=True, help="Say by which way and what would be written, and do nothing.")
 @click.pass_obj
-def install(settings: Settings) -> int:
+def install(settings: Settings, dry_run: bool) -> int:
+    if dry_run:
+        return asyncio.run(_boot(settings, ["install", "--dry-run"], Wake.NEVER))
     settings.must_not_be_read_only("install the agent")
     return asyncio.run(_boot(settings, ["install"], Wake.UNLESS_STOPPED))
 

@@ -32,8 +32,12 @@ async def served(home: Home, request: pytest.FixtureRequest, monkeypatch: pytest
 
 async def test_the_host_demo_answers_and_a_second_up_is_the_same_server(served: Home) -> None:
     record = json.loads((served.path / "ssh" / "server.json").read_text())
+    hosts = served.path / "hosts.yaml"
+    hosts.write_text(hosts.read_text() + "  web: {address: 192.0.2.1}\n")
+    mine = hosts.read_text()
     await asyncio.to_thread(sshd.up, served.path)
     assert json.loads((served.path / "ssh" / "server.json").read_text()) == record
+    assert hosts.read_text() == mine
     agent = FakeAgent()
     async with agent.serving(served.run_dir):
         ran = await served.blackhole("status", "--host", "demo", "--output", "json")

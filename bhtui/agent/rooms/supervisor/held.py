@@ -13,7 +13,8 @@ LIFT = "hold.lift"
 STARTS = ("service.start",)
 EFFECT = "what the emergency stop holds down may start again"
 UNTIL = "nothing starts again, by itself or at boot, before `blackhole start`"
-STAYS = "everything is held down since an emergency stop; `blackhole start` lifts that"
+RELEASE = "`blackhole start` lifts that"
+STAYS = f"everything is held down since an emergency stop; {RELEASE}"
 
 
 def with_lift(plan: Plan) -> Plan:

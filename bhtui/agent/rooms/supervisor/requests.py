@@ -61,6 +61,7 @@ def _plan_start(spec: Spec, picture: Picture, request: StartRequest, change: Cha
     b.start([*names, *more], run_environment(request))
     effects = [*told, *already("running", [*b.running, *(n for n in chosen if n not in names)])]
     effects += without_instances(request.services, new.services, picture)
+    effects += _not_debugged(request, chosen, new)
     return b.build("start", request.services or tuple(new.services), effects, undo_on_failure=True)
 
 
@@ -68,6 +69,15 @@ def run_environment(request: StartRequest) -> dict[str, str]:
     """What `--debug` and `--enable-pprof` add to the environment of this run."""
     debug = {"BLACKHOLE_DEBUG": "1", "LOG_LEVEL": "debug"} if request.debug else {}
     return debug | ({"BLACKHOLE_PPROF": "1"} if request.enable_pprof else {})
+
+
+def _not_debugged(request: StartRequest, names: list[str], spec: Spec) -> list[str]:
+    """Units and containers, whose environment is their manager's."""
+    services = dict.fromkeys(service_of(name, spec.services) for name in names)
+    foreign = [name for name in services if spec.services[name].is_foreign]
+    if not run_environment(request) or not foreign:
+        return []
+    return [f"{', '.join(foreign)}: the manager gives the environment, so that --debug and --enable-pprof do nothing"]
 
 
 def _plan_stop(spec: Spec, picture: Picture, request: StopRequest) -> Plan:

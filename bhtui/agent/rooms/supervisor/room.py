@@ -81,6 +81,8 @@ class Supervisor:
         """What was over the rate limit of a log; the wiring gives it."""
         self.holding: Callable[[str], str] = lambda _: ""
         """What holds automatic restarts of a service, a maintenance window; the wiring gives it."""
+        self.emergency: Callable[[], str] = lambda: held.STAYS
+        """Who holds everything down since an emergency stop, asked only while that is so; the wiring gives it."""
         self.plans = Planner(
             config, self.replicas, limits, usage, lambda: self.spec, lambda: self.picture,
             lambda service: self.auto_scale(service),
@@ -131,6 +133,8 @@ class Supervisor:
         override = self.latest_override(i.service)
         effective = replace(i, spec=self._tools.limits.effective(i.spec))
         status = to_status(effective, self._usage.of(i.name), now, override, self._scaling(i.service, now))
+        if self._keeper.held and not i.spec.is_foreign:
+            status = replace(status, held=self.emergency())
         return replace(
             status,
             auto_scale=self.auto_scale(i.service),

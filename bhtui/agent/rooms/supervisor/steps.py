@@ -67,7 +67,7 @@ class _Steps:
         waited = call.learned.get("settling") == i.incarnation
         left = 0.0 if waited else min(SETTLE, SETTLE - self._room.settled(i))
         if is_bare and left <= 0:
-            return Done(learned, f"pid {i.pid}")
+            return Done(learned, f"pid {i.pid}" if i.pid is not None else "it runs, as its manager says")
         if reason := failure(i):
             raise BlackholeError(reason)
         if i.completed:

@@ -11,7 +11,7 @@ from bhtui.core.diff import fingerprint
 from bhtui.core.errors import NotFound
 from bhtui.core.operation import Plan
 from bhtui.core.request import ReloadConfigRequest, Request, RestartRequest, StartRequest, StopRequest
-from bhtui.core.spec import Condition, ProbeKind, ProbeSpec, ServiceSpec, Spec, StopSpec
+from bhtui.core.spec import Condition, ProbeKind, ProbeSpec, ServiceKind, ServiceSpec, Spec, StopSpec
 from bhtui.core.states import Goal, Health, Result, State
 
 HEALTHY, STARTED, COMPLETED = Condition.HEALTHY, Condition.STARTED, Condition.COMPLETED
@@ -98,6 +98,14 @@ def test_start_waits_for_completion() -> None:
     now["once-1"] = replace(now["once-1"], goal=Goal.UP, result=Result.SUCCESS)
     assert order(made(StartRequest(), now, spec)) == [("start", "web-1", ())]
     assert order(made(StartRequest(("once",)), now, spec)) == [("start", "once-1", ())]
+
+
+def test_debug_is_not_for_what_its_manager_starts() -> None:
+    unit = ServiceSpec("web", (), kind=ServiceKind.SYSTEMD, unit="nginx.service")
+    spec = Spec(services={"web": unit})
+    [told] = plan(spec, {}, StartRequest(("web",), debug=True)).effects
+    assert told == "web: the manager gives the environment, so that --debug and --enable-pprof do nothing"
+    assert plan(spec, {}, StartRequest(("web",))).effects == ()
 
 
 def test_debug_is_for_this_run() -> None:
