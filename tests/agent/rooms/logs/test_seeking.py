@@ -120,19 +120,20 @@ def lay_out(folder, spec):
     return [Source("api", writer.path.stem, writer.path) for writer in writers]
 
 
-def answer(query, sources, begin):
+def answer(query, sources, begin, between=lambda: None):
     read = Reading(query, lambda: sources, time.time_ns, begin)
     lines = []
     try:
         while not read.is_ended:
             batch = read.next()
             lines += batch.lines if batch else ()
+            between()
     finally:
         read.close()
     return lines
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(steps, queries)
 def test_both_roads_agree(tmp_path_factory, spec, query):
     program("rg")
@@ -154,7 +155,7 @@ def counted(query, sources, begin):
     return counts.counts
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(steps, queries)
 def test_both_roads_count_alike(tmp_path_factory, spec, query):
     program("rg")
@@ -168,7 +169,7 @@ patterns = st.text("abAB. *+?|()[]^$\\dwsSbx{}12=:-éikſ\u212aIK", max_size=12)
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(patterns, st.lists(st.text("abAB 12=:-é\\xikſ\u212a\u0131\u0130IK", max_size=12), max_size=6), st.booleans())
 def test_every_match_of_a_pattern_has_its_hint(pattern, candidates, ignore_case):
     flags = re.IGNORECASE if ignore_case else re.NOFLAG
@@ -183,3 +184,27 @@ def test_every_match_of_a_pattern_has_its_hint(pattern, candidates, ignore_case)
     for text in candidates:
         if compiled.search(text):
             assert hint.search(text)
+
+
+@settings(max_examples=25, deadline=None)
+@given(steps, queries, st.lists(st.sampled_from([None, 0, 1]), max_size=30), st.booleans())
+def test_a_rotation_in_the_middle_of_a_read_changes_nothing(tmp_path_factory, spec, query, rotations, with_engine):
+    program("rg")
+    folder = tmp_path_factory.mktemp("r")
+    sources = lay_out(folder, spec)
+    plain = answer(query, sources, lambda hint: None)
+    writers = [Writer(source.path) for source in sources]
+    todo = iter(rotations)
+
+    def rotate():
+        which = next(todo, None)
+        if which is not None and writers[which].path.stat().st_size:
+            writers[which].first = START + 10**15  # a name after all others
+            writers[which].rotate()
+
+    with (
+        mock.patch.multiple(engine, WORTH=1, DENSE=1),
+        mock.patch.multiple(reading, ENOUGH=0, LINES_WITHOUT_ENGINE=0, STEP_SECONDS=0),
+    ):
+        begin = seeking.begin if with_engine else lambda hint: None
+        assert answer(query, sources, begin, rotate) == plain
