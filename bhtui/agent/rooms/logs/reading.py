@@ -56,6 +56,7 @@ class Reading:
         self.is_ended = False
         self._begin = begin
         self._engine: Search | None = None
+        self._was_engine_tried = False
         self._query, self._sources, self._clock = query, sources, clock
         self._matcher = Matcher(query)
         self._followers: dict[tuple[str, str], Follower] = {}
@@ -139,13 +140,13 @@ class Reading:
                 self._go_on()
             else:
                 yield from self._history()
+                self._end_engine()
                 self._is_caught_up = True
                 yield []
             if self._query.follow:
                 yield from self._follow()
         finally:
-            if self._engine is not None:
-                self._engine.close()
+            self._end_engine()
             for follower in self._followers.values():
                 follower.close()
 
@@ -175,7 +176,7 @@ class Reading:
         return True
 
     def _is_far(self, began: int) -> bool:
-        return self._scanned - began > LINES_WITHOUT_ENGINE and self._engine is None
+        return self._scanned - began > LINES_WITHOUT_ENGINE and not self._was_engine_tried
 
     def _counted(self, found: Iterable[tuple[list[LogLine], int]]) -> Generator[list[LogLine], None, None]:
         for lines, scanned in found:
@@ -220,13 +221,17 @@ class Reading:
 
     def _search(self, runs: Sequence[Run]) -> Search | None:
         """An engine, where there is something to look for in enough bytes. It is closed with the reading."""
-        if self._engine is not None:
-            self._engine.close()
-            self._engine = None
+        self._end_engine()
+        self._was_engine_tried = True
         hint = hints.hint(self._query)
         if hint is not None and sum(run.end - run.start for run in runs) >= ENOUGH:
             self._engine = self._begin(hint)
         return self._engine
+
+    def _end_engine(self) -> None:
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
 
     def _survey(self) -> list[tuple[Source, LogFile]]:
         """Every file of every instance, oldest first; what is written from now on is left to the followers."""
