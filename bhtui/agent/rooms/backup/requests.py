@@ -79,8 +79,10 @@ def create(
     if request.type not in set(BackupType):
         raise UsageError(f"cannot back up: there is no type {request.type!r}; it is full or incremental")
     services = with_data(spec, request.services, "back up")
-    steps = [_step(OPEN, target.location, f"open the repository {target.location}, make it if there is none",
-                   {"repository": target.folder, "create": True}, timeout=600.0)]  # fmt: skip
+    names = [each.name for each in services]
+    title = f"open the repository {target.location}, make it if there is none"
+    args: dict[str, Any] = {"repository": target.folder, "create": True, "services": names}
+    steps = [_step(OPEN, target.location, title, args, timeout=600.0)]
     effects = []
     for service in services:
         paths = data_of(service)

@@ -29,6 +29,7 @@ from bhtui.core.backup import (
     ServiceProtection,
 )
 from bhtui.core.errors import BlackholeError, NotFound
+from bhtui.core.event import EventKind
 from bhtui.core.spec import ServiceSpec, Spec
 
 from . import choosing, protection, repository, requests, retention, schedule, sources
@@ -192,8 +193,8 @@ class Backup:
         return replace(
             found,
             repository=self.repositories.location(folder),
-            locks=tuple(_filled(RepositoryLock, each) for each in locks.get("locks", ())),
-            keys=tuple(_filled(RepositoryKey, each) for each in keys.get("keys", ())),
+            locks=tuple(_filled(RepositoryLock, _named(each)) for each in locks.get("locks", ())),
+            keys=tuple(_filled(RepositoryKey, _named(each)) for each in keys.get("keys", ())),
         )
 
     async def seen(self, folder: str = "", enough: str = "") -> tuple[BackupSnapshot, ...]:
@@ -206,6 +207,11 @@ class Backup:
             if [each for each in known if each.id.startswith(enough.lower())]:
                 return known
         return await self.repositories.refresh(folder)
+
+    def not_backed_up(self, service: str, why: str) -> None:
+        """The attempt has failed: told, and remembered until there is a backup."""
+        self.catalog.fail(service, why, self.clock())
+        self.events.append(EventKind.BACKUP_FAILED, service, why, {})
 
     def target(self, folder: str) -> requests.Target:
         """The repository that a request is about. Raises UsageError."""
@@ -227,6 +233,13 @@ class Backup:
 
     def _is_time_up(self, deadline: float) -> bool:
         return self._is_closed.is_set() or time.monotonic() >= deadline
+
+
+def _named(told: Mapping[str, Any]) -> dict[str, Any]:
+    """With the format's own words as ours."""
+    ours = {"hostname": "host", "username": "user"}
+    renamed = {ours.get(key, key): value for key, value in told.items()}
+    return {"created_ns": told.get("time_ns", 0), **renamed}
 
 
 def _filled(kind: Any, told: Mapping[str, Any]) -> Any:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bhtui.agent.journal.model import Call, Done, NoUndo, Outcome, RetryAfter, StepKind
@@ -20,7 +20,7 @@ from bhtui.core.units import counted, format_size
 from . import password, requests
 from .choosing import short
 from .failures import Locked, NoRepository
-from .repositories import Repositories
+from .repositories import Repositories, shown
 from .room import Backup
 from .taking import Taking
 
@@ -73,6 +73,10 @@ class _Steps:
             return Done({"made": True}, f"made a new repository at {call.target}")
         except Locked as error:
             return self._wait(call, error)
+        except BlackholeError as error:
+            for service in call.args.get("services", ()):
+                self._room.not_backed_up(service, str(error))
+            raise
         if call.args.get("fresh") and not call.elapsed and not call.learned:
             raise Refused(
                 f"cannot make a repository at {call.target}: there is one, with {counted(len(known), 'snapshot')}"
@@ -88,7 +92,7 @@ class _Steps:
             said = await self._work("verify", call, {"ids": ids, "read_data": deep})
         except Locked as error:
             return self._wait(call, error)
-        hurt: dict[str, str] = {each["id"]: "; ".join(each.get("problems") or ()) for each in said.get("snapshots", ())}
+        hurt: dict[str, str] = {each["id"]: _lost(each.get("problems") or ()) for each in said.get("snapshots", ())}
         problems = [each for each in said.get("problems") or () if not each.get("harmless")]
         for problem in problems:
             for id_ in problem.get("hurts") or ():
@@ -212,6 +216,14 @@ class _Steps:
 
     def _wait(self, call: Call, error: Locked) -> RetryAfter:
         return wait_for_lock(call, error)
+
+
+def _lost(paths: Sequence[str]) -> str:
+    """What of a snapshot cannot be restored, in words."""
+    if not paths:
+        return ""
+    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+    return f"cannot be restored from it: {', '.join(map(shown, paths[:3]))}{more}"
 
 
 def wait_for_lock(call: Call, error: Locked) -> RetryAfter:

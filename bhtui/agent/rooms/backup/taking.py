@@ -53,7 +53,7 @@ class Taking:
 
                 return wait_for_lock(call, error)
             except BlackholeError as error:
-                self._failed(call.target, str(error))
+                self._room.not_backed_up(call.target, str(error))
                 raise
 
     async def finish(self, call: Call) -> Outcome:
@@ -177,10 +177,6 @@ class Taking:
         }  # fmt: skip
         self._room.events.append(EventKind.BACKUP_MADE, work.service.name, message, data)
         return Done({"snapshot": snapshot.id, "finished": True}, message)
-
-    def _failed(self, service: str, why: str) -> None:
-        self._room.catalog.fail(service, why, self._room.clock())
-        self._room.events.append(EventKind.BACKUP_FAILED, service, why, {})
 
 
 def _made_text(snapshot: BackupSnapshot, said: Mapping[str, Any]) -> str:

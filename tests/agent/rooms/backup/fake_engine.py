@@ -219,7 +219,7 @@ def do_stats(folder, request):
 
 
 def do_locks(folder, request):
-    return {"locks": [{"host": "h", "pid": 1, "time_ns": 1, "exclusive": False, "user": "u"}]}
+    return {"locks": [{"hostname": "h", "pid": 1, "time_ns": 1, "exclusive": False, "username": "u"}]}
 
 
 def do_unlock(folder, request):
@@ -229,7 +229,7 @@ def do_unlock(folder, request):
 def do_key_list(folder, request):
     keys = json.loads((folder / "config").read_text())
     mine = request["password"]
-    return {"keys": [{"id": each, "host": "h", "user": "u", "created_ns": 1, "current": keys[each] == mine}
+    return {"keys": [{"id": each, "hostname": "h", "username": "u", "time_ns": 1, "current": keys[each] == mine}
                      for each in keys]}  # fmt: skip
 
 

@@ -190,6 +190,8 @@ async def test_a_wrong_password_is_no_missing_repository(made):
     made.room.repositories._environ = {"BLACKHOLE_BACKUP_PASSWORD": "other"}
     with pytest.raises(WrongPassword):
         await made.carry_out(CreateBackupRequest(), "b" * 32)
+    assert made.events.kinds()[-1] == ("backup.failed", "db")
+    assert "the password is wrong" in made.room.protection()[0].error
     found = await made.room.list()
     assert "the password is wrong" in found.problem
     assert len(found.snapshots) == 1
@@ -246,6 +248,8 @@ async def test_files_differences_and_figures(made):
     assert [(each.kind, each.path) for each in diff.changes] == [("added", f"{path}/new")]
     stats = await made.room.stats("")
     assert (stats.snapshots, len(stats.keys), stats.keys[0].current) == (2, 1, True)
+    assert (stats.keys[0].user, stats.keys[0].host, stats.keys[0].created_ns) == ("u", "h", 1)
+    assert (stats.locks[0].user, stats.locks[0].host) == ("u", "h")
     with pytest.raises(NotFound):
         await made.room.files("ffff", "", False, 2, "")
 
