@@ -10,15 +10,15 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def until(condition: Callable[[], T], deadline: float = 20.0, what: str = "") -> T:
-    """The first true value of the condition; fails with `what` after `deadline` seconds."""
+def until(condition: Callable[[], T], deadline: float = 20.0, what: str = "", pause: float = 0.01) -> T:
+    """The first true value of the condition, asked every `pause`; fails with `what` after `deadline` seconds."""
     end = time.monotonic() + deadline
     while True:
         if value := condition():
             return value
         if time.monotonic() > end:
             raise AssertionError(f"not within {deadline:g} s: {what or condition}; last value {value!r}")
-        time.sleep(0.01)
+        time.sleep(pause)
 
 
 async def eventually(condition: Callable[[], T | Awaitable[T]], deadline: float = 20.0, what: str = "") -> T:

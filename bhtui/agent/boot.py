@@ -265,7 +265,7 @@ def uninstall(paths: Paths, purge: bool) -> None:
 def foretell(paths: Paths, purge: bool) -> None:
     """Says what `uninstall` would do, and does nothing."""
     if local.anything_runs(paths):
-        print("would stop: every service in order, then agent and keeper")
+        print("would stop: every service in order, but units and containers, which go on; then agent and keeper")
     if way := _installed(paths):
         print(f"would remove: {way}")
     there = [path for path in _ours(paths, purge) if path.exists()]

@@ -102,12 +102,17 @@ class Link:
                 await changed.wait()
 
     async def ready(self, timeout: float = 60.0) -> AgentClient:
-        """The client, as soon as the agent answers. Raises LinkError when an attempt fails or the time is over."""
+        """The client, as soon as the agent answers. Raises LinkError when an attempt fails, and when for that time
+        nothing has got on: over a slow line the agent may take long to be sent."""
         self.start()
+        loop, detail = asyncio.get_running_loop(), self._status.detail
         try:
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(timeout) as limit:
                 while True:
                     changed = self._changed
+                    if self._status.detail != detail:
+                        detail = self._status.detail
+                        limit.reschedule(loop.time() + timeout)
                     if self._session and self._status.state in _CONNECTED:
                         return self._session.client
                     if self._failure:

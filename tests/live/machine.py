@@ -158,6 +158,15 @@ class Machine:
         assert code is None or done.returncode == code, said
         return done.stdout
 
+    def forward(self, user: str, here: Path, there: Path) -> None:
+        """Brings a socket of the machine here, through the login of this user; again after that login has ended."""
+        self.run("true", user)
+        way = ["-o", f"ControlPath={self._control(user)}", "-L", f"{here}:{there}"]
+        for verb in ("cancel", "forward"):
+            here.unlink(missing_ok=True)
+            argv = ["ssh", *self._options(user), *way, "-O", verb, "127.0.0.1"]
+            subprocess.run(argv, capture_output=True, timeout=60, check=False)
+
     def boot_id(self) -> str:
         return self.run("cat /proc/sys/kernel/random/boot_id").strip()
 

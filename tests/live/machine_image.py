@@ -1,7 +1,7 @@
 """The disk of a true Debian 12 host with systemd and cgroup v2, made once and kept in the cache.
 
-Only what a minimal server has: the stock Python 3.11 without pip, sshd, Redis. Its packages come from where this
-machine's apt gets its own. The text of this file is the recipe: whoever changes it gets a new disk.
+Only what a minimal server has: the stock Python 3.11 without pip, sshd, Redis, Podman. Its packages come from where
+this machine's apt gets its own. The text of this file is the recipe: whoever changes it gets a new disk.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tests.live import require
 SUITE = "bookworm"
 PACKAGES = (
     "systemd", "systemd-sysv", "libpam-systemd", "dbus", "openssh-server", "python3", "iproute2", "procps", "kmod",
-    "cron", "redis-server",
+    "cron", "redis-server", "podman", "crun", "netavark", "busybox-static",
 )  # fmt: skip
 KERNEL = "linux-image-cloud-amd64"
 SIZE = "2G"
@@ -43,7 +43,7 @@ MASKED = (
     "sys-kernel-tracing.mount", "sys-kernel-config.mount", "sys-fs-fuse-connections.mount", "modprobe@loop.service",
     "modprobe@dm_mod.service", "modprobe@fuse.service", "modprobe@configfs.service", "modprobe@drm.service",
     "modprobe@efi_pstore.service", "systemd-update-utmp.service", "systemd-update-utmp-runlevel.service",
-    "systemd-journal-flush.service",
+    "systemd-journal-flush.service", "podman-auto-update.service", "podman-auto-update.timer",
 )  # fmt: skip
 """What only takes time under emulation. Without udev no device waits for a probe: the kernel makes the nodes."""
 

@@ -1,19 +1,15 @@
-"""The agent on a true Debian 12 host with systemd and cgroup v2: held limits, logout, reboot, power cut, removal.
+"""The agent on a true Debian 12 host with systemd and cgroup v2: held limits, logout, reboot, power cut.
 
 The tests are steps of one life of one machine, in this order; each says what it needs from those before.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import textwrap
-import time
 import uuid
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -21,14 +17,11 @@ import pytest
 from bhtui.rpc.blackhole.v1 import operations_pb2 as pb
 from bhtui.rpc.client import AgentClient
 from bhtui.ssh.fleet import Fleet
-from tests.live.home import Home, home
 from tests.live.machine import USER, Machine
-from tests.waiting import eventually, until
+from tests.live.operators import SLOW, Operator, slowly
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(900)]
-
-SLOW = 120.0
-"""Seconds for what takes a few on a real host: all is emulated, on a machine that is busy."""
 
 CONFIG = """
 services:
@@ -90,82 +83,16 @@ HOGS = """
     limits: {iops: 50}
 """
 
+SHARES = """
+  eager: {command: [taskset, -c, "0", sh, -c, "while :; do :; done"]}
+  meek: {command: [taskset, -c, "0", sh, -c, "while :; do :; done"], limits: {nice: 15}}
+"""
 MODEST = """
 services:
   job:
     command: [sleep, "100000"]
     limits: {memory: 32M, cpu: 0.5, pids: 10}
 """
-
-
-@dataclass(frozen=True)
-class Operator:
-    """Somebody with the command line on this machine, whose hosts.yaml knows the other one as `name`."""
-
-    machine: Machine
-    home: Home
-    user: str
-    config: str
-
-    @property
-    def name(self) -> str:
-        return f"machine-{self.user}"
-
-    def cli(self, *words: str, codes: tuple[int, ...] = (0,)) -> str:
-        """What `blackhole` prints; fails when it ends with none of these codes.
-
-        It is asked again after 4, no connection: on a busy machine all that is emulated may be too slow for the
-        deadlines that a real host keeps, the first start above all, which compiles every module.
-        """
-        begun = time.monotonic()
-        while True:
-            done = self.home.cli(*words, "--host", self.name, code=None, timeout=SLOW * 2)
-            if done.returncode in codes:
-                return done.stdout
-            said = f"blackhole {' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}"
-            assert done.returncode == 4 and time.monotonic() < begun + SLOW * 2, said
-            print(said)
-
-    def rows(self) -> dict[str, dict[str, Any]]:
-        return {each["instance"]: each for each in json.loads(self.cli("status", "--output", "json", codes=(0, 1)))}
-
-    def agent(self) -> dict[str, Any]:
-        [found] = json.loads(self.cli("agent", "status", "--output", "json"))
-        return dict(found)
-
-    def pids(self) -> dict[str, int]:
-        return {name: each["pid"] for name, each in self.rows().items() if each["pid"]}
-
-    def write_config(self, text: str) -> None:
-        path = shlex.quote(self.config)
-        self.machine.run(f"mkdir -p $(dirname {path}); cat > {path} <<'END'\n{text}\nEND", self.user)
-
-    def run(self, command: str, code: int | None = 0) -> str:
-        return self.machine.run(command, self.user, code)
-
-
-def hosts_yaml(machine: Machine, users: tuple[str, ...]) -> str:
-    text = "hosts:\n"
-    for user in users:
-        host = machine.host(user)
-        text += f"  {host.name}: {{address: {host.address}, port: {host.port}, user: {user}, connect_timeout: 100s, "
-        text += f"identity_file: {host.identity_files[0]}, known_hosts: {host.known_hosts[0]}, keepalive: 20s}}\n"
-    return text
-
-
-@pytest.fixture(scope="module")
-def operators(machine: Machine) -> Iterator[dict[str, Operator]]:
-    with home() as made:
-        made.paths.config.with_name("hosts.yaml").write_text(hosts_yaml(machine, ("root", USER)))
-        yield {
-            "root": Operator(machine, made, "root", "/etc/blackhole/blackhole.yaml"),
-            USER: Operator(machine, made, USER, f"/home/{USER}/.config/blackhole/blackhole.yaml"),
-        }
-
-
-@pytest.fixture
-def root(operators: dict[str, Operator]) -> Operator:
-    return operators["root"]
 
 
 def group_of(machine: Machine, pid: int) -> str:
@@ -202,11 +129,11 @@ def test_hogs_are_held(machine: Machine, root: Operator):
     root.cli("start", "busy", "bomb", "writer", codes=(0, 1))
     root.cli("start", "hog", codes=(0, 1))
     _is_slowed_before_it_is_killed(machine, root)
-    hog = until(lambda: (found := root.rows())["hog-1"]["last_error"] and found["hog-1"], SLOW, "the hog has ended")
+    hog = slowly(lambda: (found := root.rows())["hog-1"]["last_error"] and found["hog-1"], "the hog has ended")
     assert (hog["result"], "out of memory" in hog["last_error"]) == ("oom-kill", True)
     rows = root.rows()
     bomb, busy, writer = (group_of(machine, rows[name]["pid"]) for name in ("bomb-1", "busy-1", "writer-1"))
-    until(lambda: "stopped after 11" in root.cli("logs", "bomb"), SLOW, "the bomb has reached its limit")
+    slowly(lambda: "stopped after 11" in root.cli("logs", "bomb"), "the bomb has reached its limit")
     assert machine.run(f"cat /sys/fs/cgroup{bomb}/pids.current").strip() == "12"
     share = _per_second(machine, busy, "cpu.stat", "usage_usec") / 1e6
     assert abs(share - 0.2) <= 0.2 * 0.05, f"{share:.3f} of a core instead of 0.2"
@@ -214,6 +141,36 @@ def test_hogs_are_held(machine: Machine, root: Operator):
     assert 40 <= writes <= 52, f"{writes:.1f} writes a second instead of 50"
     assert set(rows) >= {"db-1", "web-1"} and rows["web-1"]["state"] == "running"
     root.cli("stop", "hog", "busy", "bomb", "writer")
+
+
+def test_nice_counts_between_services_on_one_processor(machine: Machine, root: Operator):
+    root.write_config(CONFIG + SHARES)
+    root.cli("start", "eager", "meek")
+    rows = root.rows()
+    eager, meek = (group_of(machine, rows[f"{name}-1"]["pid"]) for name in ("eager", "meek"))
+    assert machine.run(f"cd /sys/fs/cgroup; cat ./{eager}/cpu.weight ./{meek}/cpu.weight").split() == ["100", "4"]
+    ratio = _ratio(machine, eager, meek)
+    assert 8 <= ratio <= 100, f"{ratio:.1f} times as much"
+    root.cli("resources", "priority", "meek", "--nice", "0")
+    ratio = _ratio(machine, eager, meek)
+    assert 0.5 <= ratio <= 2, f"{ratio:.2f} times as much"
+    root.cli("resources", "reset-limit", "meek")
+    root.cli("stop", "eager", "meek")
+
+
+def _ratio(machine: Machine, one: str, other: str) -> float:
+    """How much more of the processor one group gets than another, at the same time."""
+    program = textwrap.dedent(f"""
+        import re, time
+        def read():
+            texts = (open(f"/sys/fs/cgroup{{each}}/cpu.stat").read() for each in ("{one}", "{other}"))
+            return [int(re.search("usage_usec (\\d+)", text)[1]) for text in texts]
+        before = read()
+        time.sleep(6)
+        one, other = (now - then for now, then in zip(read(), before))
+        print(one / max(1, other))
+    """)
+    return float(machine.run(f"python3 -c {shlex.quote(program)}"))
 
 
 def _is_slowed_before_it_is_killed(machine: Machine, root: Operator) -> None:
@@ -257,8 +214,7 @@ def test_logout_takes_nothing_away(machine: Machine, root: Operator):
     assert root.agent()["agent_pid"] == agent["agent_pid"]
 
 
-async def test_a_user_without_rights_is_told_what_is_not_held(machine: Machine, operators: dict[str, Operator]):
-    ops = operators[USER]
+async def test_a_user_without_rights_is_told_what_is_not_held(machine: Machine, ops: Operator):
     ops.write_config(MODEST)
     ops.cli("agent", "start")  # so that its modules are compiled: the second time it starts within the deadline
     _await_end(machine)
@@ -277,17 +233,14 @@ async def test_a_user_without_rights_is_told_what_is_not_held(machine: Machine, 
 
 def _await_end(machine: Machine) -> None:
     """Without linger nothing of a user may outlive his login: keeper and agent stop the services and go with him."""
-    until(lambda: not machine.run(f"pgrep -u {USER} 'python3|sleep'", code=None), SLOW, "all has ended with the login")
+    slowly(lambda: not machine.run(f"pgrep -u {USER} 'python3|sleep'", code=None), "all has ended with the login")
 
 
 async def _has_ended(client: AgentClient, operation: str) -> bool:
     return (await client.operation(operation)).ended_ns > 0
 
 
-def test_a_user_with_linger_has_a_delegated_unit_and_outlives_the_login(
-    machine: Machine, operators: dict[str, Operator]
-):
-    ops = operators[USER]
+def test_a_user_with_linger_has_a_delegated_unit_and_outlives_the_login(machine: Machine, ops: Operator):
     machine.run(f"loginctl enable-linger {USER}")
     ops.cli("start")
     before = ops.rows()
@@ -297,7 +250,7 @@ def test_a_user_with_linger_has_a_delegated_unit_and_outlives_the_login(
     assert ops.rows()["job-1"]["pid"] == before["job-1"]["pid"]
     group = group_of(machine, before["job-1"]["pid"])
     assert "/user@1000.service/" in group, group
-    ops.cli("agent", "uninstall", "--purge")
+    ops.cli("agent", "stop")
     assert machine.run(f"pgrep -u {USER} python3", code=None) == ""
 
 
@@ -322,13 +275,13 @@ def test_after_a_reboot_all_is_back_in_order(machine: Machine, root: Operator):
 def _is_back_in_order(machine: Machine, root: Operator, before: dict[str, Any], last: int) -> None:
     """The agent came up by itself under a new boot id and started what was up, each when its needs were well."""
     active = "systemctl is-active blackhole.service"
-    until(lambda: machine.run(active, code=None).strip() == "active", SLOW, "it came up without anybody asking")
-    rows = until(lambda: (found := root.rows()) and _all_healthy(found) and found, SLOW, "all is healthy again")
+    slowly(lambda: machine.run(active, code=None).strip() == "active", "it came up without anybody asking")
+    rows = slowly(lambda: (found := root.rows()) and _all_healthy(found) and found, "all is healthy again")
     agent = root.agent()
     assert agent["boot_id"] not in ("", before["boot_id"])
     assert agent["limits"] == "cgroup v2"
     assert rows["web-1"]["limits_held_by"] == "cgroup v2"
-    events = [json.loads(line) for line in root.cli("events", "--output", "json").splitlines()]
+    events = root.events()
     assert [each["seq"] for each in events] == list(range(1, len(events) + 1))
     assert not [each for each in events[last:] if each["kind"] == "instance.adopted"]  # pids of before mean nothing
     texts = [each["message"] for each in events]
@@ -346,20 +299,11 @@ def _all_healthy(rows: dict[str, dict[str, Any]]) -> bool:
 def test_after_a_power_cut_in_the_middle_of_writes_all_is_back_and_sound(machine: Machine, root: Operator):
     agent = root.agent()
     with ThreadPoolExecutor(1) as pool:
-        writing = pool.submit(root.cli, "restart", "web", codes=(0, 1, 4))
-        until(lambda: root.agent()["last_seq"] > agent["last_seq"], SLOW, "the operation writes")
+        writing = pool.submit(root.over_ssh, "restart", "web", codes=(0, 1, 4))
+        slowly(lambda: root.agent()["last_seq"] > agent["last_seq"], "the operation writes")
         last = root.agent()["last_seq"]
         machine.cut_power()
         writing.result(SLOW * 3)
     _is_back_in_order(machine, root, agent, last)
     check = "import sqlite3, sys; print(*sqlite3.connect(sys.argv[1]).execute('PRAGMA integrity_check').fetchone())"
     assert machine.run(f"python3 -c {shlex.quote(check)} /var/lib/blackhole/agent.db").strip() == "ok"
-
-
-def test_uninstall_leaves_nothing(machine: Machine, root: Operator):
-    root.cli("agent", "uninstall", "--purge")
-    left = "ls -d /etc/systemd/system/*blackhole* /etc/systemd/system/*/*blackhole* /etc/blackhole /run/blackhole "
-    left += "/var/lib/blackhole /var/log/blackhole /sys/fs/cgroup/system.slice/blackhole* /sys/fs/cgroup/blackhole* "
-    running = "pgrep -a redis; pgrep -af '[b]htui'; systemctl --failed -q"
-    assert machine.run(f"{left} 2>/dev/null; {running}", code=None) == ""
-    assert machine.run("systemctl is-enabled blackhole.service", code=None).strip() in ("", "not-found")

@@ -12,10 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.live.home import home
 from tests.live.machine import USER, Machine
-from tests.live.test_machine import SLOW, Operator, hosts_yaml
-from tests.waiting import until
+from tests.live.operators import Operator, slowly
 
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(900)]
 
@@ -42,47 +40,31 @@ UNITS = {
 LONELY = "setsid python3 -m http.server 8092 --bind 127.0.0.1 >/tmp/lonely.log 2>&1 </dev/null & echo $!"
 
 
-@pytest.fixture(scope="module")
-def operators(machine: Machine) -> Iterator[dict[str, Operator]]:
+@pytest.fixture(scope="module", autouse=True)
+def agents(machine: Machine, operators: dict[str, Operator]) -> Iterator[None]:
     names = " ".join(UNITS)
     for name, text in UNITS.items():
         machine.run(f"cat > /etc/systemd/system/{name}.service <<'END'\n{textwrap.dedent(text)}\nEND")
     machine.run(f"systemctl daemon-reload; systemctl reset-failed; systemctl start {names}", code=None)
     machine.run(f"loginctl enable-linger {USER}")
-    with home() as made:
-        made.paths.config.with_name("hosts.yaml").write_text(hosts_yaml(machine, ("root", USER)))
-        found = {
-            "root": Operator(machine, made, "root", "/etc/blackhole/blackhole.yaml"),
-            USER: Operator(machine, made, USER, f"/home/{USER}/.config/blackhole/blackhole.yaml"),
-        }
-        try:
-            for operator in found.values():
-                operator.cli("agent", "start")
-            yield found
-        finally:
-            for operator in found.values():
-                made.cli("agent", "stop", "--host", operator.name, code=None, timeout=240)
-                operator.run(f"rm -f {operator.config}")
-            files = " ".join(f"/etc/systemd/system/{name}.service" for name in UNITS)
-            machine.run(
-                f"systemctl stop {names}; systemctl reset-failed; rm -f {files}; systemctl daemon-reload", code=None
-            )
-
-
-@pytest.fixture
-def root(operators: dict[str, Operator]) -> Operator:
-    return operators["root"]
+    for operator in operators.values():
+        operator.clear()
+    yield
+    for operator in operators.values():
+        operator.clear()
+        operator.cli("agent", "stop")
+    files = " ".join(f"/etc/systemd/system/{name}.service" for name in UNITS)
+    machine.run(f"systemctl stop {names}; systemctl reset-failed; rm -f {files}; systemctl daemon-reload", code=None)
 
 
 def overview(operator: Operator) -> dict[str, Any]:
     [said] = json.loads(operator.cli("overview", "--output", "json"))
-    found: dict[str, Any] = said
-    return found
+    return dict(said)
 
 
 def test_the_first_contact_shows_what_failed_and_what_listens(root: Operator) -> None:
     # Asked again: under emulation systemd itself may be slower than the overview waits, which says so then.
-    said = until(lambda: (seen := overview(root))["failed"] and seen, SLOW, "systemd answers")
+    said = slowly(lambda: (seen := overview(root))["failed"] and seen, "systemd answers")
     failed = {each["name"]: each["why"] for each in said["failed"]}
     assert failed["report.service"] == "exit 3"
     assert failed["broken.service"] == "its program cannot be executed (status 203)"
@@ -97,51 +79,40 @@ def test_the_first_contact_shows_what_failed_and_what_listens(root: Operator) ->
 
 def test_a_unit_is_adopted_and_goes_on(root: Operator) -> None:
     pid = root.machine.run("systemctl show -P MainPID shop").strip()
-    assert "adopt that: blackhole adopt shop.service" in refused(root, pid)
+    assert "adopt that: blackhole adopt shop.service" in root.refused("adopt", pid)
     planned = root.cli("adopt", "shop", "--dry-run")
     assert "    |     unit: shop.service" in planned.splitlines()
     assert "MemoryMax=209715200" in planned
     root.cli("adopt", "shop")
     assert "kind: systemd" in root.run("cat /etc/blackhole/blackhole.yaml")
     assert root.machine.run("systemctl show -P MainPID shop").strip() == pid
-    assert "it is the service shop already" in refused(root, "shop.service")
-    until(lambda: root.rows()["shop-1"]["state"] == "running", SLOW, "it is shown as the service that it is")
+    assert "it is the service shop already" in root.refused("adopt", "shop.service")
+    root.row("shop-1", state="running")
     unit = {each["name"]: each for each in overview(root)["units"]}["shop.service"]
     assert unit["service"] == "shop"
 
 
 def test_what_is_no_service_is_refused(root: Operator) -> None:
     agent = root.agent()
-    assert "of this agent itself" in refused(root, str(agent["agent_pid"]))
+    assert "of this agent itself" in root.refused("adopt", str(agent["agent_pid"]))
     unit = root.machine.run(f"ps -o unit= -p {agent['keeper_pid']}").strip()
-    assert "it is this agent itself" in refused(root, unit)
-    assert "systemd knows no such unit" in refused(root, "nothing.service", 3)
-    assert "is masked" in refused(root, "redis-server.service")
-    assert "is a thread of the kernel" in refused(root, "2")
+    assert "it is this agent itself" in root.refused("adopt", unit)
+    assert "systemd knows no such unit" in root.refused("adopt", "nothing.service", code=3)
+    assert "is masked" in root.refused("adopt", "redis-server.service")
+    assert "is a thread of the kernel" in root.refused("adopt", "2")
 
 
-def test_a_user_without_rights_sees_what_may_be_seen(operators: dict[str, Operator]) -> None:
-    user = operators[USER]
-    pid = user.run(LONELY).strip()
-    until(lambda: user.machine.run("ss -ltn | grep -c :8092", code=None).strip() == "1", 60, "it listens")
-    said = overview(user)
+def test_a_user_without_rights_sees_what_may_be_seen(ops: Operator) -> None:
+    pid = ops.run(LONELY).strip()
+    slowly(lambda: ops.machine.run("ss -ltn | grep -c :8092", code=None).strip() == "1", "it listens")
+    said = overview(ops)
     sockets = {each["port"]: each for each in said["listeners"]}
     assert (sockets[8092]["pid"], sockets[8092]["user"]) == (int(pid), USER)
     assert (sockets[8091]["pid"], sockets[8091]["user"]) == (None, "root")
     assert any("run the agent as root" in each for each in said["unseen"])
     assert "report.service" in {each["name"] for each in said["failed"]}
-    user.cli("adopt", pid, "--name", "lonely")
-    assert "healthcheck: {tcp: 8092}" in user.run("cat ~/.config/blackhole/blackhole.yaml")
-    user.run(f"kill {pid}")
-    foreign = user.machine.run("pidof -s cron").strip()
-    assert "cron.service" in refused(user, foreign)
-
-
-def refused(operator: Operator, target: str, code: int = 5) -> str:
-    """What is said; asked again, as by `Operator.cli`, when there is no connection."""
-    for _ in range(4):
-        done = operator.home.cli("adopt", target, "--host", operator.name, code=None, timeout=240)
-        if done.returncode != 4:
-            break
-    assert done.returncode == code, done.stderr
-    return done.stderr
+    ops.cli("adopt", pid, "--name", "lonely")
+    assert "healthcheck: {tcp: 8092}" in ops.run("cat ~/.config/blackhole/blackhole.yaml")
+    ops.run(f"kill {pid}")
+    foreign = ops.machine.run("pidof -s cron").strip()
+    assert "cron.service" in ops.refused("adopt", foreign)

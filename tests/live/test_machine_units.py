@@ -5,16 +5,13 @@ The tests are steps of one life of one agent, in this order.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 
 import pytest
 
-from tests.live.home import home
 from tests.live.machine import USER, Machine
-from tests.live.test_machine import SLOW, Operator, hosts_yaml
-from tests.waiting import until
+from tests.live.operators import Operator, slowly
 
 pytestmark = [pytest.mark.alone, pytest.mark.timeout(900)]
 
@@ -45,28 +42,18 @@ services:
 """
 
 
-@pytest.fixture(scope="module")
-def operators(machine: Machine) -> Iterator[dict[str, Operator]]:
+@pytest.fixture(scope="module", autouse=True)
+def units(machine: Machine, operators: dict[str, Operator]) -> Iterator[None]:
     for name, body in UNITS.items():
         text = f"[Service]\n{body}\n"
         machine.run(f"cat > /etc/systemd/system/{name}.service <<'END'\n{text}END")
     machine.run("systemctl unmask redis-server && systemctl daemon-reload && systemctl start redis-server cron")
-    with home() as made:
-        made.paths.config.with_name("hosts.yaml").write_text(hosts_yaml(machine, ("root", USER)))
-        found = {
-            "root": Operator(machine, made, "root", "/etc/blackhole/blackhole.yaml"),
-            USER: Operator(machine, made, USER, f"/home/{USER}/.config/blackhole/blackhole.yaml"),
-        }
-        yield found
-        for each in found.values():
-            each.cli("agent", "uninstall", "--purge", codes=(0, 1))
+    yield
+    for each in operators.values():
+        each.write_config("services: {}")
+        each.cli("agent", "stop", codes=(0, 1))
     machine.run("systemctl stop redis-server talk hog; systemctl mask redis-server; systemctl reset-failed", code=None)
     machine.run("; ".join(f"rm -f /etc/systemd/system/{name}.service" for name in UNITS) + "; systemctl daemon-reload")
-
-
-@pytest.fixture
-def root(operators: dict[str, Operator]) -> Operator:
-    return operators["root"]
 
 
 def lines_of(operator: Operator, service: str) -> list[str]:
@@ -78,8 +65,7 @@ def lines_of(operator: Operator, service: str) -> list[str]:
 
 
 def events(operator: Operator, kind: str) -> list[str]:
-    found = map(json.loads, operator.cli("events", "--output", "json").splitlines())
-    return [each["message"] for each in found if each["kind"] == kind]
+    return [each["message"] for each in operator.events(kind)]
 
 
 def test_what_runs_is_taken_as_it_is_and_started_with_what_depends_on_it(machine: Machine, root: Operator):
@@ -90,17 +76,17 @@ def test_what_runs_is_taken_as_it_is_and_started_with_what_depends_on_it(machine
     assert {rows[name]["state"] for name in ("cache-1", "own-1")} == {"running"}
     assert (rows["cache-1"]["kind"], rows["cache-1"]["ref"]) == ("systemd", "redis-server.service")
     assert str(rows["cache-1"]["pid"]) == pid
-    until(lambda: root.rows()["cache-1"]["memory_bytes"], SLOW, "its memory is measured")
+    slowly(lambda: root.rows()["cache-1"]["memory_bytes"], "its memory is measured")
     assert "systemd unit properties" in root.cli("resources", "memory")
 
 
 def test_people_at_systemctl_are_followed(machine: Machine, root: Operator):
     root.cli("start", "talk")
     machine.run("systemctl stop talk")
-    row = until(lambda: (r := root.rows()["talk-1"])["state"] == "stopped" and r, SLOW, "it is seen stopped")
+    row = slowly(lambda: (r := root.rows()["talk-1"])["state"] == "stopped" and r, "it is seen stopped")
     assert row["goal"] == "down"
     machine.run("systemctl start talk")
-    row = until(lambda: (r := root.rows()["talk-1"])["state"] == "running" and r, SLOW, "it is seen running")
+    row = slowly(lambda: (r := root.rows()["talk-1"])["state"] == "running" and r, "it is seen running")
     assert row["goal"] == "up"
     told = [each for each in events(root, "instance.outside") if each.startswith("talk-1 ")]
     assert told == [f"talk-1 was {what} past the agent; its goal follows" for what in ("stopped", "started")]
@@ -112,7 +98,7 @@ def test_the_reasons_of_failures_are_told(root: Operator):
     rows = root.rows()
     assert (rows["once-1"]["state"], rows["once-1"]["result"]) == ("stopped", "success")
     assert "exit 203 (EXEC: its program could not be executed)" in rows["bad-1"]["last_error"]
-    until(lambda: {"[error] it broke", "done"} <= set(lines_of(root, "once")), SLOW, "its output is in its log")
+    slowly(lambda: {"[error] it broke", "done"} <= set(lines_of(root, "once")), "its output is in its log")
 
 
 def test_limits_are_properties_of_the_unit(machine: Machine, root: Operator):
@@ -133,7 +119,7 @@ def test_a_hog_is_held(machine: Machine, root: Operator):
     assert not used or int(used) <= 24 << 20
     machine.run("echo 1 > /sys/fs/cgroup/system.slice/hog.service/memory.oom.group; "
                 "echo max > /sys/fs/cgroup/system.slice/hog.service/memory.high", code=None)  # fmt: skip
-    row = until(lambda: (r := root.rows()["hog-1"])["state"] == "failed" and r, SLOW, "it has failed")
+    row = slowly(lambda: (r := root.rows()["hog-1"])["state"] == "failed" and r, "it has failed")
     assert (row["result"], row["last_error"].split(" after")[0]) == (
         "oom-kill",
         "killed by SIGKILL: out of memory",
@@ -144,9 +130,9 @@ def test_a_killed_agent_loses_no_line_and_repeats_none(machine: Machine, root: O
     for _ in range(2):
         before = root.agent()["agent_pid"]
         machine.run(f"kill -9 {before}")
-        until(lambda before=before: root.agent()["agent_pid"] != before, SLOW, "another agent")
+        slowly(lambda before=before: root.agent()["agent_pid"] != before, "another agent")
     seen = len(lines_of(root, "talk"))
-    until(lambda: len(lines_of(root, "talk")) > seen, SLOW, "it goes on")
+    slowly(lambda: len(lines_of(root, "talk")) > seen, "it goes on")
     numbers = [int(found[1]) for line in lines_of(root, "talk") if (found := re.fullmatch(r"line (\d+)", line))]
     begins = [at for at, number in enumerate(numbers) if number == 1]
     runs = [numbers[a:b] for a, b in zip(begins, [*begins[1:], len(numbers)], strict=True)]
@@ -157,11 +143,10 @@ def test_a_bus_that_is_restarted_is_found_again(machine: Machine, root: Operator
     machine.run("systemctl restart dbus")
     machine.run("systemctl restart talk")
     pid = machine.run("systemctl show -p MainPID --value talk").strip()
-    until(lambda: str(root.rows()["talk-1"]["pid"]) == pid, SLOW, "the new process is seen")
+    slowly(lambda: str(root.rows()["talk-1"]["pid"]) == pid, "the new process is seen")
 
 
-def test_without_rights_it_says_so_and_its_own_units_work(machine: Machine, operators: dict[str, Operator]):
-    ops = operators[USER]
+def test_without_rights_it_says_so_and_its_own_units_work(machine: Machine, ops: Operator):
     machine.run(f"loginctl enable-linger {USER}")
     folder = f"/home/{USER}/.config/systemd/user"
     ops.run(f"mkdir -p {folder}; printf '[Service]\\nExecStart=/bin/sleep 100000\\n' > {folder}/mine.service")

@@ -213,6 +213,19 @@ async def test_ready_has_an_end(make):
         await make().ready(0.05)
 
 
+async def test_whoever_waits_goes_on_waiting_while_it_gets_on(make):
+    class Slow(Route):
+        async def open(self, say, *, wake, force=False):
+            for part in range(10):
+                say(f"sending the agent: {part} %")
+                await asyncio.sleep(0.1)
+            return self.script.pop(0)
+
+    link = make()
+    link.route = Slow(Session())
+    await link.ready(0.4)
+
+
 @given(st.integers(1, 10_000), st.floats(0, 1))
 def test_backoff_is_bounded(attempt: int, chance: float):
     assert 0 < backoff(attempt, chance) <= MAXIMUM_DELAY

@@ -12,6 +12,7 @@ from .container import Container
 from .engine import Engine
 from .listing import there
 from .sockets import Place, wanted
+from .troubles import nowhere
 from .watch import Watch
 
 
@@ -47,7 +48,9 @@ async def find(spec: ServiceSpec, engines: Sequence[Engine]) -> tuple[Engine, Co
     Raises NotFound when all say that there is none, UsageError when several have one, else NoConnection or Refused: an
     engine that could not be asked may have it.
     """
-    name = spec.container
+    name, places = spec.container, [engine.place for engine in engines]
+    if len(engines) > 1 and not there(places):
+        raise nowhere(name, places)
     said = await asyncio.gather(*(_ask(engine, name) for engine in engines))
     found = [(engine, one) for engine, one in zip(engines, said, strict=True) if isinstance(one, Container)]
     if len(found) > 1:

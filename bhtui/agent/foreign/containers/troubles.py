@@ -8,6 +8,7 @@ import grp
 import json
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 from bhtui.core.errors import BlackholeError, NoConnection, NotFound, Refused
@@ -15,14 +16,26 @@ from bhtui.core.errors import BlackholeError, NoConnection, NotFound, Refused
 from .http import BadAnswer
 from .sockets import PODMAN, Place
 
+COMMANDS = {"docker": "systemctl start docker", "podman": "systemctl enable --now podman.socket"}
 LAUNCH = {
-    "docker": "is Docker installed and running? `systemctl start docker` starts it",
-    "podman": "is Podman installed? `systemctl enable --now podman.socket` opens its socket",
+    "docker": f"is Docker installed and running? `{COMMANDS['docker']}` starts it",
+    "podman": f"is Podman installed? `{COMMANDS['podman']}` opens its socket",
 }
 LAUNCH_AS_USER = {
     "docker": "`systemctl --user start docker` starts a rootless Docker",
     "podman": "`systemctl --user enable --now podman.socket` opens the socket of a user's Podman",
 }
+
+
+def nowhere(container: str, places: Sequence[Place]) -> BlackholeError:
+    """Why a container is not to be found where no engine has a socket."""
+    names = " nor ".join(dict.fromkeys(place.engine for place in places))
+    paths = ", ".join(place.path for place in places)
+    ways = " or ".join(f"`{COMMANDS[name]}`" for name in dict.fromkeys(place.engine for place in places))
+    return NoConnection(
+        f"cannot find the container {container}: neither {names} has a socket here ({paths}); if one is installed, "
+        f"{ways} opens it"
+    )
 
 
 def unreachable(place: Place, error: Exception) -> BlackholeError:

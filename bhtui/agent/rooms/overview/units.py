@@ -1,6 +1,7 @@
 """Units of systemd, asked of `systemctl show`, which all versions have and which costs one short process.
 
-Properties are those of org.freedesktop.systemd1(5).
+Over D-Bus each unit would be a call of its own with 200 properties that are read in Python: measured, twice the time of
+this for as many units, and in the agent's own loop. Properties are those of org.freedesktop.systemd1(5).
 """
 
 from __future__ import annotations

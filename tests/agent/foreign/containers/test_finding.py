@@ -49,6 +49,17 @@ async def test_none_has_it_is_told_apart_from_one_that_cannot_be_asked() -> None
             await find(WEB, [Engine(Place("docker", docker)), Engine(Place("podman", "/nowhere/podman.sock"))])
 
 
+async def test_where_there_is_no_engine_all_that_might_be_are_named() -> None:
+    places = [Place("docker", "/nowhere/docker.sock"), Place("podman", "/nowhere/podman.sock")]
+    with pytest.raises(NoConnection) as raised:
+        await find(WEB, [Engine(place) for place in places])
+    assert str(raised.value) == (
+        "cannot find the container web: neither docker nor podman has a socket here (/nowhere/docker.sock, "
+        "/nowhere/podman.sock); if one is installed, `systemctl start docker` or "
+        "`systemctl enable --now podman.socket` opens it"
+    )
+
+
 async def test_a_socket_under_two_names_is_one_engine(tmp_path) -> None:
     async with served(_has(PODMAN, "web")) as (podman, _):
         link = tmp_path / "docker.sock"
