@@ -258,20 +258,25 @@ class Capture:
 
     def _sift(self, pipe: Pipe, chunk: bytes, now: int) -> bytes:
         """Drops of a chunk what is over the limit."""
-        was_skipping = pipe.flags & SKIPPING
-        kept, lines, size, is_skipping = sift(self.log.rate, chunk, now, bool(was_skipping))
-        if kept and any(self._untold):
+        was_skipping = bool(pipe.flags & SKIPPING)
+        start, cut, is_skipping = sift(self.log.rate, chunk, now, was_skipping)
+        pipe.flags = pipe.flags | SKIPPING if is_skipping else pipe.flags & ~SKIPPING
+        if start:
+            self._drop(chunk.count(b"\n", 0, start), start, now)
+        if cut > start and any(self._untold):
             self._tell_dropped()
-        if size:
-            if not (kept or was_skipping):
-                size += len(pipe.tail)  # the beginning of the first line that is dropped
-                pipe.tail = b""
-                self._tails.store(pipe.slot, b"")
-                if pipe.flags & OPEN:
-                    self._end_cut_line(pipe)
-            pipe.flags = pipe.flags | SKIPPING if is_skipping else pipe.flags & ~SKIPPING
-            self._drop(lines, size, now)
-        return kept
+        if cut < len(chunk):
+            begun = 0 if cut > start or start or was_skipping else self._drop_tail(pipe)
+            self._drop(chunk.count(b"\n", cut), begun + len(chunk) - cut, now)
+        return chunk[start:cut]
+
+    def _drop_tail(self, pipe: Pipe) -> int:
+        """The line that is under way is dropped: how many bytes of it have come and are not written yet."""
+        size, pipe.tail = len(pipe.tail), b""
+        self._tails.store(pipe.slot, b"")
+        if pipe.flags & OPEN:
+            self._end_cut_line(pipe)
+        return size
 
     def _drop(self, lines: int, size: int, now: int) -> None:
         self.log.rate.drop(lines, size, now)

@@ -95,20 +95,16 @@ class RateLimit:
         return rate
 
 
-def sift(rate: RateLimit, chunk: bytes, now: int, is_skipping: bool) -> tuple[bytes, int, int, bool]:
-    """Takes from a chunk what is over the limit; `is_skipping`: it begins in the middle of a line that was dropped.
+def sift(rate: RateLimit, chunk: bytes, now: int, is_skipping: bool) -> tuple[int, int, bool]:
+    """Where in a chunk that what is kept begins and ends, and whether the next chunk begins in a dropped line.
 
-    Returns what is kept, the lines and bytes that were dropped, and whether the next chunk begins in such a line. What
-    is kept ends with a line unless it is the rest of the chunk.
+    `is_skipping`: this one does; what is before the place where something is kept is the rest of that line. What is
+    kept ends with a line unless it is the rest of the chunk.
     """
-    start = lines = 0
+    start = 0
     if is_skipping:
         start = chunk.find(b"\n") + 1
-        if not start:
-            return b"", 0, len(chunk), True
-        lines = 1
-    fresh = chunk[start:] if start else chunk
-    cut = rate.take(fresh, now) if fresh else 0
-    if cut == len(fresh):
-        return fresh, lines, start, False
-    return fresh[:cut], lines + fresh.count(b"\n", cut), start + len(fresh) - cut, not fresh.endswith(b"\n")
+        if start in (0, len(chunk)):
+            return len(chunk), len(chunk), not start
+    cut = start + rate.take(chunk[start:] if start else chunk, now)
+    return start, cut, cut < len(chunk) and not chunk.endswith(b"\n")

@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bhtui.keeper.capture import Capture, Logs
+from bhtui.keeper.loop import Loop
 from bhtui.keeper.ratelimit import SECOND, RateLimit, sift
-from tests.keeper.support import Running, python
+from tests.keeper.support import Running, log_lines, python
 from tests.waiting import until
 
 SELF = [sys.executable, "-m", "bhtui.keeper"]
 TOLD = re.compile(r"\[blackhole\] (\d+) lines \((\d+) bytes\) dropped here: over the rate limit of (.+)")
 LIMIT = {"rate_lines": 100, "rate_s": 3600}
 START = 1_800_000_000 * SECOND
+
+
+def sifted(rate: RateLimit, chunk: bytes, now: int, skipping: bool) -> tuple[bytes, int, int, bool]:
+    """What is kept, the lines and bytes that are not, and whether the line under way is dropped."""
+    start, cut, skipping = sift(rate, chunk, now, skipping)
+    dropped = chunk[:start] + chunk[cut:]
+    return chunk[start:cut], dropped.count(b"\n"), len(dropped), skipping
+
 
 line = st.binary(max_size=12).map(lambda text: text.replace(b"\n", b"") + b"\n")
 chunks = st.lists(st.tuples(st.lists(line, max_size=8).map(b"".join), st.binary(max_size=6), st.integers(0, 3)))
@@ -33,7 +46,7 @@ def test_every_byte_is_kept_or_counted(pieces: list[tuple[bytes, bytes, int]], l
             continue
         everything += chunk
         was_skipping = skipping
-        part, count, amount, skipping = sift(rate, chunk, now, skipping)
+        part, count, amount, skipping = sifted(rate, chunk, now, skipping)
         assert len(part) + amount == len(chunk)
         assert count == chunk.count(b"\n") - part.count(b"\n")
         assert chunk.endswith(part) or chunk.startswith(part) or was_skipping
@@ -49,32 +62,37 @@ def test_every_byte_is_kept_or_counted(pieces: list[tuple[bytes, bytes, int]], l
 @given(st.integers(1, 50), st.lists(st.integers(1, 40), min_size=1, max_size=20))
 def test_a_stretch_has_no_more_lines_than_allowed(lines: int, counts: list[int]) -> None:
     rate = RateLimit(lines, 0, 1)
-    kept = [sift(rate, b"x\n" * count, START, False)[0].count(b"\n") for count in counts]
+    kept = [sifted(rate, b"x\n" * count, START, False)[0].count(b"\n") for count in counts]
     assert sum(kept) == min(lines, sum(counts))
-    assert sift(rate, b"x\n", START + SECOND - 1, False)[0] == (b"x\n" if sum(counts) < lines else b"")
-    assert sift(rate, b"x\n", START + SECOND, False)[0] == b"x\n"
+    assert sifted(rate, b"x\n", START + SECOND - 1, False)[0] == (b"x\n" if sum(counts) < lines else b"")
+    assert sifted(rate, b"x\n", START + SECOND, False)[0] == b"x\n"
 
 
 def test_the_size_is_passed_by_one_line_at_most() -> None:
     rate = RateLimit(0, 10, 1)
-    assert sift(rate, b"123456\n123456\n123456\n", START, False) == (b"123456\n123456\n", 1, 7, False)
-    assert sift(rate, b"x\n", START, False) == (b"", 1, 2, False)
-    assert sift(rate, b"a line longer than all\nx", START + SECOND, False) == (b"a line longer than all\n", 0, 1, True)
-    assert sift(rate, b"yz\nnext\n", START + 2 * SECOND, True) == (b"next\n", 1, 3, False)
+    assert sifted(rate, b"123456\n123456\n123456\n", START, False) == (b"123456\n123456\n", 1, 7, False)
+    assert sifted(rate, b"x\n", START, False) == (b"", 1, 2, False)
+    assert sifted(rate, b"a line longer than all\nx", START + SECOND, False) == (
+        b"a line longer than all\n",
+        0,
+        1,
+        True,
+    )
+    assert sifted(rate, b"yz\nnext\n", START + 2 * SECOND, True) == (b"next\n", 1, 3, False)
 
 
 def test_a_clock_set_back_begins_a_new_stretch() -> None:
     rate = RateLimit(1, 0, 60)
-    assert sift(rate, b"a\nb\n", START, False)[0] == b"a\n"
-    assert sift(rate, b"c\n", START - 9 * SECOND, False)[0] == b"c\n"
+    assert sifted(rate, b"a\nb\n", START, False)[0] == b"a\n"
+    assert sifted(rate, b"c\n", START - 9 * SECOND, False)[0] == b"c\n"
 
 
 def test_what_is_left_goes_to_the_next_version() -> None:
     rate = RateLimit(5, 0, 60)
-    sift(rate, b"x\n" * 3, START, False)
+    sifted(rate, b"x\n" * 3, START, False)
     rate.drop(7, 70, START)
     again = RateLimit.load(rate.dump())
-    assert sift(again, b"x\n" * 3, START, False) == (b"x\n" * 2, 1, 2, False)
+    assert sifted(again, b"x\n" * 3, START, False) == (b"x\n" * 2, 1, 2, False)
     counted = {"lines": 7, "bytes": 70, "last_ns": START}
     assert again.stats() == {**counted, "limit": "5 lines in 60 s", "seconds": 60}
 
@@ -141,8 +159,6 @@ def test_another_limit_takes_hold_at_once(keeper: Running) -> None:
 
 
 def _fifo(keeper: Running) -> str:
-    import os
-
     path = keeper.root / "fifo"
     if not path.exists():
         os.mkfifo(path)
@@ -167,3 +183,28 @@ def test_a_long_line_that_is_cut_off_does_not_run_into_the_next(keeper: Running)
     flags = [record.split(b" ", 3)[2] for record in keeper.lines("a-1#1") if b"[blackhole]" not in record]
     assert flags[-2:] == [b"F", b"F"]
     assert set(flags[:-2]) == {b"P"}
+
+
+def test_what_a_killed_keeper_had_not_told_yet_its_successor_tells(tmp_path: Path) -> None:
+    path, (read, write) = str(tmp_path / "a.log"), os.pipe()
+    captures = []
+    for texts in (b"1\n2\n3\nhalf", b" of a line\n4\n"):
+        # A keeper that is killed leaves the pipe, and the tails in their memfd; all else is the successor's own.
+        loop = Loop(pytest.fail)
+        logs = Logs(loop)
+        log = logs.take(path, 0, 0, 10, rate_lines=1, rate_s=3600)
+        fds = {name: os.dup(fd) for name, fd in captures[-1].fds().items()} if captures else {"stdout": read}
+        captures.append(Capture(loop, logs, log, fds, loop.stop))
+        os.write(write, texts)
+        captures[-1]._turn(captures[-1].pipes[0])
+    os.close(write)
+    captures[-1]._turn(captures[-1].pipes[0])
+    kept = [record.split(b" ", 3)[3].decode() for record in log_lines(Path(path))]
+    limit = "over the rate limit of 1 lines in 3600 s"
+    # The successor begins a new stretch of time: of what came to it the first whole line is kept.
+    assert kept == ["1", f"[blackhole] 3 lines (19 bytes) dropped here: {limit}", "4"]
+
+
+@pytest.mark.parametrize(("state", "code"), [("1", 0), ("2", 0), ("3", 1), ("0", 1)])
+def test_which_versions_it_takes_over_from(state: str, code: int) -> None:
+    assert subprocess.run([*SELF, "--check", state], capture_output=True, check=False).returncode == code
