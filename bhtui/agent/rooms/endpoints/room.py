@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 LEAVING, TOLD = "endpoints.leaving", "endpoints.told"
 GATHER = 0.05
 """Seconds between two looks at the least: many events at once are one."""
+ATTEMPTS = 3
+"""Failed attempts to tell others that an instance goes, after which it is not taken away."""
 RETRY = 5.0
 """Seconds after which a file that could not be written is tried again."""
 
@@ -170,6 +172,13 @@ class EndpointsRoom:
         if teller is None or not teller.is_behind:
             return ""
         return f"on_change of {i.service} failed: {teller.trouble}" if teller.trouble else "others to be told"
+
+    def given_up(self, i: Running) -> str:
+        """Why an instance that is to go is waited for no longer: others could not be told several times; or empty."""
+        teller = self._tellers.get(i.service)
+        if teller is None or not teller.is_behind or teller.failures < ATTEMPTS:
+            return ""
+        return f"on_change of {i.service} failed {teller.failures} times: {teller.trouble}"
 
     # ---- questions -------------------------------------------------------------------------------------------------
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from bhtui.agent.journal.model import Call, Done, Outcome, RetryAfter, StepKind, WaitFor
+from bhtui.core.errors import BlackholeError
 
 from .room import EndpointsRoom
 
 SECOND = 1_000_000_000
-NOT_TOLD = "others were not told in time; correct that, or `blackhole stop` it, which waits for nobody"
+LOOK_AGAIN = 0.5
+REMEDY = "correct that, or `blackhole stop` it, which waits for nobody"
+NOT_TOLD = f"others were not told in time; {REMEDY}"
 
 
 def kinds(room: EndpointsRoom) -> list[StepKind]:
@@ -26,8 +29,11 @@ class _Steps:
         if i is None:
             return Done(detail="it is reached by nobody")
         self._room.leave(i)
+        if trouble := self._room.given_up(i):
+            raise BlackholeError(f"cannot take {i.name} out of the endpoints: {trouble}; {REMEDY}")
         if reason := self._room.waits_for(i):
-            return WaitFor(reason, about=i.service)
+            # An attempt that fails as the one before is no event.
+            return RetryAfter(LOOK_AGAIN, reason) if self._room.untold(i.service) else WaitFor(reason, about=i.service)
         now = self._room.clock()
         since = call.learned.get("out_ns", now)
         left = i.spec.endpoints.drain - max(0, now - since) / SECOND

@@ -63,6 +63,8 @@ class Teller:
         self.service, self.told = service, told
         self.trouble = ""
         """Why others do not know the present state yet; empty: no attempt has failed."""
+        self.failures = 0
+        """Attempts to tell them of the present state that failed."""
         self._run, self._events, self._keep = run, events, keep
         self._wanted: tuple[EndpointsSpec, tuple[Endpoint, ...]] | None = None
         self._changed = asyncio.Event()
@@ -72,7 +74,7 @@ class Teller:
         """The state that others are to know from now on."""
         before, self._wanted = self._wanted, (spec, endpoints)
         if before is None or self._goal(before) != self._goal(self._wanted):
-            self.trouble = ""
+            self.trouble, self.failures = "", 0
             self._changed.set()
 
     @property
@@ -90,10 +92,10 @@ class Teller:
         await asyncio.gather(self._task, return_exceptions=True)
 
     async def _work(self) -> None:
-        failures, last_trouble = 0, ""
+        last_trouble = ""
         while True:
             if not self.is_behind:
-                failures, last_trouble = 0, ""
+                self.failures, last_trouble = 0, ""
                 await self._changed.wait()
             await asyncio.sleep(DEBOUNCE)
             self._changed.clear()
@@ -101,14 +103,14 @@ class Teller:
                 continue
             said = await self._tell()
             if said.ok:
-                failures, last_trouble = 0, ""
+                self.failures, last_trouble = 0, ""
                 continue
-            failures += 1
+            self.failures += 1
             # Its last line alone: those before may have a time or a pid, which is no other trouble.
             if said.text != last_trouble:
                 self._fail(said)
                 last_trouble = said.text
-            await self._changed_within(wait_before(failures))
+            await self._changed_within(wait_before(self.failures))
 
     async def _tell(self) -> Said:
         assert self._wanted is not None

@@ -12,10 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bhtui.agent.journal.model import Call, WaitFor
 from bhtui.agent.rooms.endpoints import teller
 from bhtui.agent.rooms.endpoints.ready import is_well, table
 from bhtui.agent.rooms.endpoints.steps import kinds
 from bhtui.agent.rooms.endpoints.teller import wait_before
+from bhtui.core.errors import BlackholeError
 from bhtui.core.event import EventKind
 from bhtui.core.spec import Condition, EndpointsSpec, ServiceSpec, Spec
 from bhtui.core.states import Health, State
@@ -291,6 +293,27 @@ async def test_it_goes_only_when_others_know(tmp_path: Path, monkeypatch: pytest
         command.fails = []
         await eventually(lambda: rig.room.waits_for(i) == "")
         assert command.told[-1] == (ALL[0], ALL[2])
+
+
+async def test_it_does_not_go_when_others_cannot_be_told_several_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teller, "wait_before", lambda failures: 0.01)
+    command, here = Command(), host()
+    async with rigged(tmp_path, here, command) as rig:
+        await eventually(lambda: command.told == [ALL])
+        (kind,) = kinds(rig.room)
+        call = Call("1", "api-2", {}, {}, 0.0, lambda _: None)
+        command.fails = ["exit 1: no nginx"] * 10_000
+        assert isinstance(await kind.do(call), WaitFor)
+        await eventually(lambda: rig.room.given_up(here.picture["api-2"]))
+        with pytest.raises(
+            BlackholeError, match=r"cannot take api-2 out of .* failed \d+ times: exit 1: no nginx; corr"
+        ):
+            await kind.do(call)
+        # Whoever tries again gets as many attempts again.
+        rig.room.stay("api-2")
+        await eventually(lambda: rig.room.given_up(here.picture["api-2"]) == "")
 
 
 async def test_that_it_goes_outlives_the_agent_but_not_its_process(tmp_path: Path) -> None:
