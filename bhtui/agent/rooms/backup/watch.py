@@ -117,7 +117,7 @@ class BackupWatch:
                 return
         elif room.clock() - room.catalog.seen_ns(location) < REMOTE_SECONDS * SECOND:
             return
-        if room.clock() - self._asked_ns < 60 * SECOND and self._unreadable:
+        if room.clock() - self._asked_ns < RETRY_SECONDS * SECOND and self._unreadable:
             return  # it has just failed
         self._asked_ns = room.clock()
         try:
