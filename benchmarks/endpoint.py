@@ -104,7 +104,7 @@ def peer(name: str, folder: Path) -> Cost | None:
     argv = [found, f"--web.listen-address=127.0.0.1:{port}"]
     if name == PROCESS_EXPORTER:
         config = folder / "process-exporter.yml"
-        config.write_text(f'process_names: [{{name: "{{{{.PID}}}}", cmdline: ["{folder.parent}/"]}}]\n')
+        config.write_text('process_names: [{name: "{{.PID}}", comm: [sleep]}]\n')  # what the instances are
         argv.append(f"--config.path={config}")
     with running(*argv) as pid:
         url = f"http://127.0.0.1:{port}/metrics"
