@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Coroutine, Sequence
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from bhtui.core.errors import BlackholeError
@@ -106,16 +107,9 @@ class FeedingScreen(BaseScreen):
 
         intake = Intake(hosts, step, lambda: flow.is_holding)
         async with asyncio.TaskGroup() as group:
-            group.create_task(intake.run(pane.take, self._while_held))
+            group.create_task(intake.run(pane.take, partial(_while_held, pane)))
             for host in hosts:
                 group.create_task(self._feed_host(host, intake))
-
-    async def _while_held(self) -> None:
-        pane = self.log_pane
-        while pane.holds:
-            pane.moved.clear()
-            pane.repaint_soon()
-            await pane.moved.wait()
 
     async def _feed_host(self, host: str, intake: Intake[LogBlock]) -> None:
         pane, asking = self.log_pane, self.asking(host)
@@ -357,3 +351,11 @@ class FeedingScreen(BaseScreen):
 
         about = f"{clock(entry.time_ns)} {entry.instance}  {plain(entry.message)}"
         self.app.push_screen(WriteScreen("note on a line", about, pane.marks.note(entry)), write)
+
+
+async def _while_held(pane: LogPane) -> None:
+    """Waits until lines can be taken in without losing those that are read."""
+    while pane.holds:
+        pane.moved.clear()
+        pane.repaint_soon()
+        await pane.moved.wait()
