@@ -70,9 +70,9 @@ def _quick_status(plain: Quick) -> int | None:
         return 4
     except OSError:
         return None
-    from .present import notes_text, status_json, status_table, unwell, write_out
+    from .present import notes_text, status_json, status_table, terminal_width, unwell, write_out
 
-    table = status_table(instances, detailed=detailed) + notes_text(notes)
+    table = status_table(instances, detailed=detailed, width=terminal_width()) + notes_text(notes)
     write_out(status_json(instances) if output == "json" else table)
     return 1 if any(map(unwell, instances)) else 0
 

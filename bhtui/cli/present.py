@@ -117,15 +117,19 @@ def hush() -> None:
 
 
 def table(
-    heads: Sequence[str], rows: Iterable[Sequence[tuple[str, str]]], below: Mapping[int, Sequence[str]] | None = None
+    heads: Sequence[str],
+    rows: Iterable[Sequence[tuple[str, str]]],
+    below: Mapping[int, Sequence[str]] | None = None,
+    notes: Mapping[int, Sequence[str]] | None = None,
 ) -> str:
-    """Lines of a table of (text, colour) cells; `below` are lines under a row, by its number."""
+    """Lines of a table of (text, colour) cells; `notes` and then `below` are lines under a row, by its number."""
     cells = [list(row) for row in rows]
     widths = [max([len(head), *(len(row[at][0]) for row in cells)]) for at, head in enumerate(heads)]
     colours = colourful()
     lines = [_line([(head, BOLD) for head in heads], heads, widths, colours)]
     for number, row in enumerate(cells):
         lines.append(_line(row, heads, widths, colours))
+        lines += [paint(f"    {printable(text)}", GREY, colours) for text in (notes or {}).get(number, ())]
         lines += [paint(f"    {printable(text)}", RED, colours) for text in (below or {}).get(number, ())]
     return "".join(f"{line}\n" for line in lines)
 
@@ -176,8 +180,13 @@ def status_json(instances: Sequence[Mapping[str, Any]]) -> str:
     return "[\n" + ",\n".join(json.dumps(each, ensure_ascii=False) for each in instances) + "\n]\n"
 
 
-def status_table(instances: Sequence[Mapping[str, Any]], *, detailed: bool = False, hosts: bool = False) -> str:
-    """What `status` prints: a row for each instance, below it why it is not well."""
+def status_table(
+    instances: Sequence[Mapping[str, Any]], *, detailed: bool = False, hosts: bool = False, width: int = 0
+) -> str:
+    """What `status` prints: a row for each instance, below it why it is not well.
+
+    Details that do not fit into `width` (0: as wide as it takes) stand below the row instead of in it.
+    """
     if not instances:
         return (
             "no services are declared here; declare some in blackhole.yaml and run `blackhole start`\n"
@@ -190,9 +199,38 @@ def status_table(instances: Sequence[Mapping[str, Any]], *, detailed: bool = Fal
     if hosts:
         heads.insert(0, "HOST")
     rows = [_status_row(each, detailed, hosts) for each in instances]
+    first, notes = 9 + hosts, dict[int, list[str]]()
+    if detailed and 0 < width < _width(heads, rows):
+        notes = {number: _folded(heads[first:], row[first:], width) for number, row in enumerate(rows)}
+        heads, rows = heads[:first], [row[:first] for row in rows]
     below = {number: _reasons(each, detailed) for number, each in enumerate(instances)}
     told = _emergency(instances, hosts) + _loads(instances, detailed, hosts) + _untold(instances, hosts)
-    return table(heads, rows, below) + told
+    return table(heads, rows, below, notes) + told
+
+
+def _width(heads: Sequence[str], rows: Sequence[Sequence[tuple[str, str]]]) -> int:
+    return sum(max(len(head), *(len(row[at][0]) for row in rows)) + 2 for at, head in enumerate(heads)) - 2
+
+
+def _folded(heads: Sequence[str], cells: Sequence[tuple[str, str]], width: int) -> list[str]:
+    """`threads 8, fds 41, ...` in lines that fit; what is not known is left out."""
+    lines = [""]
+    for head, (text, _) in zip(heads, cells, strict=True):
+        said = f"{head.lower()} {text}"
+        if text == "-":
+            continue
+        if lines[-1] and 4 + len(lines[-1]) + 2 + len(said) + 1 > width:
+            lines.append("")
+        lines[-1] += f", {said}" if lines[-1] else said
+    return [line for line in lines if line]
+
+
+def terminal_width() -> int:
+    """Columns of the terminal that standard output is; 0: it is none."""
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns
+    except (OSError, ValueError):
+        return 0
 
 
 def _emergency(instances: Sequence[Mapping[str, Any]], hosts: bool) -> str:

@@ -100,6 +100,20 @@ def test_that_others_do_not_know_which_are_ready_is_said_once_for_a_service() ->
     assert text.count("others") == 1
 
 
+def test_details_that_do_not_fit_stand_below_the_row() -> None:
+    many = rows(instance("storage", ports=(7001, 7002)), instance("api", last_error="exit 1", state=State.FAILED))
+    wide = present.status_table(many, detailed=True)
+    assert present.status_table(many, detailed=True, width=400) == wide
+    for width in (80, 100, 120):
+        text = present.status_table(many, detailed=True, width=width, hosts=width > 80)
+        assert max(map(len, text.splitlines())) <= width, text
+        for each in ("ports 7001 7002", "held by", "kind process", "    exit 1"):
+            assert each in text
+    plain = [line for line in present.status_table(many).splitlines() if not line.startswith(" ")]
+    folded = present.status_table(many, detailed=True, width=80).splitlines()
+    assert [line for line in folded if not line.startswith(" ")] == plain
+
+
 def test_what_was_over_a_rate_limit_is_said_for_some_minutes() -> None:
     late = instance("api", log_dropped=LogDropped(48210, 3_200_000, 4.2, "10000 lines in 30 s"))
     text = present.status_table(rows(late, instance("storage")))

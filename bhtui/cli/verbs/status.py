@@ -11,7 +11,7 @@ import click
 
 from bhtui.cli.app import Verb
 from bhtui.cli.output import write_list, write_record
-from bhtui.cli.present import age, notes_text, status_table, unwell
+from bhtui.cli.present import age, notes_text, status_table, terminal_width, unwell
 from bhtui.cli.settings import Settings
 from bhtui.cli.targets import Answers, Target, ask_all, everywhere, opened
 from bhtui.rpc.blackhole.v1.status_pb2 import Snapshot
@@ -58,7 +58,8 @@ def rows_of(found: Answers[Snapshot]) -> list[dict[str, Any]]:
 
 def show(settings: Settings, rows: list[dict[str, Any]], detailed: bool) -> None:
     if settings.plain:
-        sys.stdout.write(status_table(rows, detailed=detailed, hosts=settings.remote))
+        width = terminal_width()
+        sys.stdout.write(status_table(rows, detailed=detailed, hosts=settings.remote, width=width))
     else:
         write_list(rows, settings.output)
 
@@ -110,7 +111,8 @@ def _draw(rows: Rows, detailed: bool, hosts: bool) -> None:
     if rows:
         now = time.monotonic()
         shown = [_aged(row, now) for _, row in sorted(rows.items())]
-        sys.stdout.write("\x1b[H\x1b[J" + status_table(shown, detailed=detailed, hosts=hosts))
+        table = status_table(shown, detailed=detailed, hosts=hosts, width=terminal_width())
+        sys.stdout.write("\x1b[H\x1b[J" + table)
         sys.stdout.flush()
 
 
