@@ -57,7 +57,7 @@ def test_a_backup_that_brings_the_service_back_is_told_from_one_that_does_not(tm
         made.cli("backup", "create", "--full", timeout=60)
         assert ": well" in made.cli("backup", "drill", timeout=90).stderr
         (good,) = json.loads(made.cli("backup", "list", "--output", "json").stdout)
-        assert good["drilled"]
+        assert good["drilled_at"] or good["drilled_ns"]
         state.write_text("bad")
         made.cli("backup", "create", timeout=60)
         state.write_text("good")
