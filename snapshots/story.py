@@ -168,23 +168,97 @@ def backups(host: str) -> backup_pb2.ListBackupsResponse:
             ],
             hint="declare `backup: {repository: DIR}` in blackhole.yaml, then: blackhole backup create",
         )
-    ages = (9, 33, 57, 81, 105, 129)
+    ages = [9 + 24 * number for number in range(33) if number not in (6, 7, 19)]
+    snapshots = [
+        backup_pb2.BackupSnapshot(
+            id=f"{(index + 1) * 2654435761 % 2**32:08x}",
+            time_ns=ns(age * 3600),
+            type="full" if index % 7 == 5 else "incremental",
+            host=host,
+            services=[service],
+            bytes_added=int(1.2 * G if index % 7 == 5 else (41 + index * 7) * M),
+            bytes_total=int(1.2 * G),
+            files=48_211,
+            paths=[f"/srv/{service}"],
+            verified=index in (2, 5),
+            verified_ns=ns(7200) if index in (2, 5) else 0,
+            verified_how="data",
+            problem="the pack 9f31c0aa is missing" if host == "web-02" and index == 3 else "",
+            drilled_ns=ns(5 * 86400) if index == 5 else 0,
+            drill_seconds=41.0,
+            kept=["newest", "incremental 1 of 7"] if not index else ["incremental 3 of 7"],
+        )
+        for service in ("api", "worker")
+        for index, age in enumerate(ages)
+    ]
+    late = host == "web-02"
     return backup_pb2.ListBackupsResponse(
         repository="/srv/backup",
         hint="make one now: blackhole backup create",
-        snapshots=[
-            backup_pb2.BackupSnapshot(
-                id=f"{index * 2654435761 % 2**32:08x}",
-                time_ns=ns(age * 3600),
-                type="full" if index == 5 else "incremental",
-                host=host,
-                services=["api", "worker"],
-                bytes_added=(1.2 * G if index == 5 else (41 + index * 7) * M).__int__(),
-                bytes_total=int(1.2 * G),
-                verified=index in (2, 5),
+        snapshots=sorted(snapshots, key=lambda one: -one.time_ns),
+        services=[
+            backup_pb2.ServiceProtection(
+                service=service,
+                last_ns=ns(9 * 3600),
+                last_good_ns=ns((57 if late and service == "api" else 9) * 3600),
+                late=late and service == "api",
+                failed_ns=ns(3600) if late and service == "api" else 0,
+                error="pg_basebackup of api failed: connection refused" if late and service == "api" else "",
+                drilled_ns=ns(5 * 86400),
+                drill_seconds=41.0,
             )
-            for index, age in enumerate(ages)
+            for service in ("api", "worker")
         ],
+        running=[
+            backup_pb2.BackupProgress(
+                operation="5e1d", service="worker", phase="backup", bytes=int(0.5 * G), bytes_total=int(1.2 * G),
+                files=20_000, files_total=48_211, current="/srv/worker/spool/2026/11/0000412.json", seconds=9.0,
+            )
+        ]
+        if host == "web-01"
+        else [],
+        next_incremental_ns=ns(-15 * 3600),
+        next_full_ns=ns(-5 * 86400),
+        rpo_seconds=86400.0,
+        rto_seconds=1800.0,
+    )  # fmt: skip
+
+
+def backup_files(request: backup_pb2.BackupFilesRequest) -> backup_pb2.BackupFiles:
+    top = request.path or ""
+    names = (
+        ("etc", "dir", 0),
+        ("spool", "dir", 0),
+        ("app.db", "file", 412 * M),
+        ("current", "symlink", 0),
+        ("notes.txt", "file", 812),
+    )
+    return backup_pb2.BackupFiles(
+        id=request.id,
+        entries=[
+            backup_pb2.BackupEntry(
+                path=f"{top}/{name}", type=kind, mode=0o755 if kind == "dir" else 0o640, size=size,
+                mtime_ns=ns(3600 * (3 + number)), user="api", group="api",
+                linktarget="app.db" if kind == "symlink" else "",
+            )
+            for number, (name, kind, size) in enumerate(names)
+        ],
+    )  # fmt: skip
+
+
+def backup_diff(request: backup_pb2.BackupDiffRequest) -> backup_pb2.BackupDiff:
+    change = backup_pb2.BackupChange
+    return backup_pb2.BackupDiff(
+        a=request.a,
+        b=request.b,
+        changes=[
+            change(path="/srv/api/app.db", kind="changed", size_a=410 * M, size_b=412 * M),
+            change(path="/srv/api/spool/0000411.json", kind="removed", size_a=812),
+            change(path="/srv/api/spool/0000412.json", kind="added", size_b=901),
+            change(path="/srv/api/notes.txt", kind="meta", size_a=812, size_b=812),
+        ],
+        bytes_added=412 * M + 901,
+        bytes_removed=410 * M + 812,
     )
 
 

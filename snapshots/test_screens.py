@@ -27,6 +27,7 @@ SCREENS = {
     "operations": ["o"],
     "events": ["n"],
     "outputs": ["u"],
+    "backups": ["B"],
     "goto": ["colon", "w", "e"],
     "help": ["down", "enter", "question_mark"],
     "plan": ["down", "enter", "r"],
@@ -42,6 +43,9 @@ MOMENTS = {
     "graphs-of-hosts": ["down", "space", "down", "space", "down", "space", "V", "right_square_bracket"],
     "graphs-together-at-a-peak": ["down", "enter", "V", "h", "h", "h", "o", "p"],
     "time-cursor": ["down", "enter", "3", *["left"] * 12],
+    "backups-of-a-host": ["down", "enter", "B", "tab", "down", "down"],
+    "backup-files": ["down", "enter", "B", "tab", "enter"],
+    "backup-differences": ["down", "enter", "B", "tab", "full_stop"],
     "no-backups": ["F", "g", "g", "g", "F", "enter", "4"],
     "failed-operation": ["o", "end"],
 }

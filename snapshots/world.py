@@ -11,6 +11,7 @@ from bhtui.console.sources.message import HostInfo, LinkSeen, Seen
 from bhtui.core.errors import NoConnection
 from bhtui.rpc.blackhole.v1 import (
     agent_pb2,
+    backup_pb2,
     events_pb2,
     logs_pb2,
     metrics_pb2,
@@ -21,7 +22,7 @@ from bhtui.rpc.blackhole.v1 import (
 
 from .hosts import CPU, HOSTS, LINKS, MEMORY, NOW, G, ns, services, wave
 from .samples import outputs, samples
-from .story import backups, events, log_lines, operations
+from .story import backup_diff, backup_files, backups, events, log_lines, operations
 
 
 def messages() -> Iterator[Seen]:
@@ -99,6 +100,15 @@ class World:
 
     async def outputs(self, host: str) -> tuple[logs_pb2.LogOutputsResponse, metrics_pb2.RemoteWriteResponse]:
         return outputs(host)
+
+    async def backups(self, host: str) -> backup_pb2.ListBackupsResponse:
+        return backups(host)
+
+    async def backup_files(self, host: str, request: backup_pb2.BackupFilesRequest) -> backup_pb2.BackupFiles:
+        return backup_files(request)
+
+    async def backup_diff(self, host: str, request: backup_pb2.BackupDiffRequest) -> backup_pb2.BackupDiff:
+        return backup_diff(request)
 
     async def overview(self, host: str) -> overview_pb2.OverviewResponse:
         raise NoConnection(f"cannot look around on {host}: no route to host")

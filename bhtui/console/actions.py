@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from textual.binding import Binding, BindingType
 
-from bhtui.core.replica import MOST
-from bhtui.rpc.blackhole.v1 import operations_pb2 as pb
-
+from . import requests
 from .models.host import HostView, InstanceView
+from .requests import Request
 
 CHAINS: tuple[tuple[str, ...], ...] = (
     ("fleet", "table", "app"),
@@ -23,6 +22,9 @@ CHAINS: tuple[tuple[str, ...], ...] = (
     ("logs", "host", "app"),
     ("graphs", "host", "app"),
     ("backups", "table", "host", "app"),
+    ("backups", "table", "backups-screen", "app"),
+    ("protection", "table", "backups-screen", "app"),
+    ("files", "table", "app"),
     ("detail", "instance", "app"),
     ("logs", "instance", "app"),
     ("graphs", "instance", "app"),
@@ -46,7 +48,10 @@ TITLES = {
     "graphs": "Graphs",
     "grid": "Graphs, whole screen",
     "graphs-screen": "Graphs, whole screen: what is shown",
-    "backups": "Backups",
+    "backups": "Snapshots",
+    "protection": "Backups: services",
+    "backups-screen": "Backups",
+    "files": "Files in a snapshot, differences of two",
     "instance": "Instance",
     "detail": "Details of an instance",
     "operations": "Operations",
@@ -69,7 +74,6 @@ class Target:
 
 
 Applies = Callable[[Sequence[Target]], bool]
-Request = Callable[[Sequence[str]], pb.OperationRequest]
 
 
 def _always(_: Sequence[Target]) -> bool:
@@ -123,61 +127,6 @@ class Action:
         return f"screen.{name}" if self.id in _BY_SCREEN else name
 
 
-def _resume(ids: Sequence[str]) -> pb.OperationRequest:
-    return pb.OperationRequest(resume=pb.ResumeRequest(operation=ids[0]))
-
-
-def _roll_back(ids: Sequence[str]) -> pb.OperationRequest:
-    return pb.OperationRequest(roll_back=pb.RollBackRequest(operation=ids[0]))
-
-
-def _start(services: Sequence[str]) -> pb.OperationRequest:
-    return pb.OperationRequest(start=pb.StartRequest(services=services))
-
-
-def _stop(services: Sequence[str]) -> pb.OperationRequest:
-    return pb.OperationRequest(stop=pb.StopRequest(services=services))
-
-
-def _restart(services: Sequence[str]) -> pb.OperationRequest:
-    return pb.OperationRequest(restart=pb.RestartRequest(services=services))
-
-
-def _adopt(targets: Sequence[str]) -> pb.OperationRequest:
-    return pb.OperationRequest(adopt=pb.AdoptRequest(target="".join(targets[:1])))
-
-
-def _rolling(services: Sequence[str]) -> pb.OperationRequest:
-    return pb.OperationRequest(restart=pb.RestartRequest(services=services, rolling=True))
-
-
-def _reset_scale(services: Sequence[str]) -> pb.OperationRequest:
-    return pb.OperationRequest(scale=pb.ScaleRequest(services=services))
-
-
-def _auto_scale(**values: Any) -> Request:
-    return lambda services: pb.OperationRequest(auto_scale=pb.AutoScaleRequest(services=services, **values))
-
-
-_BY_LOAD: Mapping[str, Request] = {"auto": _auto_scale(auto=True), "no-auto": _auto_scale(auto=False)}
-
-
-def _scale_to(text: str) -> Request:
-    """For a number, `1..5` or `auto` (by the load), `no-auto`, or `reset`."""
-    if text == "reset":
-        return _reset_scale
-    if text in _BY_LOAD:
-        return _BY_LOAD[text]
-    least, dots, most = (part.strip() for part in text.partition(".."))
-    if dots and all(part.isascii() and part.isdigit() and 1 <= int(part[:9]) <= MOST for part in (least, most)):
-        return _auto_scale(auto=True, min=int(least), max=int(most))
-    if not text.isascii() or not text.isdigit() or int(text[:9]) > MOST:
-        raise ValueError(
-            f"type a number from 0 to {MOST}, 1..5 or auto to follow the load, no-auto, or reset for what is declared"
-        )
-    return lambda services: pb.OperationRequest(scale=pb.ScaleRequest(services=services, replicas=int(text)))
-
-
 def _replicas_now(targets: Sequence[Target]) -> str:
     """`now 3; the configuration declares 1`, for each service."""
     lines = []
@@ -202,6 +151,9 @@ _BY_SCREEN = frozenset(
         "go-events",
         "go-overview",
         "go-outputs",
+        "go-backups",
+        "compare-backup",
+        "other-list",
         "whole-graphs",
     }
 )
@@ -212,21 +164,22 @@ _ALIVE = ("starting", "running", "backoff", "waiting", "stopping")
 
 ACTIONS: tuple[Action, ...] = (
     Action("start", "s", "start..", _ACTING, "Start the selected or marked services, after showing the plan",
-           "operate", False, 20, _in_state("stopped", "failed", "backoff"), _start),
+           "operate", False, 20, _in_state("stopped", "failed", "backoff"), requests.start),
     Action("stop", "x", "stop..", _ACTING, "Stop the selected or marked services, after showing the plan",
-           "operate", True, 21, _in_state(*_ALIVE), _stop),
+           "operate", True, 21, _in_state(*_ALIVE), requests.stop),
     Action("restart", "r", "restart..", _ACTING, "Restart the selected or marked services, after showing the plan",
-           "operate", True, 22, _in_state(*_ALIVE, "failed"), _restart),
+           "operate", True, 22, _in_state(*_ALIVE, "failed"), requests.restart),
     Action("rolling", "R", "rolling..", _ACTING, "Restart one instance at a time, the next when the last is healthy",
-           "operate", True, 40, _in_state(*_ALIVE, "failed"), _rolling),
+           "operate", True, 40, _in_state(*_ALIVE, "failed"), requests.rolling),
     Action("scale", "N", "scale..", ("services", "detail"), "Run another number of instances, after showing the plan",
-           "operate", True, request=_reset_scale,
-           asks=Asks("replicas", "a number, 1..5 by load, or reset", _replicas_now, _scale_to)),
+           "operate", True, request=requests.reset_scale,
+           asks=Asks("replicas", "a number, 1..5 by load, or reset", _replicas_now, requests.scale_to)),
 
     Action("adopt", "a", "adopt..", ("overview", "thing"), "Make a service of it, after showing the text and the plan",
-           "operate", False, 20, _always, _adopt),
+           "operate", False, 20, _always, requests.adopt),
 
-    Action("open", "enter", "open", ("fleet", "services", "operations", "events", "outputs", "overview"),
+    Action("open", "enter", "open", ("fleet", "services", "operations", "events", "outputs", "overview", "backups",
+                              "protection", "files"),
            "Go into what is selected", footer=10),
     Action("mark", "space", "mark", ("fleet", "services"), "Mark; actions then take all that are marked", footer=12),
     Action("mark-all", "asterisk", "mark all", ("fleet", "services"), "Mark everything shown, or nothing"),
@@ -243,7 +196,8 @@ ACTIONS: tuple[Action, ...] = (
     Action("first", "home", "first", ("table", "logs"), "To the first row"),
     Action("last", "end,G", "last", ("table",), "To the last row"),
     Action("follow", "end,G", "follow", ("logs",), "To the newest line, and follow", footer=31),
-    Action("filter", "slash", "filter", ("fleet", "services", "logs", "operations", "events", "outputs", "overview"),
+    Action("filter", "slash", "filter", ("fleet", "services", "logs", "operations", "events", "outputs", "overview",
+                                  "protection", "files"),
            "Filter: regular expressions, !word for not, \"two words\" for one; in logs also status>=500", footer=30),
 
     Action("pane-1", "1", "services", _PANES, "To the first pane"),
@@ -321,18 +275,42 @@ ACTIONS: tuple[Action, ...] = (
     Action("graphs-here", "z", "graphs here", ("logs-screen",), "Graphs at the time of this line, on their own screen",
            footer=40),
 
+    Action("back-up", "c", "back up..", ("protection",), "Back up the selected or marked services: what has changed",
+           "operate", False, 20, request=requests.back_up("incremental")),
+    Action("back-up-fully", "C", "fully..", ("protection",), "Back up the selected or marked services, every byte",
+           "operate", False, 21, request=requests.back_up("full")),
+    Action("restore-newest", "r", "restore..", ("protection",),
+           "Put back the newest backup of the selected or marked services", "operate", True, 22,
+           request=requests.restore_newest),
+    Action("drill-newest", "d", "drill..", ("protection",),
+           "Restore the newest backup on trial and start the service with it, apart from the host",
+           "operate", False, 23, request=requests.drill_newest),
+    Action("restore", "r", "restore..", ("backups",), "Put this backup back in the place of what is there", "operate",
+           True, 20, request=requests.restore),
+    Action("drill", "d", "drill..", ("backups",), "Restore this backup on trial and start the service with it",
+           "operate", False, 21, request=requests.drill),
+    Action("verify-backup", "v", "verify..", ("backups",), "Check every byte of this backup", "operate", False, 22,
+           request=requests.verify),
+    Action("forget-backup", "x", "forget..", ("backups",), "Take this backup out of the repository", "operate",
+           True, 23, request=requests.forget),
+    Action("compare-backup", "full_stop", "differs", ("backups-screen",),
+           "In what the selected snapshot differs from the one before", footer=24),
+    Action("other-list", "tab", "other list", ("backups-screen",), "To the services, or to the snapshots", footer=25),
+
     Action("cancel-operation", "c", "cancel..", ("operations",), "Cancel the selected operation, after asking",
            "operate", True, 20),
     Action("resume", "r", "resume..", ("operations",), "Go on with what the selected restart or reload left half done",
-           "operate", True, 21, request=_resume),
+           "operate", True, 21, request=requests.resume),
     Action("roll-back", "b", "roll back..", ("operations",), "Put back what the selected reload has changed",
-           "operate", True, 22, request=_roll_back),
+           "operate", True, 22, request=requests.roll_back),
 
     Action("show-services", "h", "services", ("overview-screen",), "The services of the host", footer=25),
     Action("go-overview", "O", "overview", ("fleet", "host", "instance"),
            "What the host runs and has, declared or not"),
     Action("go-outputs", "u", "outputs", ("fleet", "host", "instance", "operations", "events", "overview-screen"),
            "Where lines and samples are sent, how far that has come, what is wrong", footer=48),
+    Action("go-backups", "B", "backups", ("fleet", "host", "instance", "operations", "events", "overview-screen"),
+           "How well services are protected, snapshots, what they hold", footer=49),
     Action("go-fleet", "f1", "fleet", ("app",), "The fleet"),
     Action("go-operations", "o", "operations", ("fleet", "host", "instance", "events", "overview-screen"),
            "What was changed, by whom, how it went", footer=43),

@@ -30,6 +30,8 @@ from .models.series import SeriesModel
 from .options import Options
 from .paint import Span
 from .screens.ask import AskScreen
+from .screens.backupfiles import BackupDiffScreen, BackupFilesScreen
+from .screens.backups import BackupsScreen
 from .screens.base import BaseScreen
 from .screens.confirm import PlanScreen, words
 from .screens.events import EventsScreen
@@ -308,6 +310,8 @@ class Console(App[None]):
                 self.go_graphs(names or ([current] if current else list(self.fleet.hosts)), instance)
             case "operations":
                 self.push_screen(OperationsScreen([current] if current else None))
+            case "backups":
+                self.push_screen(BackupsScreen([current] if current else None))
             case "outputs":
                 self.push_screen(OutgoingScreen([current] if current else None))
             case "events" | "audit":
@@ -329,6 +333,14 @@ class Console(App[None]):
         """Opens the log of hosts, or of one instance of them; at a time, or at its end."""
         self.push_screen(LogScreen(hosts, scope, at))
 
+    def go_backup_files(self, host: str, snapshot: str) -> None:
+        """Opens what a snapshot holds."""
+        self.push_screen(BackupFilesScreen(host, snapshot))
+
+    def go_backup_diff(self, host: str, before: str, after: str) -> None:
+        """Opens in what two snapshots differ."""
+        self.push_screen(BackupDiffScreen(host, before, after))
+
     def go_graphs(self, hosts: Sequence[str], instance: str = "", at: float | None = None) -> None:
         """Opens the graphs of hosts, or of one instance; with the time cursor somewhere, or without."""
         self.push_screen(GraphScreen(hosts, instance, at))
@@ -343,6 +355,7 @@ class Console(App[None]):
             "events": "what was observed",
             "audit": "what people did",
             "logs": "lines of this host, or of all",
+            "backups": "how well services are protected",
             "outputs": "where lines and samples are sent",
             "graphs": "graphs of this host, or of all",
             **({"overview": "what this host runs and has"} if self._current_host() else {}),

@@ -17,6 +17,8 @@ from bhtui.console.panes.overview import ThingsPane
 from bhtui.console.panes.services import ServicesPane
 from bhtui.console.panes.thing import ThingPane
 from bhtui.console.replaying import ReplayConsole
+from bhtui.console.screens.backupfiles import BackupFilesScreen, FilesTable
+from bhtui.console.screens.backups import BackupsScreen, ProtectionTable
 from bhtui.console.screens.events import EventsScreen, EventsTable
 from bhtui.console.screens.fleet import FleetScreen, FleetTable
 from bhtui.console.screens.graphs import GraphScreen
@@ -44,6 +46,9 @@ OWNERS = {
     "grid": (GridPane, GraphScreen),
     "graphs-screen": (GraphScreen, GraphScreen),
     "backups": (BackupsPane, HostScreen),
+    "protection": (ProtectionTable, BackupsScreen),
+    "backups-screen": (BackupsScreen, BackupsScreen),
+    "files": (FilesTable, BackupFilesScreen),
     "instance": (InstanceScreen, InstanceScreen),
     "operations": (OperationsTable, OperationsScreen),
     "events": (EventsTable, EventsScreen),
@@ -85,7 +90,7 @@ def test_every_action_is_carried_out_where_it_is_bound(action: actions.Action):
         assert hasattr(owner, f"action_{name.removeprefix('screen.')}"), f"{action.id} in {context}"
 
 
-@pytest.mark.parametrize("context", [name for name in TITLES if name != "backups"])
+@pytest.mark.parametrize("context", TITLES)
 def test_owners_bind_what_the_table_says(context: str):
     bound = {binding.id for binding in OWNERS[context][0].BINDINGS}
     assert {binding.id for binding in bindings(context)} <= bound

@@ -1,4 +1,4 @@
-"""Columns of operations, events and backups."""
+"""Columns of operations and events."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
 
-from bhtui.core.units import format_age, format_size
-from bhtui.rpc.blackhole.v1 import backup_pb2, events_pb2, operations_pb2
+from bhtui.core.units import format_age
+from bhtui.rpc.blackhole.v1 import events_pb2, operations_pb2
 
 from ..models.host import HostView
 from ..models.operation import duration, progress
@@ -127,39 +127,3 @@ EVENTS: tuple[Column[EventRow], ...] = (
 def without_host(columns: tuple[Column[T], ...]) -> tuple[Column[T], ...]:
     """The columns of a table that is about one host."""
     return tuple(column for column in columns if column.title != "HOST")
-
-
-@dataclass(frozen=True, slots=True)
-class BackupRow:
-    """A snapshot of a host."""
-
-    host: HostView
-    snapshot: backup_pb2.BackupSnapshot
-
-
-BACKUPS: tuple[Column[BackupRow], ...] = (
-    Column("", 1, lambda row, _, __: (("✓", "ok"),) if row.snapshot.verified else (("·", "dim"),)),
-    Column("AGO", 6, lambda row, now, _: cells.age(row.host.instance_age(row.snapshot.time_ns, now)), "right"),
-    Column(
-        "TYPE",
-        4,
-        lambda row, _, __: cells.text({"incremental": "inc"}.get(row.snapshot.type, row.snapshot.type), "strong"),
-    ),
-    Column("NEW", 6, lambda row, _, __: ((format_size(row.snapshot.bytes_added), ""),), "right", priority=1),
-    Column("SIZE", 6, lambda row, _, __: ((format_size(row.snapshot.bytes_total), ""),), "right"),
-    Column(
-        "CHECK",
-        8,
-        lambda row, _, __: (("verified", "ok"),) if row.snapshot.verified else (("not yet", "dim"),),
-        priority=2,
-    ),
-    Column(
-        "SERVICES",
-        8,
-        lambda row, _, __: cells.text(" ".join(row.snapshot.services), "dim"),
-        priority=3,
-        grow=2,
-        most=40,
-    ),
-    Column("ID", 8, lambda row, _, __: cells.text(row.snapshot.id[:8], "faint"), priority=4),
-)

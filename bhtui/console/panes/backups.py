@@ -8,7 +8,7 @@ from bhtui.core.units import format_age, format_size
 from bhtui.rpc.blackhole.v1 import backup_pb2
 
 from ..actions import bindings
-from ..columns.operations import BACKUPS, BackupRow
+from ..columns.backups import SNAPSHOTS, BackupRow
 from ..models.host import HostView
 from ..paint import Line, Span, Spans, fit, paragraph, plain
 from ..widgets.table import Row, Table
@@ -22,7 +22,7 @@ class BackupsPane(Table[BackupRow]):
     BINDINGS = bindings("backups")
 
     def __init__(self, number: str) -> None:
-        super().__init__(BACKUPS, empty=self._empty)
+        super().__init__(SNAPSHOTS, empty=self._empty)
         self.number = number
         self._host: HostView | None = None
         self._facts: Spans = ()

@@ -156,6 +156,9 @@ class BaseScreen(Screen[None]):
     def action_go_overview(self) -> None:
         self.console_app.go("overview")
 
+    def action_go_backups(self) -> None:
+        self.console_app.go("backups")
+
     def action_go_outputs(self) -> None:
         self.console_app.go("outputs")
 

@@ -109,6 +109,9 @@ class HostScreen(PaneActions, FeedingScreen):
             table.styles.height = "1fr"
 
     def targets(self) -> list[Target]:
+        if self.backups.has_focus:
+            one = self.backups.selected
+            return [Target(self.view, (one.snapshot.id,), ())] if one else []
         rows = self.services.chosen()
         names = tuple(dict.fromkeys(row.view.status.service for row in rows))
         return [Target(self.view, names, tuple(row.view for row in rows))] if rows else []
@@ -146,6 +149,8 @@ class HostScreen(PaneActions, FeedingScreen):
     def on_table_opened(self, event: Table.Opened) -> None:
         if event.table is self.services:
             self.console_app.go("instance", self.host, event.key)
+        elif event.table is self.backups:
+            self.console_app.go_backup_files(self.host, event.key)
 
     def action_show_logs(self) -> None:
         if self.logs.scope != self.services.cursor_key:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Protocol
 
-from bhtui.rpc.blackhole.v1 import logs_pb2, metrics_pb2, operations_pb2, overview_pb2
+from bhtui.rpc.blackhole.v1 import backup_pb2, logs_pb2, metrics_pb2, operations_pb2, overview_pb2
 
 from .message import HostInfo, Seen
 
@@ -35,6 +35,15 @@ class Backend(Protocol):
 
     async def outputs(self, host: str) -> tuple[logs_pb2.LogOutputsResponse, metrics_pb2.RemoteWriteResponse]:
         """How log outputs and remote write are."""
+
+    async def backups(self, host: str) -> backup_pb2.ListBackupsResponse:
+        """How well services are protected, and the snapshots, as last seen."""
+
+    async def backup_files(self, host: str, request: backup_pb2.BackupFilesRequest) -> backup_pb2.BackupFiles:
+        """What a folder of a snapshot holds."""
+
+    async def backup_diff(self, host: str, request: backup_pb2.BackupDiffRequest) -> backup_pb2.BackupDiff:
+        """In what two snapshots differ."""
 
     async def plan(self, host: str, request: operations_pb2.OperationRequest) -> operations_pb2.OperationPlan:
         """What `begin` would run."""

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from bhtui.core.errors import BlackholeError, NoConnection
-from bhtui.rpc.blackhole.v1 import events_pb2, logs_pb2, metrics_pb2, operations_pb2, overview_pb2
+from bhtui.rpc.blackhole.v1 import backup_pb2, events_pb2, logs_pb2, metrics_pb2, operations_pb2, overview_pb2
 from bhtui.rpc.client import AgentClient
 from bhtui.rpc.resume import LogResume
 
@@ -215,6 +215,15 @@ class LiveBackend:
         except BlackholeError as error:  # an agent of before there was remote write
             log.debug("no remote write: %s", error)
             return outputs, metrics_pb2.RemoteWriteResponse()
+
+    async def backups(self, host: str) -> backup_pb2.ListBackupsResponse:
+        return await (await self._client_now(host)).backups(cached=True, without_sources=True)
+
+    async def backup_files(self, host: str, request: backup_pb2.BackupFilesRequest) -> backup_pb2.BackupFiles:
+        return await (await self._client_now(host)).backup_files(request)
+
+    async def backup_diff(self, host: str, request: backup_pb2.BackupDiffRequest) -> backup_pb2.BackupDiff:
+        return await (await self._client_now(host)).backup_diff(request)
 
     async def plan(self, host: str, request: operations_pb2.OperationRequest) -> operations_pb2.OperationPlan:
         return await (await self._client_now(host)).plan(request)

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from pathlib import Path
 
 from bhtui.core.errors import NotFound, Refused, UsageError
-from bhtui.rpc.blackhole.v1 import logs_pb2, metrics_pb2, operations_pb2, overview_pb2
+from bhtui.rpc.blackhole.v1 import backup_pb2, logs_pb2, metrics_pb2, operations_pb2, overview_pb2
 from bhtui.rpc.convert.logs import messages_of
 
 from .backend import Sink
@@ -135,6 +135,19 @@ class Replay:
     def _seen_until_now(self, host: str) -> list[Seen]:
         now = self.now()
         return [seen for seen in self._messages if seen.host == host and seen.time <= now]
+
+    async def backups(self, host: str) -> backup_pb2.ListBackupsResponse:
+        found = backup_pb2.ListBackupsResponse()
+        for seen in self._seen_until_now(host):
+            if isinstance(seen.body, backup_pb2.ListBackupsResponse):
+                found = seen.body
+        return found
+
+    async def backup_files(self, host: str, request: backup_pb2.BackupFilesRequest) -> backup_pb2.BackupFiles:  # noqa: ARG002
+        raise Refused("cannot look into a backup: a recording does not hold what is in it")
+
+    async def backup_diff(self, host: str, request: backup_pb2.BackupDiffRequest) -> backup_pb2.BackupDiff:  # noqa: ARG002
+        raise Refused("cannot compare backups: a recording does not hold what is in them")
 
     async def plan(self, host: str, request: operations_pb2.OperationRequest) -> operations_pb2.OperationPlan:  # noqa: ARG002
         raise Refused(REFUSED)

@@ -1,9 +1,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bhtui.console.columns.backups import SNAPSHOTS
 from bhtui.console.columns.column import GAP, Column, layout
 from bhtui.console.columns.fleet import FLEET
-from bhtui.console.columns.operations import BACKUPS, EVENTS, OPERATIONS
+from bhtui.console.columns.operations import EVENTS, OPERATIONS
 from bhtui.console.columns.services import SERVICES, ServiceRow
 from bhtui.console.models.fleet import FleetView, reduce_fleet
 from bhtui.console.models.host import HostView
@@ -12,7 +13,7 @@ from bhtui.console.sources.message import HostInfo
 from snapshots.hosts import NOW
 from snapshots.world import messages
 
-TABLES = (FLEET, SERVICES, OPERATIONS, EVENTS, BACKUPS)
+TABLES = (FLEET, SERVICES, OPERATIONS, EVENTS, SNAPSHOTS)
 
 
 @given(st.sampled_from(TABLES), st.integers(20, 250))

@@ -53,7 +53,7 @@ class Agent:
     async def info(self) -> agent_pb2.AgentInfo:
         return agent_pb2.AgentInfo(version="1")
 
-    async def backups(self) -> backup_pb2.ListBackupsResponse:
+    async def backups(self, *, cached: bool) -> backup_pb2.ListBackupsResponse:
         return backup_pb2.ListBackupsResponse(hint="make one")
 
     async def status(self) -> status_pb2.Snapshot:
