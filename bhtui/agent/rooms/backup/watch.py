@@ -169,12 +169,13 @@ class BackupWatch:
         operation = self._operations.get(under.operation)
         if not operation.ended:
             return
-        if operation.state is OperationState.FAILED and under.attempt <= RETRIES and self._missing(under.due):
+        again = operation.state is OperationState.FAILED and under.attempt <= RETRIES and self._missing(under.due)
+        if again:
             under.again_ns = self._room.clock() + round(RETRY_SECONDS * SECOND)
-            return
-        self._under = None
-        if operation.state is OperationState.DONE:
-            await self._prune()
+        else:
+            self._under = None
+        if operation.state is not OperationState.CANCELLED:
+            await self._prune()  # also when one service fails for ever: the others go on being backed up
 
     def _missing(self, due: Due) -> tuple[str, ...]:
         """Services that have no snapshot since a moment."""
@@ -182,8 +183,10 @@ class BackupWatch:
         return tuple(each.service for each in late)
 
     async def _prune(self) -> None:
-        now, last = self._room.clock(), self._settings.setting(PRUNED) or 0
-        if not retention.removable(self._room.reasons()) and now - last < PRUNE_SECONDS * SECOND:
+        now, last = self._room.clock(), self._settings.setting(PRUNED)
+        if not retention.removable(self._room.reasons()) and (last is None or now - last < PRUNE_SECONDS * SECOND):
+            if last is None:
+                self._settings.set_setting(PRUNED, now)
             return
         try:
             await self._begin(PruneBackupsRequest(), ACTOR, "after the scheduled backup")

@@ -126,14 +126,15 @@ async def test_what_failed_is_tried_again_for_those_that_lack_one(made):
     assert len(journal.begun) == 4
 
 
-async def test_after_a_good_one_what_is_not_kept_is_pruned(made):
+@pytest.mark.parametrize("state", [OperationState.DONE, OperationState.FAILED])
+async def test_after_each_what_is_not_kept_is_pruned_also_when_one_service_always_fails(made, state):
     rig_, journal, watch = made
     await watch.look()
     for day in range(9):
         snapshot(rig_, NOON - (day + 1) * 24 * HOUR)
     rig_.now_ns = NOON + 14 * HOUR
     await watch.look()
-    journal.end()
+    journal.end(state)
     await watch.look()
     assert isinstance(journal.begun[-1][0], PruneBackupsRequest)
 
