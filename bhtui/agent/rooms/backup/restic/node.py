@@ -173,14 +173,14 @@ def _decode(said: dict[str, Any]) -> Node:
     subtree = said.get("subtree")
     raw = said.get("linktarget_raw")
     mtime = said.get("mtime")
-    mtime_ns = _time(mtime)  # which is nearly always the access time too
+    mtime_ns = _time(mtime)  # which is nearly always the access time too, and often that of the last change
     return Node(
         name=unquote(said["name"]),
         type=said["type"],
         mode=said.get("mode", 0),
         mtime_ns=mtime_ns,
         atime_ns=mtime_ns if said.get("atime") == mtime else _time(said.get("atime")),
-        ctime_ns=_time(said.get("ctime")),
+        ctime_ns=mtime_ns if said.get("ctime") == mtime else _time(said.get("ctime")),
         uid=said.get("uid", 0),
         gid=said.get("gid", 0),
         user=said.get("user", ""),

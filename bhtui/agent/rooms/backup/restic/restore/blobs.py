@@ -88,7 +88,7 @@ def stretches(repository: Repository, ids: Iterable[bytes]) -> Iterator[Stretch]
             found.append((place.pack, place.offset, id, place))
     if nowhere:
         yield b"", 0, 0, nowhere
-    found.sort(key=lambda each: each[:2])
+    found.sort()
     run: list[tuple[bytes, Place]] = []
     end = 0
     for pack, offset, id, place in found:
