@@ -71,6 +71,13 @@ def run_environment(request: StartRequest) -> dict[str, str]:
     return debug | ({"BLACKHOLE_PPROF": "1"} if request.enable_pprof else {})
 
 
+def _alone(spec: Spec, picture: Picture, names: list[str], down: list[str]) -> list[str]:
+    """Whom nobody stands in for while they are restarted, although it is one after the other."""
+    services = dict.fromkeys(picture[n].service for n in names if n not in down)
+    alone = [s for s in services if s in spec.services and spec.services[s].replicas == 1 and spec.services[s].ports]
+    return [f"{', '.join(alone)}: one instance, so that nobody answers while it is restarted"] if alone else []
+
+
 def _not_debugged(request: StartRequest, names: list[str], spec: Spec) -> list[str]:
     """Units and containers, whose environment is their manager's."""
     services = dict.fromkeys(service_of(name, spec.services) for name in names)
@@ -109,7 +116,7 @@ def _plan_restart(spec: Spec, picture: Picture, request: RestartRequest) -> Plan
     else:
         b.stop_again([n for n in names if n not in down], ordered=not request.force)
         b.start(names, {})
-    effects = stay_up(spec, picture, names)
+    effects = [*stay_up(spec, picture, names), *(_alone(spec, picture, names, down) if request.rolling else [])]
     done = [n for n in chosen if n not in names and _has_completed(picture, n)]
     left = [n for n in chosen if n not in names and n not in done]
     effects += [f"completed, and run again only when named: {', '.join(done)}"] if done else []

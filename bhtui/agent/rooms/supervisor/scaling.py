@@ -136,7 +136,8 @@ def _more(b: Builder, service: ServiceSpec, old: int) -> list[str]:
     b.start([name for name in coming if b.is_down(name)], {})
     down = [i.name for i in mine if i.state in (State.FAILED, State.STOPPED) and not i.completed]
     ports = [f"{name} :{port}" for name in coming for port in instance_spec(service, number_of(name)).ports[:1]]
-    said = [f"new endpoints: {_some(ports)}"] if ports else []
+    told = f"; {service.name}'s on_change is told a moment later, `status` says when it fails"
+    said = [f"new endpoints: {_some(ports)}{told * bool(service.endpoints.on_change)}"] if ports else []
     return [*said, *([f"down, and left so: {_some(down)}"] if down else [])]
 
 

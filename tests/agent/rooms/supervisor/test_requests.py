@@ -100,6 +100,20 @@ def test_start_waits_for_completion() -> None:
     assert order(made(StartRequest(("once",)), now, spec)) == [("start", "once-1", ())]
 
 
+def test_a_rolling_restart_says_for_whom_nobody_stands_in() -> None:
+    spec = Spec(services={
+        "web": ServiceSpec("web", ("web",), ports=(80,)), "api": ServiceSpec("api", ("api",), ports=(81,), replicas=2),
+        "job": ServiceSpec("job", ("job",)),
+    })  # fmt: skip
+    up = {
+        name: Instance(name, spec.services[name[:-2]], state=State.RUNNING, goal=Goal.UP, health=Health.HEALTHY, pid=1)
+        for name in ("web-1", "api-1", "api-2", "job-1")
+    }
+    told = "web: one instance, so that nobody answers while it is restarted"
+    assert told in plan(spec, up, RestartRequest(rolling=True)).effects
+    assert told not in plan(spec, up, RestartRequest()).effects
+
+
 def test_debug_is_not_for_what_its_manager_starts() -> None:
     unit = ServiceSpec("web", (), kind=ServiceKind.SYSTEMD, unit="nginx.service")
     spec = Spec(services={"web": unit})

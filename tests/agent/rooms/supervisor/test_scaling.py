@@ -17,7 +17,7 @@ from bhtui.core.operation import Plan
 from bhtui.core.override import Override
 from bhtui.core.replica import all_instances, with_replicas
 from bhtui.core.request import ReloadConfigRequest, ScaleRequest, StartRequest, StopRequest
-from bhtui.core.spec import Condition, ProbeKind, ProbeSpec, RestartSpec, ServiceSpec
+from bhtui.core.spec import Condition, EndpointsSpec, ProbeKind, ProbeSpec, RestartSpec, ServiceSpec
 from bhtui.core.states import State
 from tests.agent.journal.step_kind_suite import Case, check_crash_and_do, check_do_and_undo, check_do_twice
 from tests.agent.rooms.supervisor.rig import Rig, fake_rig, spec_of
@@ -48,6 +48,14 @@ def test_more_are_started_beside_those_that_run() -> None:
     assert found.steps[0].title == "scale api: 3 replicas instead of 1"
     assert found.effects == ("new endpoints: api-2 :39472, api-3 :39473",)
     assert (found.undo_on_failure, found.claims) == (True, {"service:api"})
+
+
+def test_that_others_are_told_after_it_is_said() -> None:
+    told = replace(API, endpoints=EndpointsSpec(("tell",)))
+    spec = spec_of(WEB, told, DB)
+    found = plan_scale(spec, spec, picture(spec, api=State.RUNNING), ScaleRequest(("api",), 2), lambda _: None)
+    said = "new endpoints: api-2 :39472; api's on_change is told a moment later, `status` says when it fails"
+    assert found.effects == (said,)
 
 
 def test_what_new_ones_need_is_started_first() -> None:
