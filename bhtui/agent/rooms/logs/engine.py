@@ -14,6 +14,7 @@ import selectors
 import shutil
 import subprocess
 import sys
+import time
 from array import array
 from bisect import bisect_left
 from collections import deque
@@ -31,6 +32,8 @@ PROCESSES = min(4, os.cpu_count() or 1)
 NICENESS = 10
 PARTS = " P "
 """Part of every partial line: where they are joined, what is wanted may reach over their ends."""
+GATHER_SECONDS = 0.002
+"""What is found one by one is taken together."""
 SAMPLE = 32 << 10
 _CHUNK = 1 << 16
 _PLACES = re.compile(rb"^(\d+):", re.MULTILINE)
@@ -84,6 +87,8 @@ class Engine:
         self._waiting: deque[Places] = deque()
         self._working: dict[Places, subprocess.Popen[bytes]] = {}
         self._selector = selectors.DefaultSelector()
+        self._is_flowing = False
+        """Something was found just now, so more of it is likely to come."""
 
     def look(self, runs: Sequence[Run]) -> dict[Run, Places]:
         """What will be known of these runs; those that are not worth it are left out."""
@@ -106,6 +111,9 @@ class Engine:
     def work(self, seconds: float) -> None:
         """Begins what can be begun, and takes what was found, or waits for it for so long."""
         self._fill()
+        if seconds and self._is_flowing:
+            time.sleep(GATHER_SECONDS)
+        self._is_flowing = False
         for key, _ in self._selector.select(seconds) if self._working else ():
             self._take(key.data)
         self._fill()
@@ -147,6 +155,7 @@ class Engine:
         process = self._working[places]
         assert process.stdout is not None
         data = process.stdout.read(_CHUNK)
+        self._is_flowing = bool(data)
         if data is None or (data and places.take(data)):
             return
         code = self._end(places)
