@@ -51,7 +51,7 @@ def test_more_are_started_beside_those_that_run() -> None:
 
 
 def test_that_others_are_told_after_it_is_said() -> None:
-    told = replace(API, endpoints=EndpointsSpec(("tell",)))
+    told = replace(API, endpoints=EndpointsSpec(on_change=("tell",)))
     spec = spec_of(WEB, told, DB)
     found = plan_scale(spec, spec, picture(spec, api=State.RUNNING), ScaleRequest(("api",), 2), lambda _: None)
     said = "new endpoints: api-2 :39472; api's on_change is told a moment later, `status` says when it fails"
