@@ -23,7 +23,7 @@ from .common import DRY_RUN, ELSEWHERE, carry, folder, services
     "fails, the data from before is put back. With --target into a folder; then nothing is stopped.",
     epilog="""
     blackhole backup restore 1f0c22ab --dry-run
-    blackhole backup restore --service identity --latest
+    blackhole restore --service identity --latest
     blackhole backup restore --timestamp "2026-03-01 12:00:00"
     blackhole backup restore 1f0c22ab --target /tmp/look --path /var/lib/api/config
     """,
