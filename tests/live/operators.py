@@ -85,7 +85,7 @@ class Operator:
             if done.returncode in codes:
                 return done.stdout
             said = f"blackhole {' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}"
-            assert done.returncode == 4 and time.monotonic() < begun + SLOW * 2, said
+            assert done.returncode == 4 and time.monotonic() < begun + SLOW * 3, said
             print(said)
 
     def refused(self, *words: str, code: int = 5) -> str:
