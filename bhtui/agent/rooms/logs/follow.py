@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
-from operator import attrgetter
+from operator import itemgetter
 from pathlib import Path
 
 from bhtui.core.logs import LogLine, LogPlace
@@ -28,7 +28,6 @@ REORDER_NS = 5_000_000
 """The time between a line's stamp and the moment it can be read, at most, as a rule."""
 MAX_HELD = 20_000
 MAX_HELD_CHARACTERS = 16 << 20
-_by_time = attrgetter("time_ns")
 
 
 class Follower:
@@ -216,7 +215,10 @@ class Merger:
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
-        self._held: list[LogLine] = []
+        self._held: list[tuple[int, LogLine]] = []
+        self._floors: dict[int, int] = {}
+        """By follower of which lines are held the time before which none of its lines may go: its own order stays, also
+        where the clock was set back."""
 
     @property
     def is_holding(self) -> bool:
@@ -227,24 +229,31 @@ class Merger:
         """The next lines in time order, and whether there is more to be read at once."""
         bound = self._clock() - REORDER_NS
         lagging = []
-        fresh: list[LogLine] = []
+        fresh: list[tuple[int, LogLine]] = []
+        reached: dict[int, int] = {}
         blocks = max(1, min(BLOCKS_A_TURN, BLOCKS_A_ROUND // max(1, len(followers))))
         for follower in followers:
             lines, is_busy = follower.poll(blocks)
-            fresh += lines
+            latest = self._floors.get(id(follower), 0)
+            for line in lines:
+                latest = max(latest, line.time_ns)
+                fresh.append((latest, line))
+            reached[id(follower)] = latest
             if is_busy:
                 lagging.append(follower.scanner.last_ns)
-        return self._release(fresh, min([bound, *lagging]), is_lagging=bool(lagging)), bool(lagging)
+        bound = min([bound, *lagging])
+        out = self._release(fresh, bound, is_lagging=bool(lagging))
+        self._floors = {name: latest for name, latest in reached.items() if latest > bound} if self._held else {}
+        return out, bool(lagging)
 
-    def _release(self, fresh: list[LogLine], bound: int, *, is_lagging: bool) -> list[LogLine]:
+    def _release(self, fresh: list[tuple[int, LogLine]], bound: int, *, is_lagging: bool) -> list[LogLine]:
         lines = self._held + fresh
-        if is_lagging and (len(lines) > MAX_HELD or sum(len(line.message) for line in lines) > MAX_HELD_CHARACTERS):
-            out, self._held = lines, []
-        elif is_lagging:
-            out = [line for line in lines if line.time_ns <= bound]
-            self._held = [line for line in lines if line.time_ns > bound]
+        if is_lagging:
+            is_full = len(lines) > MAX_HELD or sum(len(line.message) for _, line in lines) > MAX_HELD_CHARACTERS
+            out = lines if is_full else [each for each in lines if each[0] <= bound]
+            self._held = [] if is_full else [each for each in lines if each[0] > bound]
         else:
-            out = self._held + [line for line in fresh if line.time_ns <= bound]
-            self._held = [line for line in fresh if line.time_ns > bound]
-        out.sort(key=_by_time)
-        return out
+            out = self._held + [each for each in fresh if each[0] <= bound]
+            self._held = [each for each in fresh if each[0] > bound]
+        out.sort(key=itemgetter(0))
+        return [line for _, line in out]

@@ -1,6 +1,6 @@
 """A stream that goes on at the places of one that was cut off: each line once, wherever it was cut."""
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bhtui.agent.rooms.logs.places import Given, Mark
@@ -53,13 +53,16 @@ class Host:
 
     def rest(self):
         self.cut()
+        idle = 0
         for _ in range(1000):
-            if not self.read() and not self.reading.has_more:
+            idle = 0 if self.read() or self.reading.has_more else idle + 1
+            if idle == 3:  # lines stamped ahead of the clock wait for one round more
                 return
         raise AssertionError("it has no end")
 
 
 @settings(max_examples=150, deadline=None)
+@example(spec=["put", "back", "cut", "put", "read"], grep="")
 @given(spec=st.lists(st.sampled_from(ACTIONS), max_size=60), grep=st.sampled_from(["", "[02468];"]))
 def test_every_line_once_however_often_it_is_cut_off(tmp_path_factory, spec, grep):
     host = Host(tmp_path_factory.mktemp("g"), grep)
