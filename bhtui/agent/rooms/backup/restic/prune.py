@@ -58,6 +58,8 @@ def prune(
     cancelled: Flag,
 ) -> Pruned:
     """Prunes. Raises EngineError: damaged when something that is needed is missing, and then changes nothing."""
+    if not dry_run:
+        repository.storage.sweep()
     snapshots = list(repository.snapshots())
     indexes = repository.load_index()
     used = Marks(repository.index)

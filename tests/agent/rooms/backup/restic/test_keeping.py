@@ -193,7 +193,10 @@ def test_what_a_killed_backup_left_is_pruned(stock: Stock) -> None:
     (stock.folder / "data" / "ab" / name).write_bytes(b"x" * 1000)
     (only,) = stock.check().problems
     assert only.is_harmless
+    (stock.folder / "tmp").mkdir(exist_ok=True)
+    (stock.folder / "tmp" / "pack-left").touch()
     assert stock.prune().bytes_freed == 1000
+    assert list((stock.folder / "tmp").iterdir()) == []
     assert len(stock.packs()) == size
     stock.judge()
 

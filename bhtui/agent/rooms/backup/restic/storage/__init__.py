@@ -51,6 +51,9 @@ class Storage(Protocol):
     def remove(self, kind: Kind, name: str) -> None:
         """Removes it; nothing happens when it is not there."""
 
+    def sweep(self) -> int:
+        """Removes what killed runs left beside; how many files. Only under an exclusive lock: nobody else writes."""
+
     def close(self) -> None:
         """Ends connections."""
 

@@ -113,10 +113,7 @@ class Local:
         """Nothing is open."""
 
     def sweep(self) -> int:
-        """Removes what earlier runs left in `scratch` when they were killed; how many files that were.
-
-        A file that is being written is locked by its writer.
-        """
+        """What lies in `scratch`, but for files that are locked by their writers."""
         removed = 0
         for file in self.scratch.glob("*"):
             try:

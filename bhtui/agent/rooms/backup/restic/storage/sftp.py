@@ -101,6 +101,14 @@ class Sftp:
                 if status.code != NO_SUCH_FILE:
                     raise
 
+    def sweep(self) -> int:
+        """What lies in `tmp`."""
+        with self._told("list the folder tmp"):
+            names = [name for name, mode, _ in self._open.entries(str(self._folder / "tmp")) if stat.S_ISREG(mode)]
+            for name in names:
+                self._open.try_remove(str(self._folder / "tmp" / name))
+        return len(names)
+
     def close(self) -> None:
         """Ends the connection."""
         if self._session:

@@ -83,6 +83,10 @@ class Patient:
         """Of the storage."""
         self._again(lambda: self._storage.remove(kind, name))
 
+    def sweep(self) -> int:
+        """Of the storage."""
+        return self._storage.sweep()
+
     def close(self) -> None:
         """Of the storage."""
         self._storage.close()
@@ -171,6 +175,10 @@ class Cached:
         """Of the storage, and of the cache."""
         self._storage.remove(kind, name)
         (self._folder / kind / name).unlink(missing_ok=True)
+
+    def sweep(self) -> int:
+        """Of the storage."""
+        return self._storage.sweep()
 
     def close(self) -> None:
         """Of the storage."""
