@@ -103,7 +103,8 @@ def test_any_history_walks_listed_edges_and_calms_down(spec: ServiceSpec, histor
             wanted = {State.STARTING, State.RUNNING}
         if last.state in (State.STOPPED, State.FAILED):
             wanted = {State.STOPPED, State.FAILED}
-        if last.state in (State.STARTING, State.RUNNING) and i.goal is Goal.DOWN and last.run == i.run:
+        is_ending = i.goal is Goal.DOWN or i.again
+        if last.state in (State.STARTING, State.RUNNING) and is_ending and last.run == i.run:
             wanted = {State.STOPPING}  # it was asked to end, and its manager still has the same run
         assert i.state in wanted
 
