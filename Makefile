@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-stamp
-JOBS ?= $(shell nproc)
+# More than processors: many tests wait for other programs.
+JOBS ?= $(shell expr $$(nproc) + $$(nproc) / 2)
 DEMO_HOME ?= $(HOME)/.blackhole-demo
 
 .PHONY: help setup demo demo-down test test-machine lint protos snapshots bench docs clean

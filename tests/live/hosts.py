@@ -143,7 +143,7 @@ class TestHost:
         """sshd's own processes, not what was started through it."""
         assert self.sshd
         children = psutil.Process(self.sshd.pid).children(recursive=True)
-        return [process for process in children if "sshd" in process.name()]
+        return [process for process in children if "sshd" in _name(process)]
 
     def freeze(self) -> None:
         """Stops sshd and its sessions (SIGSTOP): connections stay open and nobody answers."""
@@ -169,6 +169,13 @@ class TestHost:
         """The bundles that are there."""
         folder = self.home / "state/bundles"
         return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _name(process: psutil.Process) -> str:
+    """Empty: it has just ended."""
+    with suppress(psutil.NoSuchProcess):
+        return process.name()
+    return ""
 
 
 def _sshd_config(host: TestHost) -> str:
