@@ -1,4 +1,4 @@
-"""SIGKILL at random instants of backups and restores: the repository stays sound and no acknowledged snapshot is lost.
+"""SIGKILL at random instants of backups, restores and prunes: the repository stays sound, what was acknowledged stays.
 
 BHTUI_KILLS says how many; 200 is what a release is measured with.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,8 @@ from pathlib import Path
 from bhtui.agent.rooms.backup.restic import lock
 from bhtui.agent.rooms.backup.restic.index import Marks
 from bhtui.agent.rooms.backup.restic.lock import Lock
+from bhtui.agent.rooms.backup.restic.progress import silent
+from bhtui.agent.rooms.backup.restic.prune import prune
 from bhtui.agent.rooms.backup.restic.repository import Repository
 from bhtui.agent.rooms.backup.restic.snapshot import Snapshot
 from bhtui.agent.rooms.backup.restic.storage.local import Local
@@ -139,3 +142,39 @@ def test_restores_are_killed(tmp_path: Path) -> None:
                 assert content in (contents[0][path][6], contents[1].get(path, contents[0][path])[6]), path
     put(opened, snapshots[1], target, strip=source, delete=True)
     assert seen(target) == contents[1]
+
+
+def pruned(opened: Repository) -> bytes:
+    """A prune as the engine does one, which writes packs anew."""
+    with Lock(opened, exclusive=True, settle=0) as held:
+        return str(prune(opened, held, False, 0.0, silent, threading.Event()).bytes_freed).encode()
+
+
+def test_prunes_are_killed(tmp_path: Path) -> None:
+    source, repo = tmp_path / "source", tmp_path / "repo"
+    draw = random.Random(os.urandom(8))
+    grown(source, draw)
+    opened = repository(repo)
+    kept = [take(opened, source)]
+    whole, ended = 0.5, 0
+    for turn in range(max(KILLS // 4, 4)):
+        changed(source, draw)
+        opened.load_index()
+        kept.append(take(opened, source, parent=kept[-1]))
+        gone = kept.pop(draw.randrange(len(kept) - 1) if len(kept) > 2 else 0)
+        opened.storage.remove("snapshots", gone.id)
+        began = time.monotonic()
+        said = killed(lambda: pruned(opened), draw.uniform(0, whole * 1.2) if turn else 60)
+        if said:
+            ended += 1
+            whole = time.monotonic() - began
+        lock.unlock(opened, True, time.time_ns())
+        assert {one.id for one in opened.snapshots()} == {one.id for one in kept}
+        assert "no errors were found" in restic(repo, "check", "--read-data")
+    assert ended
+    pruned(opened)
+    assert "no errors were found" in restic(repo, "check", "--read-data")
+    assert list((repo / "tmp").iterdir()) == []
+    opened.load_index()
+    put(opened, kept[-1], tmp_path / "out", strip=source)
+    assert seen(tmp_path / "out") == seen(source)
