@@ -127,6 +127,7 @@ services:
                 written = writer.end()
             made.cli("start")
             with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+                until(lambda: redis(connection, "PING") == "+PONG", 30, "it has loaded what it kept")
                 there = int(redis(connection, "DBSIZE").removeprefix(":"))
                 assert written <= there <= written + 1
                 assert redis(connection, "GET", f"k{written}").endswith(str(written))

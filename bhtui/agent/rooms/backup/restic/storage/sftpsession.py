@@ -105,7 +105,8 @@ class Session:
         watchdog = threading.Timer(ANSWER, self._process.kill)
         watchdog.start()
         try:
-            self._send(_INIT, struct.pack(">I", VERSION))
+            with suppress(Lost):  # what ended already may have said why
+                self._send(_INIT, struct.pack(">I", VERSION))
             kind, _ = self._receive()
             if kind != _VERSION:
                 raise Lost("the other side does not speak SFTP")
