@@ -19,6 +19,7 @@ import pytest
 
 from tests.live import require
 from tests.live.home import Home, home
+from tests.ports import free_port
 from tests.waiting import until
 
 SQLITE = """
@@ -83,12 +84,6 @@ class Writer:
         self._stop.set()
         self._thread.join(30)
         return self.written
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @contextmanager

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import trustme
 
-from tests.agent.rooms.logs.outputs.receivers import free_port
 from tests.live import require
+from tests.ports import free_port
 from tests.waiting import until
 
 RSYSLOG = """
@@ -80,7 +80,7 @@ class Rsyslog(Program):
         made = authority.issue_cert("127.0.0.1")
         made.private_key_pem.write_to_path(str(self.folder / "key.pem"))
         made.cert_chain_pems[0].write_to_path(str(self.folder / "cert.pem"))
-        self.ports = {"udp": free_port(2), "tcp": free_port(), "tls": free_port()}
+        self.ports = {"udp": free_port(), "tcp": free_port(), "tls": free_port()}
         (self.folder / "conf").write_text(RSYSLOG.format(folder=self.folder, **self.ports))
 
     def argv(self) -> list[str]:

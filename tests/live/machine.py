@@ -24,6 +24,7 @@ from typing import Any, Self
 
 from bhtui.ssh.inventory import Host
 from tests.live.machine_image import USER, Image
+from tests.ports import free_port
 from tests.waiting import until
 
 BOOT_SECONDS = 300.0
@@ -37,7 +38,7 @@ class Machine:
         self.image = image
         self.memory_mib = memory_mib
         self.folder = Path(tempfile.mkdtemp(prefix="bh-vm-", dir="/tmp"))
-        self.port = _free_port()
+        self.port = free_port()
         self.known_hosts = self.folder / "known_hosts"
         self.boots = 0
         self.boot_seconds = 0.0
@@ -196,13 +197,6 @@ class Machine:
 
 
 _SYSTEMD = "systemd.unified_cgroup_hierarchy=1 systemd.show_status=0 systemd.log_level=warning fsck.mode=skip"
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 __all__ = ["USER", "Machine"]

@@ -19,7 +19,7 @@ from tests.live.home import Home, home
 from tests.live.hosts import TestHosts
 from tests.live.require import program
 from tests.live.test_cli_ssh import known
-from tests.live.test_prometheus import free_port
+from tests.ports import free_port
 from tests.waiting import until
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import re
 import shutil
-import socket
 import tempfile
 import threading
 from collections import Counter
@@ -17,26 +16,11 @@ import pytest
 
 from tests.live import require
 from tests.live.home import Home, home
+from tests.ports import free_ports
 from tests.waiting import until
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 CLIENTS = 4
-
-
-def free_ports(count: int) -> int:
-    """The first of so many free ports in a row."""
-    for first in range(21000, 30000, count + 3):
-        socks = [socket.socket() for _ in range(count)]
-        try:
-            for at, sock in enumerate(socks):
-                sock.bind(("127.0.0.1", first + at))
-        except OSError:
-            continue
-        finally:
-            for sock in socks:
-                sock.close()
-        return first
-    raise AssertionError("there are no free ports in a row")
 
 
 class Load:

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.agent.rooms.logs.outputs.receivers import ElasticReceiver, LokiReceiver, free_port
+from tests.agent.rooms.logs.outputs.receivers import ElasticReceiver, LokiReceiver
 from tests.live import numbered, require
 from tests.live.consumers import Journald, Rsyslog
 from tests.live.home import Home, home
+from tests.ports import free_port
 from tests.waiting import until
 
 PER_SECOND = 300

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 import textwrap
@@ -16,6 +15,7 @@ from typing import Any
 
 from tests.live.home import Home, home
 from tests.live.require import program
+from tests.ports import free_port
 from tests.waiting import until
 
 SERVICE = """
@@ -37,11 +37,6 @@ SERVICE = """
     threading.Thread(target=serve, daemon=True).start()
     HTTPServer(("127.0.0.1", int(sys.argv[1])), Page).serve_forever()
 """
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 @contextmanager

@@ -10,9 +10,9 @@ import sys
 from typing import Any
 from urllib.request import urlopen
 
-from tests.agent.rooms.logs.outputs.receivers import free_port
 from tests.live import numbered
 from tests.live.home import Home, home
+from tests.ports import free_port
 from tests.waiting import until
 
 MARKER = re.compile(r"\[blackhole\] (\d+) lines \(\d+ bytes\) dropped here: over the rate limit( of .*)?")

@@ -17,6 +17,7 @@ import pytest
 
 from tests.live import require
 from tests.live.home import Home, home
+from tests.ports import free_port
 from tests.waiting import until
 
 EXAMPLE = Path(__file__).parents[2] / "configs" / "redis-nginx-postgresql.yaml"
@@ -27,12 +28,7 @@ INSTANCES = ("redis-1", "nginx-1", "postgresql-1")
 @pytest.fixture(scope="module")
 def ports() -> dict[str, int]:
     """Free ones, so that several runs can go on beside each other."""
-    found = {}
-    for name in ("16379", "18188", "15432"):
-        with socket.socket() as sock:
-            sock.bind(("127.0.0.1", 0))
-            found[name] = sock.getsockname()[1]
-    return found
+    return {name: free_port() for name in ("16379", "18188", "15432")}
 
 
 @pytest.fixture(scope="module")

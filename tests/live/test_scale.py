@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.live.home import Home, home
-from tests.live.test_nginx_upstream import free_ports
+from tests.ports import free_ports
 from tests.waiting import until
 
 CONFIG = """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.ports import free_port
 from tests.waiting import until
 
 NEEDS = {
@@ -23,18 +23,6 @@ NEEDS = {
     "node": ("identity", "storage"),
     "indexer": ("identity", "storage"),
 }
-
-
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
 
 
 @dataclass
@@ -82,7 +70,7 @@ class Platform:
         return running
 
     def launch(self, name: str, environ: dict[str, str] | None = None, *more: str) -> Running:
-        port, metrics_port = free_ports(2)
+        port, metrics_port = free_port(), free_port()
         words = ["--port", str(port), "--metrics-port", str(metrics_port), "--data", str(self.folder / name)]
         for need in NEEDS[name]:
             words += [f"--{need}", self.services[need].address]

@@ -27,9 +27,10 @@ from bhtui.rpc.blackhole.service.v1 import (
     storage_pb2,
     storage_pb2_grpc,
 )
+from tests.ports import free_port
 from tests.waiting import eventually
 
-from .services import Platform, free_ports, platform
+from .services import Platform, platform
 
 Bearer = tuple[tuple[str, str], ...]
 
@@ -155,7 +156,7 @@ def test_load_from_the_command_line(five: Platform) -> None:
     fault = load(*targets, "--fault", "slow", "--service", "node", "--amount", "1", "--seconds", "0.1")
     assert (fault.returncode, fault.stdout) == (0, "node: every request takes 1 ms longer\n")
     assert load("--fault", "slow").returncode == 2
-    away = load("--base-port", str(free_ports(1)[0]), "--duration", "1")
+    away = load("--base-port", str(free_port()), "--duration", "1")
     assert away.returncode == 1
     assert away.stderr.startswith("cannot reach the services") and away.stderr.count("\n") == 1
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import socket
 from pathlib import Path
 
 import pytest
 
 from tests.live import require
 from tests.live.home import home
+from tests.ports import free_port
 
 SERVER = """
 import http.server, os, pathlib
@@ -42,9 +42,7 @@ backup:
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    return free_port()
 
 
 def test_a_backup_that_brings_the_service_back_is_told_from_one_that_does_not(tmp_path: Path, port: int) -> None:

@@ -25,6 +25,7 @@ from bhtui.core.spec import Condition, ProbeKind, ProbeSpec, Restart, RestartSpe
 from bhtui.core.states import Health, Result, State
 from tests.agent.journal.step_kind_suite import Case, check_crash_and_do, check_do_and_undo, check_do_twice
 from tests.agent.rooms.supervisor.rig import Rig, connect, real_rig, short_root, spec_of
+from tests.ports import free_port
 from tests.waiting import eventually
 
 SLEEP = ServiceSpec("sleep", ("sleep", "1000"))
@@ -33,12 +34,6 @@ ALWAYS = RestartSpec(policy=Restart.ALWAYS)
 
 def python(code: str) -> tuple[str, ...]:
     return (sys.executable, "-c", code)
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 async def test_start_kill_restart_stop() -> None:

@@ -22,10 +22,12 @@ from bhtui.core.states import State
 from tests.agent.journal.step_kind_suite import Case, check_crash_and_do, check_do_and_undo, check_do_twice
 from tests.agent.rooms.supervisor.rig import Rig, fake_rig, spec_of
 from tests.agent.rooms.supervisor.test_requests import order, picture
+from tests.ports import free_ports
 
+PORT = free_ports(4)
 FAST = RestartSpec(delay=0.001, jitter=0, maximum=0.01)
 DB = ServiceSpec("db", ("true",), restart=FAST)
-API = ServiceSpec("api", ("true", "{port}"), ports=(39471,), restart=FAST, depends_on={"db": Condition.STARTED})
+API = ServiceSpec("api", ("true", "{port}"), ports=(PORT,), restart=FAST, depends_on={"db": Condition.STARTED})
 WEB = ServiceSpec("web", ("true",), depends_on={"api": Condition.STARTED})
 SPEC = spec_of(WEB, API, DB)
 
@@ -46,7 +48,7 @@ def test_more_are_started_beside_those_that_run() -> None:
     found = made(3)
     assert shown(found) == [("scale", "api", ()), ("start", "api-2", ("api",)), ("start", "api-3", ("api",))]
     assert found.steps[0].title == "scale api: 3 replicas instead of 1"
-    assert found.effects == ("new endpoints: api-2 :39472, api-3 :39473",)
+    assert found.effects == (f"new endpoints: api-2 :{PORT + 1}, api-3 :{PORT + 2}",)
     assert (found.undo_on_failure, found.claims) == (True, {"service:api"})
 
 
@@ -54,7 +56,7 @@ def test_that_others_are_told_after_it_is_said() -> None:
     told = replace(API, endpoints=EndpointsSpec(on_change=("tell",)))
     spec = spec_of(WEB, told, DB)
     found = plan_scale(spec, spec, picture(spec, api=State.RUNNING), ScaleRequest(("api",), 2), lambda _: None)
-    said = "new endpoints: api-2 :39472; api's on_change is told a moment later, `status` says when it fails"
+    said = f"new endpoints: api-2 :{PORT + 1}; api's on_change is told a moment later, `status` says when it fails"
     assert found.effects == (said,)
 
 
@@ -135,9 +137,9 @@ def test_what_cannot_be_is_refused(replicas: int, services: tuple[str, ...], err
 
 
 def test_two_that_would_claim_the_same_are_refused() -> None:
-    other = ServiceSpec("cache", ("cache",), ports=(39473,))
+    other = ServiceSpec("cache", ("cache",), ports=(PORT + 2,))
     spec = spec_of(API, DB, other)
-    with pytest.raises(Refused, match=r"cannot scale api: port 39473 .* leave room between the ports"):
+    with pytest.raises(Refused, match=rf"cannot scale api: port {PORT + 2} .* leave room between the ports"):
         plan_scale(spec, spec, {}, ScaleRequest(("api",), 3), lambda _: None)
     named = spec_of(DB, replace(DB, name="db-2"))
     with pytest.raises(Refused, match="'db-2' is also the name of a service"):
@@ -184,11 +186,11 @@ async def test_each_is_started_with_its_own(tmp_path: Path) -> None:
         await rig.run(StartRequest())
         await scaled(rig, 2)
         request = next(each for each in rig.keeper.requests if each.key == "api-2#1")
-        assert request.argv[1:] == ("39472",)
-        assert (request.env["BLACKHOLE_PORT"], request.env["BLACKHOLE_REPLICA"]) == ("39472", "2")
+        assert request.argv[1:] == (str(PORT + 1),)
+        assert (request.env["BLACKHOLE_PORT"], request.env["BLACKHOLE_REPLICA"]) == (str(PORT + 1), "2")
         assert [(each.ports, each.endpoint) for each in rig.room.status(["api"])] == [
-            ((39471,), "127.0.0.1:39471"),
-            ((39472,), "127.0.0.1:39472"),
+            ((PORT,), f"127.0.0.1:{PORT}"),
+            ((PORT + 1,), f"127.0.0.1:{PORT + 1}"),
         ]
 
 
@@ -256,9 +258,9 @@ def test_a_change_of_replicas_takes_those_that_go_out_of_the_endpoints_first() -
 async def test_a_configuration_that_would_clash_with_the_number_is_refused(tmp_path: Path) -> None:
     async with fake_rig(tmp_path, spec_of(API, DB)) as rig:
         await scaled(rig, 3)
-        cache = ServiceSpec("cache", ("true",), ports=(39473,))
+        cache = ServiceSpec("cache", ("true",), ports=(PORT + 2,))
         rig.config.known["new"] = spec_of(API, DB, cache, digest="new")
-        with pytest.raises(Refused, match=r"cannot apply .*: port 39473 .* api-3"):
+        with pytest.raises(Refused, match=rf"cannot apply .*: port {PORT + 2} .* api-3"):
             rig.room.plans.of(ReloadConfigRequest("new"))
 
 

@@ -18,6 +18,7 @@ from bhtui.core.backup import RedisBackup
 from bhtui.core.errors import BlackholeError
 from bhtui.core.spec import ServiceSpec
 from tests.live import require
+from tests.ports import free_port
 from tests.waiting import until
 
 from .taking import stage, take, work
@@ -29,9 +30,7 @@ SERVICE = ServiceSpec("cache", ("redis-server",))
 def server(folder: Path, *options: str) -> Iterator[int]:
     require.program("redis-server")
     folder.mkdir(exist_ok=True)
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
+    port = free_port()
     argv = ["redis-server", "--port", str(port), "--dir", str(folder), "--save", "", *options]
     process = subprocess.Popen(argv, stdout=subprocess.DEVNULL)
     try:

@@ -21,6 +21,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from tests.ports import free_port
+
 _NAME = rb"[!#-<>-\\^-~]{1,32}"
 _STRUCTURED = rb'\[%s(?: %s="(?:[^"\\\]]|\\.)*")*\]' % (_NAME, _NAME)
 SYSLOG = re.compile(
@@ -170,7 +172,7 @@ class UdpReceiver(SyslogReceiver):
 
     def __init__(self) -> None:
         super().__init__()
-        self.address = free_port(socket.SOCK_DGRAM)
+        self.address = free_port()
 
     def _listen(self) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -371,10 +373,3 @@ class LokiReceiver(HttpReceiver):
                     entries.append((int(moment), text))
                     self.texts.append(text)
         return 204, {}, b""
-
-
-def free_port(kind: int = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port

@@ -12,9 +12,10 @@ from bhtui.agent.rooms.logs.outputs.model import TAKEN, Outcome, Rejected, SinkD
 from bhtui.agent.rooms.logs.outputs.sinks import Around
 from bhtui.agent.rooms.logs.outputs.sinks.elasticsearch import ElasticsearchSink
 from bhtui.agent.rooms.logs.outputs.sinks.loki import LokiSink
+from tests.ports import free_port
 
 from .lines import record
-from .receivers import ElasticReceiver, LokiReceiver, free_port
+from .receivers import ElasticReceiver, LokiReceiver
 from .test_sinks import authority
 
 AROUND = Around("web-1", "1.0")
