@@ -217,7 +217,7 @@ def measure(root: Path, home: Path, rg: Path) -> None:
         lines, files = write_logs(root / "api", now_ns)
         print(f"{lines:,} lines in {len(files)} files, {sum(map(os.path.getsize, files)) / 1e6:,.0f} MB, in {root}")
         paths, blackhole = [str(file) for file in files], str(PROGRAMS / "blackhole")
-        room = Logs(root, lambda: ())
+        room = Logs(root, lambda: (), ripgrep=lambda: str(PROGRAMS / "rg"))
         pid = agent_pid(blackhole, environ)
         own = Rival(
             "the agent's scan",

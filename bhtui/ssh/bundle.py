@@ -41,7 +41,10 @@ OURS = ("core", "config", "rpc", "keeper", "agent", "platform")
 
 CORE = "agent"
 """The extra whose libraries are placed with our own code; those of another are a layer."""
+PROGRAMS = "bin/"
+"""Where the programs of libraries are put; scripts of Python, which name an interpreter, are left out."""
 _DISTRIBUTION = "blackhole-console"
+_ELF = b"\x7fELF"
 _USELESS_ENDINGS = (".pyi", ".pyc", ".h", ".hpp", ".c", ".pyx", ".pxd", ".pxi", ".proto", ".typed")
 _USELESS_FOLDERS = ("tests", "test", "__pycache__", "include")
 _USELESS_METADATA = (
@@ -79,7 +82,14 @@ def build(target: Target, cache: Path) -> Bundle:
 def build_layer(name: str, target: Target, cache: Path) -> Bundle:
     """The libraries of an extra that the core does not bring, likewise. Raises LinkError."""
     core = set(_closure(target, CORE))
-    return _built(target, cache, name, tuple(part for part in _closure(target, name) if part not in core), {})
+    parts = tuple(part for part in _closure(target, name) if part not in core)
+    if not parts:
+        raise LinkError(
+            LinkState.FAILED,
+            f"cannot make what {name} needs for {target.name}: there is nothing ready-made for it",
+            "install it there by the host's own packages",
+        )
+    return _built(target, cache, name, parts, {})
 
 
 def _built(target: Target, cache: Path, name: str, parts: tuple[Part, ...], code: Mapping[str, bytes]) -> Bundle:
@@ -111,7 +121,7 @@ def pack(tree: Mapping[str, bytes]) -> bytes:
         for name in sorted(tree):
             entry = tarfile.TarInfo(name)
             entry.size = len(tree[name])
-            entry.mode = 0o600
+            entry.mode = 0o700 if name.startswith(PROGRAMS) else 0o600
             archive.addfile(entry, io.BytesIO(tree[name]))
     return gzip.compress(raw.getvalue(), compresslevel=6, mtime=0)
 
@@ -226,9 +236,14 @@ def _installed(name: str) -> Tree:
     tree: Tree = {}
     for file in metadata.distribution(name).files or ():
         path = file.as_posix()
-        if path.startswith("../") or not _useful(path) or _is_useless_metadata(path):
+        is_script = PurePosixPath(path).parent.name == "bin" and path.startswith("../")
+        if (path.startswith("../") and not is_script) or not _useful(path) or _is_useless_metadata(path):
             continue
         content = Path(str(file.locate())).read_bytes()
+        if is_script:
+            if not content.startswith(_ELF):
+                continue
+            path = PROGRAMS + PurePosixPath(path).name
         if file.hash and _digest(content, file.hash.mode) != file.hash.value:
             raise LinkError(
                 LinkState.FAILED,
@@ -257,7 +272,9 @@ def _from_wheel(wheel: Path) -> Tree:
             folder, _, rest = path.partition("/")
             if folder.endswith(".data"):
                 kind, _, path = rest.partition("/")
-                if kind not in ("purelib", "platlib"):
+                if kind == "scripts" and archive.read(entry).startswith(_ELF):
+                    path = PROGRAMS + path
+                elif kind not in ("purelib", "platlib"):
                     continue
             if not entry.is_dir() and _useful(path) and not _is_useless_metadata(path):
                 tree[path] = archive.read(entry)

@@ -9,7 +9,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import replace
 
 from ..core.errors import BlackholeError, NoConnection
@@ -134,11 +134,26 @@ class Link:
             raise NoConnection(f"cannot place what {name} needs on {self.name}: the connection was lost; try again")
         async with self._placing:
             if name in session.info.lacks_layers:
-                await self.route.layer(session, name, lambda said: log.debug("%s: %s", self.name, said))
+                await self._place(session, name)
 
-    async def _place_wanted(self, session: Session) -> None:
-        """What the host's configuration needs; that it cannot be placed is a note, and tried when connected anew."""
-        for name in session.info.wants_layers:
+    async def _place(self, session: Session, name: str) -> None:
+        """Says how far it has come where the state of the link is shown."""
+
+        def say(what: str) -> None:
+            log.debug("%s: %s", self.name, what)
+            session.note = what
+            if self._session is session and self._status.state is LinkState.LIVE:
+                self._live(session)
+
+        before = session.note
+        try:
+            await self.route.layer(session, name, say)
+        finally:
+            say(before)
+
+    async def _place_wanted(self, session: Session, names: Iterable[str]) -> None:
+        """What the host needs; that it cannot be placed is a note, and tried when connected anew."""
+        for name in names:
             try:
                 await self.layer(name)
             except BlackholeError as error:
@@ -204,10 +219,13 @@ class Link:
         heard = self._clock()
         self._live(session)
         placing: asyncio.Task[None] | None = None
+        tried: set[str] = set()
         try:
             while True:
-                if session.info.wants_layers and placing is None:
-                    placing = asyncio.create_task(self._place_wanted(session), name=f"layers of {self.name}")
+                wanted = [name for name in session.info.wants_layers if name not in tried]
+                if wanted and (placing is None or placing.done()):
+                    tried.update(wanted)
+                    placing = asyncio.create_task(self._place_wanted(session, wanted), name=f"layers of {self.name}")
                 await asyncio.wait({lost}, timeout=self._beat)
                 if lost.done():
                     return lost.result()

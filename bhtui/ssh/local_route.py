@@ -70,7 +70,7 @@ class LocalRoute:
         raise LinkError(
             LinkState.FAILED,
             f"cannot place what {name} needs on {THIS}: its {session.info.version} is an installation of its own",
-            f"install blackhole-console[{name}] there",
+            "install ripgrep there" if name == "search" else f"install blackhole-console[{name}] there",
         )
 
     async def boot(self, say: Say, words: Sequence[str]) -> str:

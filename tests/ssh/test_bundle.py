@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,16 @@ def test_a_layer_holds_what_the_core_lacks_and_none_of_our_code(built: bundle.Bu
     assert bundle.build_layer("backup", HERE, cache) == layer
 
 
+def test_the_layer_for_searches_is_a_program_that_runs(cache: Path, tmp_path: Path):
+    layer = bundle.build_layer("search", HERE, cache)
+    with tarfile.open(layer.path) as archive:
+        archive.extractall(tmp_path, filter="data") if hasattr(tarfile, "data_filter") else archive.extractall(tmp_path)
+    said = subprocess.run([tmp_path / "bin/rg", "--version"], capture_output=True, text=True, check=True).stdout
+    assert said.startswith("ripgrep 14.1.0")
+    assert names(layer) == ["bin/rg", "manifest.json", *[name for name in names(layer) if ".dist-info/" in name]]
+    assert layer.size < 8_000_000
+
+
 def test_it_holds_what_the_agent_needs_and_nothing_of_the_console(built: bundle.Bundle):
     found = names(built)
     wanted = ("manifest.json", "bhtui/__init__.py", "bhtui/core/spec.py", "bhtui/agent/schema.sql", "yaml/__init__.py")
@@ -105,7 +116,8 @@ def wheel(folder: Path, name: str, version: str, tag: str) -> None:
         archive.writestr(f"{name}-{version}.dist-info/RECORD", "")
         archive.writestr(f"{name}-{version}.dist-info/METADATA", f"Name: {name}\n")
         archive.writestr(f"{name}-{version}.data/purelib/{name}/more.py", "")
-        archive.writestr(f"{name}-{version}.data/scripts/{name}", "")
+        archive.writestr(f"{name}-{version}.data/scripts/{name}", "#!python\n")
+        archive.writestr(f"{name}-{version}.data/scripts/{name}-fast", b"\x7fELF")
 
 
 def test_wheels_of_the_cache_serve_another_python_without_a_network(tmp_path: Path, monkeypatch):
@@ -122,7 +134,8 @@ def test_wheels_of_the_cache_serve_another_python_without_a_network(tmp_path: Pa
         assert file
         assert file.read() == b"TAG = 'cp313-cp313-manylinux_2_17_x86_64'\n"
     assert {"grpcio/more.py", "psutil/__init__.py"} <= set(names(built))  # psutil is abi3: the installed one fits
-    assert not {"grpcio/part.pyi", "scripts/grpcio"} & set(names(built))
+    assert not {"grpcio/part.pyi", "scripts/grpcio", "bin/grpcio"} & set(names(built))
+    assert "bin/grpcio-fast" in names(built)
 
 
 def test_a_wheel_that_cannot_be_had_is_named(tmp_path: Path, monkeypatch):
@@ -135,6 +148,11 @@ def test_a_wheel_that_cannot_be_had_is_named(tmp_path: Path, monkeypatch):
     with pytest.raises(LinkError, match=r"no wheel of \S+ \(No matching distribution") as caught:
         bundle.build(OTHER, tmp_path)
     assert str(tmp_path / "wheels") in caught.value.remedy
+
+
+def test_a_layer_of_which_nothing_fits_is_not_placed(tmp_path: Path):
+    with pytest.raises(LinkError, match=r"cannot make what search needs for \S+-riscv64"):
+        bundle.build_layer("search", replace(HERE, machine="riscv64"), tmp_path)
 
 
 def test_markers_are_those_of_the_target():

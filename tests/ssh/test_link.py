@@ -25,13 +25,14 @@ WRONG_KEY = LinkError(LinkState.AUTH_FAILED, "cannot log in to web", "add your k
 class Client:
     def __init__(self) -> None:
         self.mood = "well"
+        self.more: dict[str, list[str]] = {}
 
     async def info(self) -> AgentInfo:
         if self.mood == "silent":
             await asyncio.Event().wait()
         if self.mood == "gone":
             raise NoConnection("nobody there")
-        return AgentInfo(version="1.2.3", agent_pid=7)
+        return AgentInfo(version="1.2.3", agent_pid=7, **self.more)
 
 
 class Session:
@@ -266,3 +267,25 @@ async def test_closing_leaves_no_question_behind(make: Callable[..., Link]) -> N
     asked = await eventually(lambda: [task for task in asyncio.all_tasks() if "Client.info" in repr(task.get_coro())])
     await link.close()
     assert all(task.done() for task in asked) and session.closed
+
+
+async def test_what_a_search_has_missed_is_placed_while_connected(make: Callable[..., Link]) -> None:
+    session = Session()
+    link = make(session)
+    placed: list[str] = []
+    go_on = asyncio.Event()
+
+    async def layer(session: Session, name: str, say: Callable[[str], None]) -> None:
+        say(f"sending what {name} needs: 40 %")
+        await go_on.wait()
+        placed.append(name)
+        session.info.lacks_layers[:] = session.info.wants_layers[:] = []
+
+    link.route.layer = layer  # type: ignore[method-assign, assignment]
+    link.start()
+    await link.ready(10)
+    session.client.more = {"lacks_layers": ["search"], "wants_layers": ["search"]}
+    await eventually(lambda: link.status.detail == "sending what search needs: 40 %")
+    session.client.more = {}
+    go_on.set()
+    await eventually(lambda: placed == ["search"] and not link.status.detail)

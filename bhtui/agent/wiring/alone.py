@@ -47,7 +47,11 @@ async def open_rooms(memory: Memory, paths: Paths, stack: AsyncExitStack) -> Alo
     stack.callback(limits.close)
     health = HealthRoom()
     stack.push_async_callback(health.close)
-    logs = Logs(paths.logs, lambda: _names(replicas.effective(config.spec)))
+    logs = Logs(
+        paths.logs,
+        lambda: _names(replicas.effective(config.spec)),
+        ripgrep=lambda: layers.program(paths.state, "search"),
+    )
     stack.callback(logs.close)
     outputs = Outputs(paths.logs, paths.state, socket.gethostname(), bhtui.__version__, memory.events.append)
     outputs.follow(config.spec)

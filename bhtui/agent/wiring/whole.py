@@ -90,8 +90,14 @@ class Agent:
             boot=boot.noted(self.paths),
             keeper_trouble=self.keeper_watch.trouble,
             lacks_layers=lacks,
-            wants_layers=lacks if self.memory.config.spec.backup.storage else (),
+            wants_layers=[name for name in lacks if self._wants(name)],
         )
+
+    def _wants(self, layer: str) -> bool:
+        """Whether it would be used here: backups by the configuration, an engine for searches by one that lacked it."""
+        if layer == "search":
+            return self.alone.logs.engines.is_missed
+        return bool(self.memory.config.spec.backup.storage)
 
     def plan(self, request: Request) -> Plan:
         """Exactly what a request would do, by the room it is for. Raises NotFound, UsageError, Refused."""

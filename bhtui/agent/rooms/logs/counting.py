@@ -17,7 +17,7 @@ from .history import Run, read_all
 from .query import Matcher
 from .reading import STEP_SECONDS, Source
 from .scan import NEVER, Scanner, last_time
-from .seeking import ENOUGH, Begin, Search
+from .seeking import Begin, Search
 
 MARK = b" stderr F [blackhole] "
 MISSING = re.compile(rb"\[blackhole\] (\d{1,18}) lines (?:lost here|\(\d+ bytes\) dropped here): ")
@@ -99,7 +99,7 @@ class Counting:
         sources: Callable[[], Sequence[Source]],
         bucket_ns: int,
         most: int,
-        begin: Begin = seeking.begin,
+        begin: Begin = seeking.without,
     ) -> None:
         self._begin, self._lock = begin, threading.Lock()
         self._query, self._sources, self._bucket_ns, self._most = query, sources, bucket_ns, most
@@ -144,9 +144,10 @@ class Counting:
     def _search(self, runs: Sequence[Run]) -> Search | None:
         """An engine, where there is something to look for in enough bytes; it looks for what is missing too."""
         hint = hints.hint(self._query)
-        if hint is None or sum(run.end - run.start for run in runs) < ENOUGH:
+        if hint is None:
             return None
-        return self._begin(hint._replace(patterns=(*hint.patterns, hints.quoted(MARK.decode()))))
+        size = sum(run.end - run.start for run in runs)
+        return self._begin(hint._replace(patterns=(*hint.patterns, hints.quoted(MARK.decode()))), size)
 
     def close(self) -> None:
         """Ends it, after the step that may be running in another thread."""

@@ -11,15 +11,12 @@ import contextlib
 import os
 import re
 import selectors
-import shutil
 import subprocess
-import sys
 import time
 from array import array
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 
 from .hints import Hint
 from .history import Run
@@ -39,12 +36,6 @@ _CHUNK = 1 << 16
 _PLACES = re.compile(rb"^(\d+):", re.MULTILINE)
 _OPTIONS = ("--no-config", "--text", "--no-mmap", "--threads=1", "--color=never", "--encoding=none", "--case-sensitive")
 _FORM = ("--no-heading", "--no-filename", "--no-line-number", "--byte-offset", "--only-matching", "--line-buffered")
-
-
-def find() -> str | None:
-    """Where ripgrep is: beside this Python, as its wheel puts it there, or on the PATH."""
-    beside = Path(sys.executable).parent / "rg"
-    return str(beside) if os.access(beside, os.X_OK) else shutil.which("rg")
 
 
 class Places:

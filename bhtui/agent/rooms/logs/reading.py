@@ -21,7 +21,7 @@ from .follow import Follower, Merger
 from .history import Run, read_all
 from .query import Matcher
 from .scan import Scanner, TimeScanner
-from .seeking import ENOUGH, Begin, Found, Search
+from .seeking import Begin, Found, Search
 
 BATCH_LINES = 500
 BATCH_CHARACTERS = 256 << 10
@@ -51,7 +51,7 @@ class Reading:
         query: LogsQuery,
         sources: Callable[[], Sequence[Source]],
         clock: Callable[[], int],
-        begin: Begin = seeking.begin,
+        begin: Begin = seeking.without,
     ) -> None:
         self.is_ended = False
         self._begin = begin
@@ -224,8 +224,8 @@ class Reading:
         self._end_engine()
         self._was_engine_tried = True
         hint = hints.hint(self._query)
-        if hint is not None and sum(run.end - run.start for run in runs) >= ENOUGH:
-            self._engine = self._begin(hint)
+        if hint is not None:
+            self._engine = self._begin(hint, sum(run.end - run.start for run in runs))
         return self._engine
 
     def _end_engine(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from collections.abc import AsyncGenerator, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +16,7 @@ from bhtui.core.logs import LogBatch, LogCounts, LogLine, LogsQuery
 from .counting import Counting
 from .files import active_name
 from .reading import Reading, Source
+from .seeking import Engines
 
 AGENT = "agent"
 THREADS = 4
@@ -26,9 +28,14 @@ class Logs:
     """Reads the logs under a folder. `declared` names services and instances that may not have written anything yet."""
 
     def __init__(
-        self, folder: Path, declared: Callable[[], Collection[str]], clock: Callable[[], int] = time.time_ns
+        self,
+        folder: Path,
+        declared: Callable[[], Collection[str]],
+        clock: Callable[[], int] = time.time_ns,
+        ripgrep: Callable[[], str] = lambda: shutil.which("rg") or "",
     ) -> None:
         self._folder, self._declared, self._clock = folder, declared, clock
+        self.engines = Engines(ripgrep)
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="logs")
         self._is_closed = False
 
@@ -43,7 +50,7 @@ class Logs:
         Batches without lines tell how far a search has come. Raises UsageError, NotFound, and BlackholeError when a
         file cannot be read.
         """
-        reading = Reading(query, lambda: self.sources(query.names), self._clock)
+        reading = Reading(query, lambda: self.sources(query.names), self._clock, self.engines.begin)
         loop, delay = asyncio.get_running_loop(), FASTEST
         try:
             await loop.run_in_executor(self._pool, self.check_names, query.names)
@@ -70,7 +77,7 @@ class Logs:
     async def count(self, query: LogsQuery, bucket_ns: int, most: int) -> AsyncGenerator[LogCounts, None]:
         """How many lines there are of what a query asks for; the last one has the result, those before tell how far
         it has come. Raises as `read`."""
-        counting = Counting(query, lambda: self.sources(query.names), bucket_ns, most)
+        counting = Counting(query, lambda: self.sources(query.names), bucket_ns, most, self.engines.begin)
         try:
             await asyncio.get_running_loop().run_in_executor(self._pool, self.check_names, query.names)
             while not self._is_closed:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 
 from bhtui.core.logs import LogLine
 
-from . import cri, engine
+from . import cri
 from .engine import PARTS, Engine, Places
 from .files import LONGEST
 from .hints import Hint
@@ -21,6 +21,9 @@ from .scan import NEVER, Scanner
 
 ENOUGH = 16 << 20
 """Bytes to be read for which an engine is used; the answer to less is there before a process is."""
+MISSED = 256 << 20
+"""Bytes to be read for which an engine is worth being placed on a host: Python takes 0.3 to 1.5 s of processor for
+them, five to ten times as much."""
 WAIT_SECONDS = 0.03
 _BEFORE, _AFTER, _MANY = 2 << 10, 6 << 10, 64 << 10
 """Bytes read before and behind a place, and where there are several."""
@@ -203,10 +206,35 @@ class Search:
         self._engine.close()
 
 
-Begin = Callable[[Hint], Search | None]
+Begin = Callable[[Hint, int], Search | None]
+"""Begins a search of so many bytes."""
 
 
-def begin(hint: Hint) -> Search | None:
-    """A search with the engine that is there, if one is."""
-    program = engine.find()
-    return Search(program, hint) if program else None
+def without(hint: Hint, size: int) -> Search | None:  # noqa: ARG001 - it is a Begin
+    """Everything is read."""
+    return None
+
+
+class Engines:
+    """The engine of a host, if there is one; remembers that a search would have been much faster with one.
+
+    `find` says where ripgrep is, empty for nowhere.
+    """
+
+    def __init__(self, find: Callable[[], str]) -> None:
+        self._find = find
+        self._was_missed = False
+
+    def begin(self, hint: Hint, size: int) -> Search | None:
+        """A search with the engine that is there, where it is worth one."""
+        if size < ENOUGH:
+            return None
+        if program := self._find():
+            return Search(program, hint)
+        self._was_missed = self._was_missed or size >= MISSED
+        return None
+
+    @property
+    def is_missed(self) -> bool:
+        """Whether one ought to be placed here."""
+        return self._was_missed and not self._find()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import sys
 from collections import Counter
@@ -14,15 +15,15 @@ from bhtui.cli.app import Verb
 from bhtui.cli.output import write_list
 from bhtui.cli.present import GREY, RED, YELLOW, colourful, paint, shapely, size, table
 from bhtui.cli.settings import Settings
-from bhtui.cli.targets import Answers, ask_all
+from bhtui.cli.targets import Answers, Target, everywhere, opened
 from bhtui.cli.times import local_text
 from bhtui.core.errors import BlackholeError
 from bhtui.core.logs import LEVELS, LogCount, LogCounts
 from bhtui.core.units import format_time
 from bhtui.rpc.blackhole.v1.logs_pb2 import CountLogsRequest, LogsRequest
-from bhtui.rpc.client import AgentClient
 from bhtui.rpc.convert.logs import counts_from_message
 
+from .engine import place_where_missed
 from .selection import selection
 
 SHOWN = ("fatal", "error", "warning", "info", "debug", "trace", "")
@@ -80,10 +81,19 @@ def histogram(settings: Settings, request: LogsRequest) -> int:
 
 
 def _count(settings: Settings, request: LogsRequest) -> Answers[LogCounts]:
-    return ask_all(settings, lambda client: _counts(client, CountLogsRequest(query=request, most=STRETCHES)))
+    return asyncio.run(_counted(settings, CountLogsRequest(query=request, most=STRETCHES)))
 
 
-async def _counts(client: AgentClient, request: CountLogsRequest) -> LogCounts:
+async def _counted(settings: Settings, request: CountLogsRequest) -> Answers[LogCounts]:
+    async with opened(settings) as targets:
+        answers = await everywhere(settings, targets, lambda target: _counts(target, request))
+        if settings.remote:
+            await place_where_missed([target for target, _ in answers.good])
+        return answers
+
+
+async def _counts(target: Target, request: CountLogsRequest) -> LogCounts:
+    client = await target.client()
     async for each in client.count_logs(request):
         if each.done:
             return counts_from_message(each)

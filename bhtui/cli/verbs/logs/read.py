@@ -26,6 +26,7 @@ from bhtui.rpc.blackhole.v1.logs_pb2 import LogsRequest
 from bhtui.rpc.client import AgentClient
 from bhtui.rpc.convert.logs import line_to_json
 
+from .engine import place_where_missed
 from .selection import is_narrow, selection
 
 TERMINAL_TAIL = 200
@@ -94,6 +95,8 @@ async def _read(settings: Settings, request: LogsRequest, write: Write) -> int:
             async for lines, late in logmerge.new([reader for reader in readers if reader.error is None]):
                 write(lines, late)
                 sys.stdout.flush()
+        elif settings.remote:
+            await place_where_missed([reader.target for reader in readers if reader.error is None])
         for reader in readers:
             if reader.error is not None:
                 reached.good = [each for each in reached.good if each[0] is not reader.target]

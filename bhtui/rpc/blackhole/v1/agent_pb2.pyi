@@ -78,11 +78,11 @@ class AgentInfo(_message.Message):
     """Why the keeper does not answer now, and what is done about that; empty while it does."""
     @_builtins.property
     def lacks_layers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Layers that are not placed here: `backup`. Whoever needs one of them places it first."""
+        """Layers that are not placed here: `backup`, `search`. Whoever needs one of them places it first."""
 
     @_builtins.property
     def wants_layers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Those of them that the configuration needs without anybody asking."""
+        """Those of them that the configuration needs without anybody asking, and that a search would have been faster with."""
 
     def __init__(
         self,

@@ -1,13 +1,14 @@
 """The processes of a search: what they are told and not told, and that none outlives it."""
 
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
 
 import pytest
 
-from bhtui.agent.rooms.logs.engine import NICENESS, WORTH, Engine, find
+from bhtui.agent.rooms.logs.engine import NICENESS, WORTH, Engine
 from bhtui.agent.rooms.logs.files import LogFile
 from bhtui.agent.rooms.logs.hints import Hint
 from bhtui.agent.rooms.logs.history import Run
@@ -31,7 +32,7 @@ def run_of(path, since_ns=0, until_ns=0):
 
 
 def engine_for(*patterns, ignore_case=False):
-    return Engine(find(), Hint(patterns, ignore_case, 5))
+    return Engine(shutil.which("rg"), Hint(patterns, ignore_case, 5))
 
 
 def finish(engine, places):

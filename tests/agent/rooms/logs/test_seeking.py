@@ -1,6 +1,7 @@
 """A search with an engine gives the lines that reading every line gives, whatever is in the files."""
 
 import re
+import shutil
 import time
 from unittest import mock
 
@@ -8,13 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bhtui.agent.rooms.logs import counting as counting_module
 from bhtui.agent.rooms.logs import engine, hints, reading, seeking
 from bhtui.agent.rooms.logs.counting import Counting
 from bhtui.agent.rooms.logs.reading import Reading, Source
 from bhtui.core.logs import LogsQuery
 from tests.agent.rooms.logs.logmaker import START, Writer, line
 from tests.live.require import program
+
+RG = seeking.Engines(lambda: shutil.which("rg") or "")
 
 SECOND = 1_000_000_000
 
@@ -138,13 +140,14 @@ def answer(query, sources, begin, between=lambda: None):
 def test_both_roads_agree(tmp_path_factory, spec, query):
     program("rg")
     sources = lay_out(tmp_path_factory.mktemp("s"), spec)
-    plain = answer(query, sources, lambda hint: None)
+    plain = answer(query, sources, seeking.without)
     for dense in (1, 100):
         with (
             mock.patch.multiple(engine, WORTH=1, DENSE=dense),
-            mock.patch.multiple(reading, ENOUGH=0, LINES_WITHOUT_ENGINE=0),
+            mock.patch.multiple(reading, LINES_WITHOUT_ENGINE=0),
+            mock.patch.multiple(seeking, ENOUGH=0),
         ):
-            assert answer(query, sources, seeking.begin) == plain
+            assert answer(query, sources, RG.begin) == plain
 
 
 def counted(query, sources, begin):
@@ -160,9 +163,9 @@ def counted(query, sources, begin):
 def test_both_roads_count_alike(tmp_path_factory, spec, query):
     program("rg")
     sources = lay_out(tmp_path_factory.mktemp("c"), spec)
-    plain = counted(query, sources, lambda hint: None)
-    with mock.patch.multiple(engine, WORTH=1, DENSE=1), mock.patch.object(counting_module, "ENOUGH", 0):
-        assert counted(query, sources, seeking.begin) == plain
+    plain = counted(query, sources, seeking.without)
+    with mock.patch.multiple(engine, WORTH=1, DENSE=1), mock.patch.object(seeking, "ENOUGH", 0):
+        assert counted(query, sources, RG.begin) == plain
 
 
 patterns = st.text("abAB. *+?|()[]^$\\dwsSbx{}12=:-éikſ\u212aIK", max_size=12)
@@ -192,7 +195,7 @@ def test_a_rotation_in_the_middle_of_a_read_changes_nothing(tmp_path_factory, sp
     program("rg")
     folder = tmp_path_factory.mktemp("r")
     sources = lay_out(folder, spec)
-    plain = answer(query, sources, lambda hint: None)
+    plain = answer(query, sources, seeking.without)
     writers = [Writer(source.path) for source in sources]
     todo = iter(rotations)
 
@@ -204,7 +207,20 @@ def test_a_rotation_in_the_middle_of_a_read_changes_nothing(tmp_path_factory, sp
 
     with (
         mock.patch.multiple(engine, WORTH=1, DENSE=1),
-        mock.patch.multiple(reading, ENOUGH=0, LINES_WITHOUT_ENGINE=0, STEP_SECONDS=0),
+        mock.patch.multiple(reading, LINES_WITHOUT_ENGINE=0, STEP_SECONDS=0),
+        mock.patch.multiple(seeking, ENOUGH=0),
     ):
-        begin = seeking.begin if with_engine else lambda hint: None
+        begin = RG.begin if with_engine else seeking.without
         assert answer(query, sources, begin, rotate) == plain
+
+
+def test_an_engine_is_missed_only_where_it_is_not_and_would_have_helped_much():
+    there = [""]
+    engines = seeking.Engines(lambda: there[0])
+    hint = hints.Hint(("x",), False, 1)
+    for size, is_missed in ((seeking.ENOUGH, False), (seeking.MISSED - 1, False), (seeking.MISSED, True)):
+        assert engines.begin(hint, size) is None
+        assert engines.is_missed == is_missed
+    there[0] = "/placed/rg"
+    assert engines.begin(hint, seeking.ENOUGH - 1) is None
+    assert not engines.is_missed
