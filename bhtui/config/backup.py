@@ -243,9 +243,9 @@ class MysqlBackup(Section):
     socket: Text = ""
     """Its socket. Empty: the usual one."""
     databases: Texts = ()
-    """What is dumped. None: all."""
+    """What is dumped. None: all, which alone can be restored in place."""
     bin: Text = ""
-    """Folder of mariadb-dump or mysqldump. Empty: the PATH."""
+    """Folder of mariadb-dump, mariadb, mariadbd, mariadb-install-db or their MySQL names. Empty: the PATH."""
 
     def spec(self) -> core.MysqlBackup:
         """As a frozen value."""

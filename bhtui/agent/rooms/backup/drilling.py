@@ -25,7 +25,7 @@ from bhtui.core.units import format_age
 from . import requests, swap
 from .choosing import short
 from .failures import Locked
-from .model import Work
+from .model import Makes, Work
 from .preparing import standins
 from .requests import LONGEST, Target, described
 from .room import Backup
@@ -152,6 +152,9 @@ class _Drill:
             data = tuple(dict.fromkeys(map(os.path.realpath, requests.data_of(service))))
             work = Work(service, call.operation_id, data, "", call.progress)
             for each in self._room.preparations(service):
+                if isinstance(each, Makes):
+                    made = each.makes(data, call.args["paths"])
+                    staged |= {path: str(folder / "tree" / path.lstrip("/")) for path in made}
                 await each.restored(work, staged, 0)
         except Locked:
             raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from bhtui.core.event import EventKind
 from bhtui.core.operation import Plan
@@ -91,6 +91,14 @@ class Preparation(Protocol):
 
         Raises BlackholeError.
         """
+
+
+@runtime_checkable
+class Makes(Protocol):
+    """A preparation whose `restored` makes data anew from something else in the snapshot: a dump."""
+
+    def makes(self, data: Sequence[str], held: Sequence[str]) -> Mapping[str, str]:
+        """Which of a service's data it makes of which path of a snapshot that holds these. Raises BlackholeError."""
 
 
 Preparations = Callable[[ServiceSpec], Sequence[Preparation]]

@@ -24,9 +24,10 @@ from bhtui.core.request import (
     RestoreBackupRequest,
     VerifyBackupsRequest,
 )
+from bhtui.core.spec import ServiceSpec
 
 from . import choosing, drilling, requests, restoring, retention
-from .model import Life
+from .model import Life, Makes
 from .preparing import standins
 from .requests import Target
 from .restoring import Changes, Wanted
@@ -137,7 +138,12 @@ class Planner:
             raise NotFound(f"cannot restore {choosing.short(snapshot.id)} in place: it is of {whose}; use --target DIR")
         data = tuple(dict.fromkeys(map(os.path.realpath, requests.data_of(services[name]))))
         stand_ins = tuple(path for path in data if standins.beside(Path(path)).as_posix() in snapshot.paths)
-        held = [path for path in data if path in stand_ins or any(_is_within(path, each) for each in snapshot.paths)]
+        made = self._made(services[name], data, snapshot)
+        held = [
+            path
+            for path in data
+            if path in stand_ins or path in made or any(_is_within(path, each) for each in snapshot.paths)
+        ]
         if not held and not self._room.preparations(services[name]):
             raise UsageError(
                 f"cannot restore {name} from {choosing.short(snapshot.id)}: that holds {' '.join(snapshot.paths)}, "
@@ -147,10 +153,16 @@ class Planner:
         known = {*held, *(standins.beside(Path(path)).as_posix() for path in stand_ins)}
         extras = tuple(each for each in snapshot.paths if each not in known)
         untouched = tuple(path for path in data if path not in held)
-        return Wanted(name, snapshot, places, extras, stand_ins, untouched)
+        return Wanted(name, snapshot, places, extras, stand_ins, made, untouched)
+
+    def _made(self, service: ServiceSpec, data: Sequence[str], snapshot: BackupSnapshot) -> dict[str, str]:
+        preparations = [each for each in self._room.preparations(service) if isinstance(each, Makes)]
+        return {path: of for each in preparations for path, of in each.makes(data, snapshot.paths).items()}
 
     async def _changes(self, wanted: Wanted, folder: str) -> Changes:
         """What a restore would do to the data as it is now."""
+        if wanted.made:
+            return Changes(problem=f"{' '.join(wanted.made)} is made anew of the dump {' '.join(wanted.made.values())}")
         if wanted.stand_ins:
             return Changes(problem=f"a copy of the whole takes the place of {' '.join(wanted.stand_ins)}")
         arguments = {

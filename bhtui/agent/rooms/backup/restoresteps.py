@@ -7,6 +7,7 @@ during it the service is stopped, and the step runs again before anything is sta
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,8 @@ class _Steps:
             await asyncio.to_thread(swap.make_room, one)
             staged[one.path] = str(one.new)
             extras = list(call.args["extras"]) if number == 0 else []
-            for path, target in ((one.path, one.new.parent), *((each, one.folder / "extra") for each in extras)):
+            own = [] if one.path in call.args.get("made", {}) else [(one.path, one.new.parent)]
+            for path, target in (*own, *((each, one.folder / "extra") for each in extras)):
                 taken = standins.beside(Path(path)) if path in call.args["stand_ins"] else Path(path)
                 try:
                     said = await self._restore(call, str(taken), target)
@@ -95,7 +97,8 @@ class _Steps:
         service = self._room.spec().services.get(call.target)
         if service is None:
             raise BlackholeError(f"{call.target} is not declared any more; nothing was changed")
-        work = Work(service, call.operation_id, data_of(service), "", call.progress)
+        data = tuple(dict.fromkeys(map(os.path.realpath, data_of(service))))
+        work = Work(service, call.operation_id, data, "", call.progress)
         for each in self._room.preparations(service):
             await each.restored(work, staged, int(call.args["before_ns"]))
 

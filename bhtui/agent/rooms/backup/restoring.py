@@ -9,7 +9,7 @@ when all are healthy the data from before is removed, or put aside where that wa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bhtui.core.backup import BackupSnapshot
@@ -66,6 +66,8 @@ class Wanted:
     """Other paths of the snapshot, which what prepares the service makes use of."""
     stand_ins: tuple[str, ...] = ()
     """Data of which the snapshot holds a copy that stands for it: a base backup of a database."""
+    made: Mapping[str, str] = field(default_factory=dict)
+    """Data that is made anew, and of which path of the snapshot: of a dump."""
     untouched: tuple[str, ...] = ()
     """Data that the snapshot does not hold."""
     changes: Changes = Changes()
@@ -82,10 +84,12 @@ def in_place(
     life, stops = around
     steps: list[PlannedStep] = []
     for each in wanted:
-        title = f"restore {each.service} beside its data: {described(each.snapshot)}, check every byte of it"
+        how = f", load {' '.join(each.made.values())} into a new data folder" if each.made else ""
+        title = f"restore {each.service} beside its data: {described(each.snapshot)}, check every byte of it{how}"
         args = {
             "repository": target.folder, "snapshot": each.snapshot.id, "places": [one.to_args() for one in each.places],
             "extras": list(each.extras), "before_ns": before_ns, "stand_ins": list(each.stand_ins),
+            "made": dict(each.made),
         }  # fmt: skip
         steps.append(PlannedStep(STAGE, each.service, title, args, (), LONGEST))
     staged = tuple(range(len(steps)))

@@ -32,7 +32,7 @@ def choose(service: ServiceSpec, here: Callable[[ServiceSpec], Here]) -> Sequenc
     if backup.postgresql:
         found.append(Postgresql(service, backup.postgresql, backup.timeout, here(service)))
     if backup.mysql:
-        found.append(Mysql(service, backup.mysql))
+        found.append(Mysql(service, backup.mysql, backup.timeout, here(service)))
     if backup.sqlite and not addresses and not backup.postgresql and not backup.mysql:
         found.append(Sqlite())
     return found

@@ -47,15 +47,16 @@ async def test_mysql_is_dumped_without_a_password_in_sight(tmp_path: Path) -> No
     program.write_text("#!/bin/sh\necho dumped\n")
     program.chmod(0o755)
     spec = MysqlBackup(defaults_file="/etc/secret.cnf", socket="/run/my.sock", databases=("a",), bin=str(tmp_path))
-    prepared = await Mysql(SERVICE, spec).before(work(SERVICE, tmp_path))
+    prepared = await Mysql(SERVICE, spec, 60.0, here).before(work(SERVICE, tmp_path))
     (stream,) = prepared.streams
     assert (stream.path, prepared.instead) == ("/shop.sql", ())
     assert stream.command[:3] == (str(program), "--defaults-extra-file=/etc/secret.cnf", "--socket=/run/my.sock")
     assert stream.command[-2:] == ("--databases", "a")
     with pytest.raises(BlackholeError, match="cannot dump MySQL"):
-        await Mysql(SERVICE, MysqlBackup(bin=str(tmp_path / "nowhere"))).before(work(SERVICE, tmp_path))
-    with pytest.raises(BlackholeError, match="is a dump"):
-        await Mysql(SERVICE, spec).restored(work(SERVICE, tmp_path), {}, 0)
+        await Mysql(SERVICE, MysqlBackup(bin=str(tmp_path / "nowhere")), 60.0, here).before(work(SERVICE, tmp_path))
+    with pytest.raises(BlackholeError, match="its dump holds only a"):
+        Mysql(SERVICE, spec, 60.0, here).makes([str(tmp_path)], ["/shop.sql"])
+    assert Mysql(SERVICE, MysqlBackup(), 60.0, here).makes([str(tmp_path)], ["/shop.sql"]) == {str(tmp_path): "/shop.sql"}
 
 
 @pytest.mark.parametrize(
