@@ -237,6 +237,8 @@ class RestoreBackupRequest:
     keep_old: bool = False
     """Leaves the data from before beside the restored."""
     repository: str = ""
+    database: str = ""
+    """Only this database, of its dump in the snapshot, while its server runs on; empty: the service as a whole."""
 
 
 @dataclass(frozen=True, slots=True)

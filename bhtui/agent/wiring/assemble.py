@@ -12,7 +12,7 @@ from bhtui.agent.ending import Ending
 from bhtui.agent.journal.model import StepKind
 from bhtui.agent.journal.runner import Runner
 from bhtui.agent.keeper.watch import KeeperWatch
-from bhtui.agent.rooms.backup import drilling
+from bhtui.agent.rooms.backup import drilling, loading
 from bhtui.agent.rooms.backup import restoresteps as restore_steps
 from bhtui.agent.rooms.backup import steps as backup_steps
 from bhtui.agent.rooms.backup.planning import Planner
@@ -77,7 +77,8 @@ def _kinds(alone: Alone, ours: Supervised, cleanup: Cleanup, rescue: Rescue) -> 
         *steps.kinds(ours.supervisor), *limits_steps.kinds(ours.resources), *scaling_steps.kinds(ours.scaling),
         *cleanup.kinds(), *overview_steps.kinds(), *endpoints_steps.kinds(ours.reached),
         *maintenance_steps.kinds(ours.maintenance), *backup_steps.kinds(alone.backup),
-        *restore_steps.kinds(alone.backup), *rescue.kinds(), *drilling.kinds(alone.backup, trials.start),
+        *restore_steps.kinds(alone.backup), *loading.kinds(alone.backup), *rescue.kinds(),
+        *drilling.kinds(alone.backup, trials.start),
     )  # fmt: skip
     return {kind.name: kind for kind in every_kind}
 

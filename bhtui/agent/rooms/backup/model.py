@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from bhtui.core.event import EventKind
@@ -99,6 +100,30 @@ class Makes(Protocol):
 
     def makes(self, data: Sequence[str], held: Sequence[str]) -> Mapping[str, str]:
         """Which of a service's data it makes of which path of a snapshot that holds these. Raises BlackholeError."""
+
+
+class Loading(Protocol):
+    """One database that is brought back from a dump while its server runs. Each may be called again after a crash."""
+
+    async def load(self, dump: Path, progress: Callable[[str], None]) -> None:
+        """Puts what the dump holds in the place of the database, which is kept aside. Raises BlackholeError."""
+
+    async def take_back(self) -> str:
+        """The database from before is in its place; what was done, empty: nothing. Raises BlackholeError."""
+
+    async def settle(self, keep: bool) -> str:
+        """The database from before is dropped, or kept under the name that is told. Raises BlackholeError."""
+
+
+@runtime_checkable
+class Loads(Protocol):
+    """A preparation that brings single databases back."""
+
+    def dump_of(self, database: str, held: Sequence[str]) -> str:
+        """The path of its dump in a snapshot that holds these. Raises NotFound, UsageError."""
+
+    async def loading(self, work: Work, database: str) -> Loading:
+        """For one database. Raises BlackholeError."""
 
 
 Preparations = Callable[[ServiceSpec], Sequence[Preparation]]

@@ -26,8 +26,8 @@ from bhtui.core.request import (
 )
 from bhtui.core.spec import ServiceSpec
 
-from . import choosing, drilling, requests, restoring, retention
-from .model import Life, Makes
+from . import choosing, drilling, loading, requests, restoring, retention
+from .model import Life, Loads, Makes
 from .preparing import standins
 from .requests import Target
 from .restoring import Changes, Wanted
@@ -110,6 +110,8 @@ class Planner:
         chosen = choosing.to_restore(known, request.snapshot, request.services, request.before_ns, room.host)
         if request.target:
             return self._into_folder(request, target, chosen)
+        if request.database:
+            return self._load(request, target, chosen)
         if request.paths:
             raise UsageError("cannot restore single files in place: name a folder for them with --target")
         wanted = [self._wanted(each) for each in chosen]
@@ -117,6 +119,23 @@ class Planner:
         wanted = [restoring.with_changes(each, changes) for each, changes in zip(wanted, looked, strict=True)]
         around = self._life.around([each.service for each in wanted])
         return restoring.in_place(wanted, target, around, request.before_ns, request.keep_old)
+
+    def _load(self, request: RestoreBackupRequest, target: Target, chosen: Sequence[BackupSnapshot]) -> Plan:
+        able = [
+            (each, one)
+            for each in chosen
+            if (service := self._room.spec().services.get(each.service)) is not None
+            for one in self._room.preparations(service)
+            if isinstance(one, Loads)
+        ]
+        if len(able) != 1:
+            raise UsageError(
+                f"cannot load {request.database}: name the one service that is its server with --service; it must have "
+                "`backup.postgresql` with `dumps`"
+            )
+        ((snapshot, loads),) = able
+        dump = loads.dump_of(request.database, snapshot.paths)
+        return loading.plan(snapshot, target, request.database, dump, request.keep_old)
 
     def _into_folder(self, request: RestoreBackupRequest, target: Target, chosen: Sequence[BackupSnapshot]) -> Plan:
         folder = request.target

@@ -25,6 +25,7 @@ from .common import DRY_RUN, ELSEWHERE, carry, folder, services
     blackhole backup restore 1f0c22ab --dry-run
     blackhole restore --service identity --latest
     blackhole backup restore --timestamp "2026-03-01 12:00:00"
+    blackhole backup restore --latest --service postgresql --database shop
     blackhole backup restore 1f0c22ab --target /tmp/look --path /var/lib/api/config
     """,
 )
@@ -36,6 +37,9 @@ from .common import DRY_RUN, ELSEWHERE, carry, folder, services
 @services("Only this service.")
 @click.option("--target", metavar="DIR", default="", help="Restore into this new or empty folder.")
 @click.option("--path", "paths", multiple=True, metavar="P", help="Only this file or folder; with --target.")
+@click.option(
+    "--database", metavar="D", default="", help="Only this database, from its dump, while its server runs on."
+)
 @click.option("--keep-old", is_flag=True, help="Leave the data from before beside the restored.")
 @ELSEWHERE
 @DRY_RUN
@@ -48,15 +52,18 @@ def command(
     services: tuple[str, ...],
     target: str,
     paths: tuple[str, ...],
+    database: str,
     keep_old: bool,
     destination: str,
     dry_run: bool,
 ) -> int:
     if sum(map(bool, (id, latest, timestamp))) != 1:
         raise UsageError("cannot tell which backup to restore: name one by its id, --latest or --timestamp T")
+    if database and (target or paths):
+        raise UsageError("cannot restore a database into a folder: use --target DIR --path /SERVICE.DATABASE.pgdump")
     before = moment_ns(timestamp, "--timestamp", datetime.now().astimezone()) if timestamp else 0
     request = RestoreBackupRequest(
         id, services, before, folder(settings, target, "--target"), paths, keep_old,
-        folder(settings, destination, "--destination"),
+        folder(settings, destination, "--destination"), database,
     )  # fmt: skip
     return carry(settings, request, dry_run=dry_run, dangerous=not target)

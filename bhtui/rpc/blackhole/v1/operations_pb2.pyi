@@ -816,6 +816,7 @@ class RestoreBackupRequest(_message.Message):
     PATHS_FIELD_NUMBER: _builtins.int
     KEEP_OLD_FIELD_NUMBER: _builtins.int
     REPOSITORY_FIELD_NUMBER: _builtins.int
+    DATABASE_FIELD_NUMBER: _builtins.int
     snapshot: _builtins.str
     """An id, or the beginning of one, of a snapshot or of a run; empty: the newest of each service."""
     before_ns: _builtins.int
@@ -825,6 +826,8 @@ class RestoreBackupRequest(_message.Message):
     keep_old: _builtins.bool
     """Leaves the data from before beside the restored."""
     repository: _builtins.str
+    database: _builtins.str
+    """Only this database, of its dump in the snapshot, while its server runs on; empty: the service as a whole."""
     @_builtins.property
     def services(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """None: all that the snapshot or the repository has."""
@@ -843,10 +846,11 @@ class RestoreBackupRequest(_message.Message):
         paths: _abc.Iterable[_builtins.str] | None = ...,
         keep_old: _builtins.bool = ...,
         repository: _builtins.str = ...,
+        database: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["before_ns", b"before_ns", "keep_old", b"keep_old", "paths", b"paths", "repository", b"repository", "services", b"services", "snapshot", b"snapshot", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["before_ns", b"before_ns", "database", b"database", "keep_old", b"keep_old", "paths", b"paths", "repository", b"repository", "services", b"services", "snapshot", b"snapshot", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -11,19 +11,20 @@ import asyncio
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bhtui.agent.command import Here, Said, Setting, run
 from bhtui.core.backup import PostgresqlBackup
-from bhtui.core.errors import BlackholeError
+from bhtui.core.errors import BlackholeError, NotFound, UsageError
 from bhtui.core.spec import ServiceSpec
 from bhtui.core.units import counted
 
 from ..model import Prepared, Stream, Work
 from . import standins
+from .postgresqlload import Loading
 
 LOG_FOLDER = "blackhole_wal"
 """Below the restored data folder: the log that is played back to reach a moment."""
@@ -75,6 +76,23 @@ class Postgresql:
         if before_ns and self._spec.wal_archive:
             archived = [Path(self._spec.wal_archive), *map(Path, filter(None, [staged.get(self._spec.wal_archive)]))]
             await asyncio.to_thread(play_back, found[0], archived, before_ns)
+
+    def dump_of(self, database: str, held: Sequence[str]) -> str:
+        """Raises NotFound, UsageError."""
+        if database == self._spec.database:
+            raise UsageError(
+                f"cannot load {database}: questions are put to it; name another in `backup.postgresql.database`"
+            )
+        if (path := f"/{self._service.name}.{database}.pgdump") in held:
+            return path
+        raise NotFound(
+            f"cannot load {database}: the backup holds no dump of it; `backup.postgresql.dumps` says of which there are"
+        )
+
+    async def loading(self, work: Work, database: str) -> Loading:
+        """For one database."""
+        restorer = (self._program("pg_restore"), *self._server(), "--no-password", "-d", self._spec.database)
+        return Loading(database, work.operation_id, self._ask, restorer, await self._here(), self._timeout)
 
     async def _streams(self) -> list[Stream]:
         setting = await self._here()

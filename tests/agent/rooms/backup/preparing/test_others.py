@@ -56,7 +56,9 @@ async def test_mysql_is_dumped_without_a_password_in_sight(tmp_path: Path) -> No
         await Mysql(SERVICE, MysqlBackup(bin=str(tmp_path / "nowhere")), 60.0, here).before(work(SERVICE, tmp_path))
     with pytest.raises(BlackholeError, match="its dump holds only a"):
         Mysql(SERVICE, spec, 60.0, here).makes([str(tmp_path)], ["/shop.sql"])
-    assert Mysql(SERVICE, MysqlBackup(), 60.0, here).makes([str(tmp_path)], ["/shop.sql"]) == {str(tmp_path): "/shop.sql"}
+    assert Mysql(SERVICE, MysqlBackup(), 60.0, here).makes([str(tmp_path)], ["/shop.sql"]) == {
+        str(tmp_path): "/shop.sql"
+    }
 
 
 @pytest.mark.parametrize(
