@@ -1,15 +1,17 @@
 """Backups of the same data by our engine, restic and borg, in one run: time, repository size, memory.
 
 Two sets of data: 600 MB of many kinds with a SQLite file of 200 MB in it, and 200,000 small files in 2,000 folders.
-Each is backed up, backed up again unchanged, again with 2 % changed, and restored. Every program compresses by zstd and
-encrypts; a process is measured from its start to its end, with the processor time of all its processes, and their
-proportional memory (PSS) looked at ten times a second. `--percent 10` takes a tenth of the data, `--data mixed` one set
-only; `--place` is where the data lie (a tmpfs shows the programs and not the disk).
+Each is backed up, backed up again unchanged, again with 2 % changed, restored, and every byte of the repository
+verified. Every program compresses by zstd and encrypts. A process is measured from its start to its end, with the
+processor time of all its processes, and their proportional memory (PSS) looked at ten times a second; our engine is
+the agent's child, asked as the agent asks it. `--quick` takes a tenth of the data, `--percent 30` so much of it,
+`--data mixed` one set only; `--place` is where the data lie (a tmpfs shows the programs and not the disk).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import shutil
@@ -20,6 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from _common import program, report, workplace
 
@@ -27,7 +30,7 @@ WORDS = [
     f"{a}{b}{c}" for a in ("ser", "con", "pro", "re", "log") for b in ("vi", "ta", "mo", "de") for c in ("ce", "r", "n")
 ]
 PASSWORD = "benchmark"
-STEPS = ("first", "unchanged", "changed", "restore")
+STEPS = ("first", "unchanged", "changed", "restore", "verify")
 
 
 def text(draw: random.Random, size: int) -> bytes:
@@ -93,8 +96,15 @@ def few(top: Path, draw: random.Random | None = None) -> None:
             path.write_bytes(text(draw, 3000))
 
 
+class Task(NamedTuple):
+    """What a process is begun with; `request` goes to its standard input, which then stays open."""
+
+    command: list[str]
+    request: dict[str, Any] | None = None
+
+
 class Program:
-    """A program that backs up. `command` gives its words."""
+    """A program that backs up."""
 
     name = ""
 
@@ -104,30 +114,51 @@ class Program:
     def env(self) -> dict[str, str]:
         return {}
 
-    def init(self) -> list[str]:
+    def init(self) -> Task:
         raise NotImplementedError
 
-    def backup(self, source: Path) -> list[str]:
+    def backup(self, source: Path) -> Task:
         raise NotImplementedError
 
-    def restore(self, target: Path) -> list[str]:
+    def restore(self, target: Path) -> Task:
         raise NotImplementedError
+
+    def verify(self) -> Task:
+        raise NotImplementedError
+
+    def ended(self, output: bytes) -> None:
+        """Takes in what the process said."""
 
 
 class Blackhole(Program):
     name = "blackhole"
+    _latest = ""
 
-    def _words(self, *words: str) -> list[str]:
-        return [sys.executable, str(Path(__file__).with_name("_backup.py")), str(self.repo), *words]
+    def _asked(self, do: str, **more: Any) -> Task:
+        storage = {"type": "local", "path": str(self.repo)}
+        request = {"do": do, "storage": storage, "password": PASSWORD, **more}
+        return Task([sys.executable, "-P", "-m", "bhtui.agent.rooms.backup.engine"], request)
 
-    def init(self) -> list[str]:
-        return self._words("init")
+    def init(self) -> Task:
+        return self._asked("init")
 
-    def backup(self, source: Path) -> list[str]:
-        return self._words("backup", str(source))
+    def backup(self, source: Path) -> Task:
+        return self._asked(
+            "backup", paths=[str(source)], host="here", time_ns=time.time_ns(), parent=self._latest or None
+        )
 
-    def restore(self, target: Path) -> list[str]:
-        return self._words("restore", str(target))
+    def restore(self, target: Path) -> Task:
+        return self._asked("restore", id=self._latest, target=str(target))
+
+    def verify(self) -> Task:
+        return self._asked("verify", read_data=True)
+
+    def ended(self, output: bytes) -> None:
+        done = json.loads(output.splitlines()[-1])["done"]
+        if done.get("problems") or done.get("unreadable"):
+            raise SystemExit(f"the engine found fault: {done}")
+        if "tree" in done:
+            self._latest = done["id"]
 
 
 class Restic(Program):
@@ -140,14 +171,17 @@ class Restic(Program):
             "RESTIC_CACHE_DIR": f"{self.repo}-cache",
         }
 
-    def init(self) -> list[str]:
-        return ["restic", "init", "--repository-version", "2"]
+    def init(self) -> Task:
+        return Task(["restic", "init", "--repository-version", "2"])
 
-    def backup(self, source: Path) -> list[str]:
-        return ["restic", "backup", "--quiet", str(source)]
+    def backup(self, source: Path) -> Task:
+        return Task(["restic", "backup", "--quiet", str(source)])
 
-    def restore(self, target: Path) -> list[str]:
-        return ["restic", "restore", "--quiet", "latest", "--target", str(target)]
+    def restore(self, target: Path) -> Task:
+        return Task(["restic", "restore", "--quiet", "latest", "--target", str(target)])
+
+    def verify(self) -> Task:
+        return Task(["restic", "check", "--quiet", "--read-data"])
 
 
 class Borg(Program):
@@ -157,16 +191,19 @@ class Borg(Program):
     def env(self) -> dict[str, str]:
         return {"BORG_PASSPHRASE": PASSWORD, "BORG_REPO": str(self.repo), "BORG_BASE_DIR": f"{self.repo}-cache"}
 
-    def init(self) -> list[str]:
-        return ["borg", "init", "--encryption", "repokey"]
+    def init(self) -> Task:
+        return Task(["borg", "init", "--encryption", "repokey"])
 
-    def backup(self, source: Path) -> list[str]:
+    def backup(self, source: Path) -> Task:
         self._archives += 1
-        return ["borg", "create", "--compression", "zstd,3", f"::{self._archives}", str(source)]
+        return Task(["borg", "create", "--compression", "zstd,3", f"::{self._archives}", str(source)])
 
-    def restore(self, target: Path) -> list[str]:
+    def restore(self, target: Path) -> Task:
         target.mkdir()
-        return ["borg", "extract", f"::{self._archives}"]
+        return Task(["borg", "extract", f"::{self._archives}"])
+
+    def verify(self) -> Task:
+        return Task(["borg", "check", "--verify-data"])
 
 
 def tree(pid: int) -> Iterator[int]:
@@ -189,12 +226,15 @@ def pss(pid: int) -> int:
     return total << 10
 
 
-def measured(command: list[str], env: dict[str, str], folder: Path) -> tuple[float, float, float]:
+def measured(one: Program, task: Task, folder: Path) -> tuple[float, float, float]:
     """Seconds, seconds of processor time, and the most memory in MB."""
     subprocess.run(["sync"], check=True)
+    env = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"} | one.env()
     peak, ended = 0, threading.Event()
     begun = time.monotonic()
-    process = subprocess.Popen(command, env=os.environ | env, cwd=folder, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(task.command, env=env, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin
+    assert process.stdout
 
     def watch() -> None:
         nonlocal peak
@@ -206,13 +246,20 @@ def measured(command: list[str], env: dict[str, str], folder: Path) -> tuple[flo
 
     watcher = threading.Thread(target=watch)
     watcher.start()
+    if task.request:
+        process.stdin.write(json.dumps(task.request).encode() + b"\n")
+        process.stdin.flush()
+    output = process.stdout.read()
     _, status, used = os.wait4(process.pid, 0)
     seconds = time.monotonic() - begun
     process.returncode = code = os.waitstatus_to_exitcode(status)
+    process.stdin.close()
+    process.stdout.close()
     ended.set()
     watcher.join()
     if code:
-        raise SystemExit(f"{' '.join(command)} ended with code {code}")
+        raise SystemExit(f"{' '.join(task.command)} ended with code {code}: {output[-500:]!r}")
+    one.ended(output)
     return seconds, used.ru_utime + used.ru_stime, peak / 1e6
 
 
@@ -222,42 +269,40 @@ def size(folder: Path) -> float:
 
 
 def steps(programs: list[Program], source: Path, change: Callable[[Path], None], place: Path) -> dict[str, list[float]]:
-    """For each program: both times of each step, peak memory of the first backup and of the restore, size."""
+    """For each program: both times and the peak memory of each step, and the size of the repository."""
     found: dict[str, list[float]] = {one.name: [] for one in programs}
-    memory: dict[str, list[float]] = {one.name: [] for one in programs}
     for one in programs:
-        measured(one.init(), one.env(), place)
+        measured(one, one.init(), place)
     for step in STEPS:
         if step == "changed":
             change(source)
         for one in programs:
             target = place / "out"
-            command = one.restore(target) if step == "restore" else one.backup(source)
             inside = target if step == "restore" and one.name == "borg" else place
-            seconds, processor, peak = measured(command, one.env(), inside)
-            found[one.name] += [seconds, processor]
-            if step in ("first", "restore"):
-                memory[one.name].append(peak)
             if step == "restore":
+                found[one.name] += measured(one, one.restore(target), inside)
                 subprocess.run(["diff", "-r", str(source), str(target / source.relative_to("/"))], check=True)
                 shutil.rmtree(target)
+            else:
+                found[one.name] += measured(one, one.verify() if step == "verify" else one.backup(source), inside)
     for one in programs:
-        found[one.name] += [*memory[one.name], size(one.repo)]
+        found[one.name].append(size(one.repo))
     return found
 
 
 def main() -> None:
     words = argparse.ArgumentParser()
     words.add_argument("--percent", type=int, default=100)
+    words.add_argument("--quick", action="store_const", const=10, dest="percent")
     words.add_argument("--data", choices=("mixed", "small"), default="")
     words.add_argument("--place", default="/tmp")
     words.add_argument("--only", default="")
     chosen = words.parse_args()
-    peers = [kind for kind in (Restic, Borg) if program(kind.name, f"apt-get install {kind.name}")]
+    packages = {Restic: "restic", Borg: "borgbackup"}
+    peers = [kind for kind, package in packages.items() if program(kind.name, f"apt-get install {package}")]
     peers = [kind for kind in peers if not chosen.only or kind.name in chosen.only]
     sets = {"mixed": (mixed, mixed_changed), "small": (small, few)}
-    times = (f"{step}{kind} (s)" for step in STEPS for kind in ("", ", processor"))
-    titles = (*times, "memory, first (MB)", "memory, restore (MB)", "repository (MB)")
+    titles = [f"{step}{kind}" for step in STEPS for kind in (" (s)", ", processor (s)", ", memory (MB)")]
     for name, (grow, change) in sets.items():
         if chosen.data in ("", name):
             with workplace(Path(chosen.place)) as place:
@@ -266,7 +311,7 @@ def main() -> None:
                 grow(source, chosen.percent)
                 found = steps([kind(place / kind.name) for kind in (Blackhole, *peers)], source, change, place)
             ours = found.pop(Blackhole.name)
-            for at, title in enumerate(titles):
+            for at, title in enumerate([*titles, "repository (MB)"]):
                 unit = title.rpartition("(")[2].rstrip(")")
                 if not found:
                     print(f"{name}, {title}: {ours[at]:.2f}")
