@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from . import pack, walk
-from .blob import Place
-from .crypto import Unauthentic
 from .errors import EngineError
-from .index import Marks
-from .progress import Flag, Pace, Progress, refuse_cancelled
+from .index import ENTRY, Marks
+from .packcheck import read_packs
+from .progress import Flag, Pace, Progress
 from .repository import Repository
 from .snapshot import Snapshot
-from .workers import parallel
 
 
 @dataclass(slots=True)
@@ -80,23 +74,28 @@ def check(
         repository.load_index(lambda _, error: found.problems.append(Problem("index_damaged", str(error))))
     used = Marks(repository.index)
     bad_trees: dict[bytes, EngineError] = {}
-    _sizes(repository, found, whole=not wanted)
+    records = repository.index.records()
+    _sizes(repository, found, records, whole=not wanted)
     progress(Progress("verify"))
-    walk.mark_used(repository, (one.tree for one in snapshots), used, bad_trees.__setitem__)
+    marking = walk.marking(repository, (one.tree for one in snapshots), used, bad_trees.__setitem__)
+    if wanted or not read_data:
+        for _ in marking:
+            pass
     if read_data:
-        _read(repository, found, used if wanted else None, progress, cancelled)
+        _read(repository, found, records, used if wanted else None, marking, progress, cancelled)
+        for _ in marking:
+            pass
     _weigh(repository, found, used, bad_trees)
     return found
 
 
-def _sizes(repository: Repository, found: Checked, whole: bool) -> None:
+def _sizes(repository: Repository, found: Checked, records: list[bytearray], whole: bool) -> None:
     """Compares what the index says of the packs with what is stored."""
     there = dict(repository.storage.list("data"))
-    for id, blobs in repository.index.by_pack():
+    for id, record in zip(repository.index.packs(), records, strict=True):
         found.packs += 1
-        found.blobs += len(blobs)
-        size = there.pop(id.hex(), None)
-        expected = pack.REST + sum(pack.stored(place) for _, place in blobs)
+        found.blobs += len(record) // ENTRY.size
+        size, expected = there.pop(id.hex(), None), _size(record)
         if size is None:
             problem = Problem("pack_missing", f"the pack {id.hex()} is not there")
         elif size != expected:
@@ -106,117 +105,61 @@ def _sizes(repository: Repository, found: Checked, whole: bool) -> None:
             continue
         found.problems.append(problem)
         found.bad_packs.add(id)
-        for _, place in blobs:
-            if size is None or place.offset + place.length > size:
-                found.bad_places[id, place.offset] = problem
+        for _, _, offset, length, _, _ in ENTRY.iter_unpack(record):
+            if size is None or offset + length > size:
+                found.bad_places[id, offset] = problem
     if whole:
         for name in sorted(there):
             why = f"the pack {name} is in no index: a run that was interrupted left it; pruning removes it"
             found.problems.append(Problem("pack_unindexed", why))
 
 
-@dataclass(slots=True)
-class _Read:
-    """What reading one pack found: a fault of the pack, or the blobs of it that are damaged."""
-
-    pack: bytes
-    size: int
-    fault: str = ""
-    blobs: list[tuple[bytes, int]] = field(default_factory=list)
+def _size(record: bytearray) -> int:
+    """Bytes of a pack that holds this."""
+    size = pack.REST
+    for _, _, _, length, raw, _ in ENTRY.iter_unpack(record):
+        size += length + pack.entry_size(raw)
+    return size
 
 
 def _read(
     repository: Repository,
     found: Checked,
+    records: list[bytearray],
     used: Marks | None,
+    meanwhile: Iterator[None],
     progress: Callable[[Progress], None],
     cancelled: Flag,
 ) -> None:
     """Reads packs to the last byte; `used`: only those that hold a marked blob."""
+    names = repository.index.packs()
     missing = {id for (id, _), problem in found.bad_places.items() if problem.kind == "pack_missing"}
-    packs = [
-        (id, blobs)
-        for id, blobs in repository.index.by_pack()
-        if id not in missing and (used is None or any(blob in used for blob, _ in blobs))
+    numbers = [
+        number
+        for number, record in enumerate(records)
+        if names[number] not in missing and (used is None or any(one[0] in used for one in ENTRY.iter_unpack(record)))
     ]
-    total = sum(pack.REST + sum(pack.stored(place) for _, place in blobs) for _, blobs in packs)
+    total = sum(_size(records[number]) for number in numbers)
     pace = Pace(progress)
-    for number, read in enumerate(parallel(_Reader(repository), _Files(repository)(packs)), 1):
+    for count, read in enumerate(read_packs(repository, records, numbers, meanwhile, cancelled), 1):
+        id = names[read.number]
         found.bytes_read += read.size
-        if read.fault and read.pack not in found.bad_packs:
-            found.bad_packs.add(read.pack)
-            found.problems.append(Problem("pack_damaged", f"the pack {read.pack.hex()}: {read.fault}"))
+        if read.fault and id not in found.bad_packs:
+            found.bad_packs.add(id)
+            found.problems.append(Problem("pack_damaged", f"the pack {id.hex()}: {read.fault}"))
         for blob, offset in read.blobs:
-            if (read.pack, offset) not in found.bad_places:
-                why = f"the blob {blob.hex()} in the pack {read.pack.hex()} is damaged"
+            if (id, offset) not in found.bad_places:
+                why = f"the blob {blob.hex()} in the pack {id.hex()} is damaged"
                 found.problems.append(Problem("blob_damaged", why))
-                found.bad_places[read.pack, offset] = found.problems[-1]
-        pace.say(
-            Progress("verify", found.bytes_read, total, number, len(packs), read.pack.hex()[:8]), number == len(packs)
-        )
-        refuse_cancelled(cancelled)
-
-
-class _Files:
-    """Packs as local files: the storage's own, or copies that the reader removes."""
-
-    def __init__(self, repository: Repository) -> None:
-        self._storage = repository.storage
-
-    def __call__(
-        self, packs: Iterable[tuple[bytes, list[tuple[bytes, Place]]]]
-    ) -> Iterator[tuple[bytes, list[tuple[bytes, Place]], Path, bool]]:
-        for id, blobs in packs:
-            if (path := self._storage.local("data", id.hex())) is not None:
-                yield id, blobs, path, False
-                continue
-            with NamedTemporaryFile("wb", prefix="pack-", delete=False) as file:
-                file.write(self._storage.read("data", id.hex()))
-            yield id, blobs, Path(file.name), True
-
-
-class _Reader:
-    """In a child: reads one pack, compares it with its name, its header and its blobs' names."""
-
-    def __init__(self, repository: Repository) -> None:
-        self._key, self._codec = repository.key, repository.codec
-
-    def __call__(self, item: tuple[bytes, list[tuple[bytes, Place]], Path, bool]) -> _Read:
-        id, blobs, path, is_copy = item
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            return _Read(id, 0, f"cannot be read: {(error.strerror or str(error)).lower()}")
-        finally:
-            if is_copy:
-                path.unlink(missing_ok=True)
-        read = _Read(id, len(content))
-        if hashlib.sha256(content).digest() == id:
-            read.fault = self._header(id, blobs, content)
-        else:
-            read.fault = "its content does not match its name"
-        view = memoryview(content)
-        for blob, place in blobs:
-            try:
-                self._codec.decode(blob, view[place.offset : place.offset + place.length], place.raw)
-            except EngineError:
-                read.blobs.append((blob, place.offset))
-        return read
-
-    def _header(self, id: bytes, blobs: list[tuple[bytes, Place]], content: bytes) -> str:
-        length = int.from_bytes(content[-4:], "little")
-        try:
-            plain = self._key.open(content[-4 - length : -4])
-            entries = pack.entries(id, plain, len(content) - 4 - length)
-        except (Unauthentic, ValueError, struct.error) as error:
-            return f"its header is damaged: {error}"
-        return "" if entries == blobs else "its header and the index say different things"
+                found.bad_places[id, offset] = found.problems[-1]
+        said = Progress("verify", found.bytes_read, total, count, len(numbers), id.hex()[:8])
+        pace.say(said, is_last=count == len(numbers))
 
 
 def _weigh(repository: Repository, found: Checked, used: Marks, bad_trees: dict[bytes, EngineError]) -> None:
     """Finds out which blobs are lost by all of that, and which snapshots that hurts."""
     lost: dict[bytes, list[Problem]] = {}
-    for blob, place in repository.index:
+    for blob, place in repository.index if found.bad_places else ():
         if blob in used and (place.pack, place.offset) in found.bad_places:
             faults = [found.bad_places.get((each.pack, each.offset)) for each in repository.index.all(blob)]
             if all(faults):

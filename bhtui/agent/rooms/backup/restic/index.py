@@ -16,6 +16,9 @@ from .errors import damaged
 MAX_BLOBS = 50_000
 """Blobs in one index file; as stock restic."""
 _PLACE = struct.Struct("<IIIIB")
+_NUMBER = struct.Struct(f"<I{_PLACE.size - 4}x")
+ENTRY = struct.Struct("<32sIIIIB")
+"""A blob of `Index.records`: id, number of the pack, offset, length, raw length, type."""
 _BUCKETS = 4096
 _TYPES = (BlobType.DATA, BlobType.TREE)
 
@@ -67,21 +70,25 @@ class Index:
             for at in range(0, len(ids), 32):
                 yield bytes(ids[at : at + 32]), self._place(bucket, at)
 
+    def records(self) -> list[bytearray]:
+        """The entries of each pack, as `ENTRY` and in no order; the packs in the order of `packs`. 49 bytes a blob."""
+        records = [bytearray() for _ in self._packs]
+        for ids, places in zip(self._ids, self._places, strict=True):
+            for at, (number,) in enumerate(_NUMBER.iter_unpack(places)):
+                record = records[number]
+                record += ids[at * 32 : at * 32 + 32]
+                record += places[at * _PLACE.size : (at + 1) * _PLACE.size]
+        return records
+
     def by_pack(self) -> Iterator[tuple[bytes, list[tuple[bytes, Place]]]]:
         """The entries pack by pack, in the order they lie in it. Takes 49 bytes a blob for as long as it runs."""
-        records = [bytearray() for _ in self._packs]
-        for bucket, ids in enumerate(self._ids):
-            for at in range(0, len(ids), 32):
-                record = self._places[bucket][at // 32 * _PLACE.size :][: _PLACE.size]
-                (number,) = struct.unpack_from("<I", record)
-                records[number] += ids[at : at + 32] + record
-        for pack, held in zip(self._packs, records, strict=True):
+        for pack, record in zip(self._packs, self.records(), strict=True):
             found = [
-                (bytes(held[at : at + 32]), self._unpacked(held, at + 32))
-                for at in range(0, len(held), 32 + _PLACE.size)
+                (id, Place(pack, _TYPES[type], offset, length, raw))
+                for id, _, offset, length, raw, type in ENTRY.iter_unpack(record)
             ]
             yield pack, sorted(found, key=lambda one: one[1].offset)
-            held.clear()
+            record.clear()
 
     def load(self, name: str, file: dict[str, Any]) -> None:
         """Adds what an index file says. Raises EngineError: damaged."""

@@ -30,7 +30,17 @@ REST = OVERHEAD + _LENGTH.size
 
 def stored(place: Place) -> int:
     """Bytes that a blob takes in its pack, with its entry in the header."""
-    return place.length + (_COMPRESSED.size if place.raw else _PLAIN.size)
+    return place.length + entry_size(place.raw)
+
+
+def entry_size(raw: int) -> int:
+    """Bytes of a blob's entry in the header; `raw`: its length before it was compressed, 0: it is not."""
+    return _COMPRESSED.size if raw else _PLAIN.size
+
+
+def entry(type: int, length: int, raw: int, id: bytes) -> bytes:
+    """A blob's entry in the header."""
+    return _COMPRESSED.pack(type + 2, length, raw, id) if raw else _PLAIN.pack(type, length, id)
 
 
 class Finished(NamedTuple):
@@ -76,9 +86,7 @@ class PackWriter:
         self._digest.update(sealed)
         length = len(sealed)
         self._blobs.append((id, self.size, length, raw))
-        self._header += (
-            _COMPRESSED.pack(self._type + 2, length, raw, id) if raw else _PLAIN.pack(self._type, length, id)
-        )
+        self._header += entry(self._type, length, raw, id)
         self.size += length
 
     def finish(self, key: Key) -> Finished:

@@ -20,6 +20,14 @@ def mark_used(repository: Repository, roots: Iterable[bytes], used: Marks, probl
 
     Without `problem` a tree that cannot be read raises EngineError; with it, it is told and not entered.
     """
+    for _ in marking(repository, roots, used, problem):
+        pass
+
+
+def marking(
+    repository: Repository, roots: Iterable[bytes], used: Marks, problem: Problem | None = None
+) -> Iterator[None]:
+    """As `mark_used`, one tree each time it is asked to go on."""
     waiting = [root for root in roots if used.add(root)]
     while waiting:
         id = waiting.pop()
@@ -33,6 +41,7 @@ def mark_used(repository: Repository, roots: Iterable[bytes], used: Marks, probl
         for each in content:
             used.add(each)
         waiting += [each for each in subtrees if used.add(each)]
+        yield
 
 
 @dataclass(slots=True)
