@@ -1,9 +1,11 @@
-"""For all tests: Ctrl-C works, and where everything must be there (BHTUI_REQUIRE_ALL=1) a skipped one fails."""
+"""For all tests: Ctrl-C works, what is compiled is kept, and where everything must be there (BHTUI_REQUIRE_ALL=1) a
+skipped one fails."""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Generator
 
 import pytest
@@ -12,6 +14,10 @@ import pytest
 # a test starts would feel Ctrl-C. A handler is not inherited.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Images of containers like to set this. The tests start a thousand Pythons, and each would compile the product anew.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+    sys.dont_write_bytecode = False
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -126,6 +126,7 @@ class Agent:
 
     def _ask_to_end(self) -> None:
         proc.send(self.pid, self.start, signal.SIGTERM)
+        proc.send(self.pid, self.start, signal.SIGCONT)  # one that was stopped would hear of it only when killed
         pid, start = self.pid, self.start
         self._timer = self._loop.later(STOP_GRACE_S, lambda: proc.send(pid, start, signal.SIGKILL))
 

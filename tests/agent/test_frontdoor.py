@@ -47,7 +47,7 @@ async def _echo(request: bytes, _context: object) -> bytes:
 async def _ask(path: Path, line: bytes) -> Any:
     reader, writer = await asyncio.open_unix_connection(str(path))
     writer.write(line + b"\n")
-    answer = await asyncio.wait_for(reader.readline(), 10)
+    answer = await asyncio.wait_for(reader.readline(), 60)
     writer.close()
     return json.loads(answer) if answer else None
 
@@ -77,14 +77,14 @@ async def test_neither_json_nor_http2_is_hung_up_on(door: Path) -> None:
 async def test_grpc_passes_through_also_when_it_is_large(door: Path) -> None:
     payload = os.urandom(3 << 20)
     async with grpc.aio.insecure_channel(f"unix:{door}") as channel:
-        assert await channel.unary_unary("/test.Echo/Say")(payload, timeout=20) == payload
+        assert await channel.unary_unary("/test.Echo/Say")(payload, timeout=60) == payload
 
 
 async def test_a_thousand_visitors_leave_nothing_behind(door: Path) -> None:
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(10):
         await asyncio.gather(*(_ask(door, b'{"quick": "status", "names": []}') for _ in range(100)))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(os.listdir("/proc/self/fd")) > before:
             await asyncio.sleep(0.01)
 
@@ -92,7 +92,7 @@ async def test_a_thousand_visitors_leave_nothing_behind(door: Path) -> None:
 async def test_removed_sockets_come_back(door: Path) -> None:
     for path in list(door.parent.iterdir()):
         path.unlink()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not door.exists():
             await asyncio.sleep(0.01)
     assert await _ask(door, b'{"quick": "status", "names": []}') == {"ok": ["api-1"]}

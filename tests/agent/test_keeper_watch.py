@@ -74,7 +74,7 @@ async def test_it_is_told_once_and_killed_after_a_minute(mute: Mute, tmp_path: P
     mute.well = False
     now += watch.REPLACE_SECONDS
     await watching.look()
-    assert mute.process.wait(20) == -signal.SIGKILL
+    assert mute.process.wait(60) == -signal.SIGKILL
     await watching.look()  # it is gone: that is told by others
     told = [(event.data["done"], event.kind) for event in events.read()]
     assert told == [(done, EventKind.KEEPER_STUCK) for done in ("wait", "answers", "replace")]

@@ -61,7 +61,7 @@ async def test_the_agent_itself_holds_a_reader_to_reading() -> None:
                 if role > Role.READ:
                     call: Any = channel.unary_unary(method)
                     with pytest.raises(grpc.aio.AioRpcError) as refused:
-                        await call(b"", metadata=((ROLE_METADATA, "read"),), timeout=10)
+                        await call(b"", metadata=((ROLE_METADATA, "read"),), timeout=60)
                     assert refused.value.code() is grpc.StatusCode.FAILED_PRECONDITION
                     assert "this connection is read-only" in (refused.value.details() or "")
         finally:

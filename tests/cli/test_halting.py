@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -57,9 +58,9 @@ def test_a_stuck_agent_is_told_and_ended() -> None:
         there.cli("start")
         agent = there.agent()["agent_pid"]
         os.kill(agent, signal.SIGSTOP)
-        for words in (["agent", "start"], ["agent", "status"]):
-            said = there.cli(*words, code=4).stderr
-            assert "`blackhole agent stop`" in said and "unix:" not in said
+        with ThreadPoolExecutor() as pool:  # each of them waits for its answer
+            for done in pool.map(lambda word: there.cli("agent", word, code=4), ("start", "status")):
+                assert "`blackhole agent stop`" in done.stderr and "unix:" not in done.stderr
         there.cli("agent", "stop")
         until(lambda: not there.processes(), 20, "everything to end")
 

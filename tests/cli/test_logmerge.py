@@ -60,7 +60,7 @@ async def take(readers: list[LogReader], count: int) -> list[tuple[str, bool]]:
     """What comes, with whether it is late, until there are so many lines; `--` is where a host was away."""
     got: list[tuple[str, bool]] = []
     source = logmerge.new(readers)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         async for lines, late in source:
             for place, (_, each) in enumerate(lines):
                 got.append(("--" if isinstance(each, Away) else each.message, place < late))

@@ -123,9 +123,9 @@ async def test_ctrl_c_leaves_the_operation_alone_and_says_how_to_return(home: Ho
     agent.hold.clear()
     process = await home.start("restart", "api", "storage")
     assert process.stderr is not None
-    await asyncio.wait_for(process.stderr.readline(), 20)
+    await asyncio.wait_for(process.stderr.readline(), 60)
     process.send_signal(signal.SIGINT)
-    _, err = await asyncio.wait_for(process.communicate(), 20)
+    _, err = await asyncio.wait_for(process.communicate(), 60)
     operation_id = agent.begun[0].id[:8]
     assert process.returncode == 130
     assert f"blackhole operations {operation_id} --watch" in err.decode()
@@ -150,7 +150,7 @@ async def test_operations_are_listed_shown_and_cancelled(home: Home, agent: Fake
     assert "stop api-1" in (await home.blackhole("operations", operation_id)).out
     ran = await home.blackhole("operations", "cancel", operation_id[:8])
     assert (ran.code, ran.out) == (0, "stop api storage was cancelled\n")
-    await asyncio.wait_for(process.communicate(), 20)
+    await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 1
     agent.hold.set()
     assert (await home.blackhole("operations", "ffff")).code == 3

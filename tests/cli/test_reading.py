@@ -134,9 +134,9 @@ async def test_following_ends_with_ctrl_c(home: Home, agent: FakeAgent) -> None:
     process = await home.start("logs", "--follow")
     assert process.stdout is not None
     for _ in range(5):
-        assert await asyncio.wait_for(process.stdout.readline(), 20)
+        assert await asyncio.wait_for(process.stdout.readline(), 60)
     process.send_signal(signal.SIGINT)
-    _, err = await asyncio.wait_for(process.communicate(), 20)
+    _, err = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 130
     assert err.strip() == b""
 
@@ -148,7 +148,7 @@ async def test_a_reader_that_goes_away_is_no_error(home: Home, agent: FakeAgent)
     await process.stdout.readline()
     process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]
     assert process.stderr is not None
-    assert await asyncio.wait_for(process.stderr.read(), 20) == b""
+    assert await asyncio.wait_for(process.stderr.read(), 60) == b""
     await process.wait()
 
 
@@ -159,7 +159,7 @@ async def test_a_reader_of_the_quick_status_may_go_away_too(home: Home, agent: F
     await process.stdout.readline()
     process._transport.get_pipe_transport(1).close()  # type: ignore[attr-defined]
     assert process.stderr is not None
-    assert await asyncio.wait_for(process.stderr.read(), 20) == b""
+    assert await asyncio.wait_for(process.stderr.read(), 60) == b""
     await process.wait()
 
 
@@ -169,12 +169,12 @@ async def test_events_go_on_after_the_agent_was_away_and_none_is_missed_or_repea
         process = await home.start("events", "--follow", "--output", "json")
         assert process.stdout is not None
         assert process.stderr is not None
-        got = [json.loads(await asyncio.wait_for(process.stdout.readline(), 20))["seq"] for _ in range(5)]
-    assert b"connecting again" in await asyncio.wait_for(process.stderr.readline(), 20)
+        got = [json.loads(await asyncio.wait_for(process.stdout.readline(), 60))["seq"] for _ in range(5)]
+    assert b"connecting again" in await asyncio.wait_for(process.stderr.readline(), 60)
     fake.events += [replace(fake.events[-1], seq=6), replace(fake.events[-1], seq=7)]
     (home.run_dir / "agent.sock").unlink()
     async with fake.serving(home.run_dir):
-        got += [json.loads(await asyncio.wait_for(process.stdout.readline(), 20))["seq"] for _ in range(2)]
+        got += [json.loads(await asyncio.wait_for(process.stdout.readline(), 60))["seq"] for _ in range(2)]
         process.terminate()
         await process.wait()
     assert got == [1, 2, 3, 4, 5, 6, 7]
@@ -347,7 +347,7 @@ async def test_every_verb_has_help_with_an_example(home: Home) -> None:
 async def test_it_waits_for_nothing_when_watched_by_nobody(home: Home, agent: FakeAgent) -> None:
     process = await home.start("events", "--follow", "--output", "json")
     assert process.stdout is not None
-    got = [json.loads(await asyncio.wait_for(process.stdout.readline(), 20))["seq"] for _ in range(5)]
+    got = [json.loads(await asyncio.wait_for(process.stdout.readline(), 60))["seq"] for _ in range(5)]
     assert got == [1, 2, 3, 4, 5]
     process.terminate()
     await eventually(lambda: process.returncode is not None)

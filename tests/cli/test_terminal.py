@@ -41,7 +41,7 @@ class Terminal:
         await eventually(lambda: re.search(pattern, self.text, re.DOTALL), what=f"{pattern!r} in {self.text!r}")
 
     async def ends(self) -> int:
-        return await asyncio.wait_for(self.process.wait(), 30)
+        return await asyncio.wait_for(self.process.wait(), 60)
 
 
 @asynccontextmanager

@@ -49,7 +49,7 @@ class Session:
     def __init__(self, pilot, app: Console, world: World, clock: Clock) -> None:
         self.pilot, self.app, self.world, self.clock = pilot, app, world, clock
 
-    async def until(self, condition, what: str = "", deadline: float = 20.0) -> None:
+    async def until(self, condition, what: str = "", deadline: float = 60.0) -> None:
         end = time.monotonic() + deadline
         while not condition():
             assert time.monotonic() < end, what or condition

@@ -1,6 +1,6 @@
 """SIGKILL at random instants of backups, restores and prunes: the repository stays sound, what was acknowledged stays.
 
-BHTUI_KILLS says how many; 200 is what a release is measured with.
+BHTUI_LONG=1 kills as often as a release is measured with.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from bhtui.agent.rooms.backup.restic.walk import mark_used
 from tests.agent.rooms.backup.restic.nasty import repository, seen, take
 from tests.agent.rooms.backup.restic.stock import PASSWORD, restic
 from tests.agent.rooms.backup.restic.test_restore import put
+from tests.long import times
 
-KILLS = int(os.environ.get("BHTUI_KILLS", "40"))
+KILLS = times(16, 200)
 
 
 def grown(source: Path, draw: random.Random) -> None:
@@ -97,10 +98,12 @@ def test_backups_are_killed(tmp_path: Path) -> None:
         there = sorted(opened.snapshots(), key=lambda one: one.time_ns)
         parent = there[-1] if turn % 2 else None
         began = time.monotonic()
-        said = killed(lambda parent=parent: taken(opened, source, parent), draw.uniform(0, whole * 1.2))  # type: ignore[misc]
+        # Each fourth is left alone: by it the others know how long one takes now.
+        seconds = 60 if turn % 4 == 3 else draw.uniform(0, whole)
+        said = killed(lambda parent=parent: taken(opened, source, parent), seconds)  # type: ignore[misc]
         if said:
             acknowledged.add(said.decode())
-            whole = 0.7 * whole + 0.3 * (time.monotonic() - began)
+            whole = 0.5 * whole + 0.5 * (time.monotonic() - began)
         found = list(opened.snapshots())
         assert acknowledged <= {one.id for one in found}
         opened.load_index()

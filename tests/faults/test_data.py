@@ -82,7 +82,7 @@ class Writer:
     def end(self) -> int:
         """The last number that was acknowledged."""
         self._stop.set()
-        self._thread.join(30)
+        self._thread.join(60)
         return self.written
 
 
@@ -115,13 +115,13 @@ services:
 """
         with home(config) as made:
             made.cli("start")
-            with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
                 writer = Writer(lambda n: assert_is(redis(connection, "SET", f"k{n}", str(n)), "+OK"))
                 until(lambda: writer.written > 500, 30, "it writes")
                 made.cli("stop", "--emergency")
                 written = writer.end()
             made.cli("start")
-            with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
                 until(lambda: redis(connection, "PING") == "+PONG", 30, "it has loaded what it kept")
                 there = int(redis(connection, "DBSIZE").removeprefix(":"))
                 assert written <= there <= written + 1

@@ -18,6 +18,7 @@ from bhtui.keeper import client
 from bhtui.keeper.capture import CHUNK
 from bhtui.keeper.ops import INCOMPLETE
 from tests.keeper.support import IDLE, Running, end_hard, is_alive, kill_now, log_lines, python, running_keeper, text_of
+from tests.long import times
 from tests.waiting import eventually, until
 
 # Writes until it is told by a file to end, so that every fault meets it at work.
@@ -50,13 +51,13 @@ def numbers(lines: list[bytes]) -> list[int]:
     return [int(text.split()[0]) for text in texts if not text.startswith("[blackhole]")]
 
 
-def test_the_agent_killed_fifty_times_under_load(tmp_path: Path) -> None:
-    stop = tmp_path / "stop"
+def test_the_agent_killed_again_and_again_under_load(tmp_path: Path) -> None:
+    stop, kills = tmp_path / "stop", times(15, 50)
     with running_keeper(IDLE) as keeper:
         keeper.ask("agent", action="restart", argv=[*python(FAKE_AGENT), str(keeper.run)])
         bounds = {"max_bytes": 20_000_000, "keep": 10_000}
         services = [keeper.spawn(f"a-{number}#1", writer(stop), log=bounds) for number in (1, 2)]
-        for _ in range(50):
+        for _ in range(kills):
             _kill_the_agent(keeper)
         stop.touch()
         for service in services:
@@ -64,7 +65,7 @@ def test_the_agent_killed_fifty_times_under_load(tmp_path: Path) -> None:
             found = numbers(keeper.lines(service["key"]))
             assert found == list(range(len(found)))
         assert [one["pid"] for one in keeper.list()] == [one["pid"] for one in services]
-        assert keeper.ask("stats")["agent"]["restarts"] >= 50
+        assert keeper.ask("stats")["agent"]["restarts"] >= kills
 
 
 def _kill_the_agent(keeper: Running) -> None:
@@ -86,7 +87,7 @@ def root() -> Iterator[Path]:
 
 
 async def test_the_keeper_killed_again_and_again_under_load(root: Path) -> None:
-    stop, kills, replaced = root / "stop", 8, list[Replaced]()
+    stop, kills, replaced = root / "stop", times(4, 8), list[Replaced]()
     listener = Listener(replaced=replaced.append)
     keeper = await Keeper.connect(root / "run", launch=Launch(root / "log", tuple(IDLE)), listener=listener)
     try:

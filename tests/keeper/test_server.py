@@ -19,7 +19,7 @@ from tests.waiting import until
 
 def raw(keeper: Running) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    sock.settimeout(20)
+    sock.settimeout(60)
     sock.connect(client.socket_path(keeper.run))
     return sock
 
@@ -36,9 +36,9 @@ def test_another_user_is_turned_away(keeper: Running) -> None:
     os.chmod(keeper.run, 0o755)
     os.chmod(client.socket_path(keeper.run), 0o666)
     code = "import socket, sys; s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET); s.connect(sys.argv[1]);"
-    code += 's.settimeout(10); s.send(b\'{"op": "hello", "id": 1}\'); print(len(s.recv(1000)))'
+    code += 's.settimeout(60); s.send(b\'{"op": "hello", "id": 1}\'); print(len(s.recv(1000)))'
     argv = ["/usr/bin/python3", "-c", code, client.socket_path(keeper.run)]
-    done = subprocess.run(argv, user=65534, group=65534, capture_output=True, text=True, timeout=30, cwd="/")
+    done = subprocess.run(argv, user=65534, group=65534, capture_output=True, text=True, timeout=60, cwd="/")
     assert done.stdout.strip() in ("", "0"), done
     assert keeper.ask("hello")["pid"] == keeper.pid
 
@@ -158,7 +158,7 @@ def test_a_bad_place_is_one_clear_line(keeper: Running) -> None:
         "--",
         "true",
     ]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
     assert done.stderr.startswith("keeper: cannot start a keeper: /proc/nowhere: ")
     assert len(done.stderr.splitlines()) == 1
@@ -166,6 +166,6 @@ def test_a_bad_place_is_one_clear_line(keeper: Running) -> None:
 
 def test_wrong_options_are_one_clear_line() -> None:
     for argv in (["--wrong"], [], ["--run", "/tmp/x"], ["--check", "999"]):
-        done = subprocess.run([sys.executable, "-m", "bhtui.keeper", *argv], capture_output=True, text=True, timeout=30)
+        done = subprocess.run([sys.executable, "-m", "bhtui.keeper", *argv], capture_output=True, text=True, timeout=60)
         assert done.returncode == 1
         assert done.stderr.startswith("keeper: ") and len(done.stderr.splitlines()) == 1

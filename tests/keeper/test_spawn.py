@@ -15,6 +15,7 @@ import pytest
 from bhtui.keeper import client, proc, wire
 from bhtui.keeper.spawn import failure
 from tests.keeper.support import IDLE, Running, is_alive, python, skip
+from tests.long import times
 from tests.waiting import until
 
 REPORT = """
@@ -199,7 +200,7 @@ def test_a_huge_environment_goes_through(keeper: Running) -> None:
     assert sum(text.startswith("NAME_") for text in keeper.texts("a-1#1")) == 500
 
 
-def test_a_thousand_starts_leave_nothing_behind(keeper: Running) -> None:
+def test_many_starts_leave_nothing_behind(keeper: Running) -> None:
     def rss() -> int:
         return int(Path(f"/proc/{keeper.pid}/statm").read_text().split()[1])
 
@@ -211,10 +212,10 @@ def test_a_thousand_starts_leave_nothing_behind(keeper: Running) -> None:
 
     round_of(range(200))
     before, size = keeper.ask("stats"), rss()
-    round_of(range(200, 1000))
+    round_of(range(200, times(500, 1000)))
     after = keeper.ask("stats")
     assert (after["fds"], after["entries"], after["logs"].keys()) == (before["fds"], 0, before["logs"].keys())
-    assert rss() - size < 256, "pages of growth in 800 starts"
+    assert rss() - size < 256, "pages of growth in hundreds of starts"
     zombies = [one for name in os.listdir("/proc") if name.isdigit() and (one := proc.stat(int(name)))
                and one.parent == keeper.pid and one.is_dead]  # fmt: skip
     assert zombies == []

@@ -85,7 +85,7 @@ def test_a_keeper_with_an_environment_file_runs_in_it_and_says_when_it_is_ready(
     notify = str(tmp_path / "n")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
         listener.bind(notify)
-        listener.settimeout(20)
+        listener.settimeout(60)
         run = str(tmp_path / "r")
         show = "import os, time; print(*map(os.environ.get, ('TOKEN', 'NOTIFY_SOCKET')), flush=True); time.sleep(60)"
         argv = [*("--run", run, "--log-dir", run, "--env", str(tmp_path / "env")), "--", sys.executable, "-c", show]
@@ -99,4 +99,4 @@ def test_a_keeper_with_an_environment_file_runs_in_it_and_says_when_it_is_ready(
             until(lambda: log.exists() and "from the file None" in log.read_text(), what="the agent's environment")
         finally:
             client.shutdown(run, force=True)
-            keeper.wait(20)
+            keeper.wait(60)

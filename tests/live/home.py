@@ -52,7 +52,7 @@ class Home:
     def status(self, *names: str) -> dict[str, dict[str, Any]]:
         """Instances by name; empty while no agent answers."""
         try:
-            return {each["instance"]: each for each in quick.status(str(self.paths.agent_socket), names, timeout=5)}
+            return {each["instance"]: each for each in quick.status(str(self.paths.agent_socket), names, timeout=20)}
         except OSError:
             return {}
 

@@ -155,7 +155,8 @@ class TestHost:
     def _signal(self, number: int) -> None:
         assert self.sshd
         for process in [*self._sessions(), psutil.Process(self.sshd.pid)]:
-            process.send_signal(number)
+            with suppress(psutil.NoSuchProcess):  # a session may end meanwhile
+                process.send_signal(number)
 
     def cut(self) -> None:
         """Pulls the cable: packets are lost, nobody is told."""
@@ -223,8 +224,9 @@ class TestHosts:
         need(have_sshd(), "OpenSSH's sshd and ssh-keygen")
         self.known_hosts.touch()
         _keygen(self.key)
-        if os.getuid() == 0 and not Path("/run/sshd").exists():
-            Path("/run/sshd").mkdir(mode=0o755)  # sshd's privilege separation folder; usually made by its unit
+        if os.getuid() == 0:
+            # sshd's privilege separation folder, usually made by its unit; another test may be making it too.
+            Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
         return self
 
     def __exit__(

@@ -96,7 +96,7 @@ class Machine:
         """QEMU accepts connections at once, for a guest that may not be there yet; so it is the banner that counts."""
         assert self._qemu and self._qemu.poll() is None, (self.folder / "qemu").read_text()
         with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 5) as sock:
-            sock.settimeout(5)
+            sock.settimeout(60)
             return sock.recv(4) == b"SSH-"
         time.sleep(0.5)
         return False
@@ -178,7 +178,7 @@ class Machine:
     def log_out(self, user: str) -> None:
         """Ends the login that `run` keeps open."""
         argv = ["ssh", *self._options(user), "-o", f"ControlPath={self._control(user)}", "-O", "exit", "127.0.0.1"]
-        subprocess.run(argv, capture_output=True, timeout=20, check=False)
+        subprocess.run(argv, capture_output=True, timeout=60, check=False)
 
     def _log_out(self) -> None:
         for user in ("root", USER):

@@ -48,7 +48,7 @@ class Prometheus:
         """The series of an instant query; none while nobody answers."""
         url = f"{self.url}/api/v1/query?{urllib.parse.urlencode({'query': text})}"
         try:
-            with urllib.request.urlopen(url, timeout=10) as answer:
+            with urllib.request.urlopen(url, timeout=60) as answer:
                 return list(json.loads(answer.read())["data"]["result"])
         except OSError:
             return []

@@ -119,7 +119,7 @@ def test_logs_are_all_there_once_and_follow_goes_on() -> None:
             seen = [int(json.loads(follower.stdout.readline())["message"].split()[1]) for _ in range(20)]
         finally:
             follower.send_signal(signal.SIGINT)
-            follower.communicate(timeout=20)
+            follower.communicate(timeout=60)
         assert seen == list(range(seen[0], seen[0] + 20))
         assert follower.returncode == 130
 
@@ -270,7 +270,7 @@ def test_a_service_in_the_foreground_is_this_process() -> None:
         assert waiting.stdout is not None
         assert waiting.stdout.readline() == "ready\n"
         waiting.send_signal(signal.SIGINT)
-        assert waiting.communicate(timeout=20)[0] == "caught\n"
+        assert waiting.communicate(timeout=60)[0] == "caught\n"
         assert waiting.returncode == 9
         assert not here.paths.agent_socket.exists()
         here.cli("start", "wait")
@@ -304,11 +304,3 @@ def test_the_demonstration_comes_up_healthy_and_leaves_nothing() -> None:
         assert "0 failed" in loaded.stdout
         here.cli("demo", "down")
         until(lambda: not here.processes(), 10, "all processes ended")
-
-
-def test_a_stuck_agent_is_ended_by_its_keeper() -> None:
-    with home(PAIR) as here:
-        here.cli("start")
-        os.kill(here.agent()["agent_pid"], signal.SIGSTOP)
-        here.cli("agent", "stop")
-        until(lambda: not here.processes(), 20, "all processes ended")

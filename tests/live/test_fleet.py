@@ -40,7 +40,7 @@ def here(hosts: TestHosts, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
 def get(url: str) -> str:
     """The body, or the status of an error."""
     try:
-        with urllib.request.urlopen(url, timeout=15) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             return str(answer.read().decode())
     except urllib.error.HTTPError as error:
         return f"{error.code} {error.read().decode()}"
@@ -103,4 +103,4 @@ def test_a_real_prometheus_scrapes_a_fleet_without_a_port_on_any_host(
     finally:
         for each in (gateway, server):
             each.terminate()
-            each.wait(30)
+            each.wait(60)

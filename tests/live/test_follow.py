@@ -84,7 +84,7 @@ def test_each_line_once_though_the_agent_is_killed(host: Home) -> None:
             until(lambda: host.agent_pid() not in (0, pid) and len(got) > had + 1000, 90, "lines come again")  # noqa: B023
         check(list(got))
         process.send_signal(signal.SIGINT)
-        assert process.wait(30) == 130
+        assert process.wait(60) == 130
         assert process.stderr is not None
         assert "one-1" not in process.stderr.read()
 

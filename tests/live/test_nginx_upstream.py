@@ -51,7 +51,7 @@ class Load:
         finally:
             self._ended.set()
             for thread in self._threads:
-                thread.join(30)
+                thread.join(60)
 
     def reaches(self, count: int) -> None:
         """Waits until so many replicas answer now."""
@@ -61,7 +61,7 @@ class Load:
 
 def ask(port: int) -> str:
     """Who answered. Raises AssertionError when the answer was not a good one."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("GET", "/")
         answer = connection.getresponse()

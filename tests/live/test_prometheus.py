@@ -59,7 +59,7 @@ def serving(folder: Path) -> Iterator[tuple[Home, int]]:
 
 
 def page(port: int) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
         return str(answer.read().decode())
 
 
@@ -91,7 +91,7 @@ def test_a_real_prometheus_scrapes_it(tmp_path: Path) -> None:
             def query(text: str) -> list[dict[str, Any]]:
                 url = f"http://127.0.0.1:{ours}/api/v1/query?{urllib.parse.urlencode({'query': text})}"
                 try:
-                    with urllib.request.urlopen(url, timeout=10) as answer:
+                    with urllib.request.urlopen(url, timeout=60) as answer:
                         return list(json.loads(answer.read())["data"]["result"])
                 except OSError:
                     return []
@@ -103,4 +103,4 @@ def test_a_real_prometheus_scrapes_it(tmp_path: Path) -> None:
             until(lambda: query("histogram_quantile(0.99, grpc_request_duration_seconds_bucket) >= 0"), 30, "calls")
         finally:
             server.terminate()
-            server.wait(30)
+            server.wait(60)

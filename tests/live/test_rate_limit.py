@@ -73,7 +73,7 @@ def test_what_is_over_the_limit_is_counted_and_told_everywhere() -> None:
         assert missing["num"] > 0
         assert missing["quiet"] == 0
         assert "MISSING" in here.cli("logs", "stats").stdout
-        page = urlopen(f"http://127.0.0.1:{PORT}/metrics", timeout=10).read().decode()
+        page = urlopen(f"http://127.0.0.1:{PORT}/metrics", timeout=60).read().decode()
         assert 'blackhole_log_dropped_lines_total{service="num",instance="num-1",reason="rate_limit"}' in page
         # Lifted without a restart.
         write(here, "{lines: 0}")

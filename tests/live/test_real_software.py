@@ -63,13 +63,13 @@ def _all_well(made: Home) -> bool:
 
 
 def redis(port: int, *words: str) -> str:
-    with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall((" ".join(words) + "\r\n").encode())
         return connection.recv(4096).decode().strip()
 
 
 def page(port: int) -> int:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60) as answer:
         return int(answer.status)
 
 

@@ -31,9 +31,9 @@ async def bearer(five: Platform) -> AsyncIterator[tuple[tuple[str, str], ...]]:
     async with grpc.aio.insecure_channel(five.services["identity"].address) as channel:
         identity = identity_pb2_grpc.IdentityStub(channel)
         try:
-            await identity.Register(identity_pb2.RegisterRequest(name="tester", password="long enough"), timeout=10)
+            await identity.Register(identity_pb2.RegisterRequest(name="tester", password="long enough"), timeout=60)
         except grpc.aio.AioRpcError as error:
             assert error.code() is grpc.StatusCode.ALREADY_EXISTS
         request = identity_pb2.AuthenticateRequest(name="tester", password="long enough")
-        token = (await identity.Authenticate(request, timeout=10)).token
+        token = (await identity.Authenticate(request, timeout=60)).token
     yield (("authorization", f"Bearer {token}"),)

@@ -46,7 +46,7 @@ async def test_health_by_the_contract_and_by_the_standard(alone: Running) -> Non
         watch = health.Watch(health_pb2.HealthCheckRequest())
         assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
         await inject(alone.address, "sick")
-        answer = await asyncio.wait_for(watch.read(), 10)
+        answer = await asyncio.wait_for(watch.read(), 60)
         assert answer.status == health_pb2.HealthCheckResponse.NOT_SERVING
         watch.cancel()
 
@@ -67,7 +67,7 @@ async def test_metrics_for_prometheus(alone: Running) -> None:
             await identity_pb2_grpc.IdentityStub(channel).CheckToken(identity_pb2.CheckTokenRequest(token="x"))
 
     def read() -> str:
-        with urllib.request.urlopen(f"http://127.0.0.1:{alone.metrics_port}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{alone.metrics_port}/metrics", timeout=60) as answer:
             return answer.read().decode()
 
     labels = 'method="CheckToken",service="identity",status="UNAUTHENTICATED"'
@@ -79,7 +79,7 @@ async def test_metrics_for_prometheus(alone: Running) -> None:
     await eventually(is_counted, what=counted)
     reader, writer = await asyncio.open_connection("127.0.0.1", alone.metrics_port)
     writer.write(b"POST /x HTTP/1.1\r\n\r\n")
-    assert (await asyncio.wait_for(reader.read(), 10)).startswith(b"HTTP/1.1 404")
+    assert (await asyncio.wait_for(reader.read(), 60)).startswith(b"HTTP/1.1 404")
     writer.close()
 
 

@@ -61,16 +61,16 @@ async def test_cancelling_a_reader_cancels_and_closing_a_client_says_so(short_di
     async with FakeAgent().serving(short_dir) as socket, AgentClient(socket) as client:
         got = asyncio.Event()
         task = asyncio.create_task(read(client, got))
-        await asyncio.wait_for(got.wait(), 10)
+        await asyncio.wait_for(got.wait(), 60)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
         got = asyncio.Event()
         task = asyncio.create_task(read(client, got))
-        await asyncio.wait_for(got.wait(), 10)
+        await asyncio.wait_for(got.wait(), 60)
         await client.close()
         with pytest.raises(NoConnection, match="closed"):
-            await asyncio.wait_for(task, 10)
+            await asyncio.wait_for(task, 60)
         with pytest.raises(NoConnection, match="closed"):
             await client.info()
 
@@ -82,7 +82,7 @@ async def test_a_stream_that_loses_its_agent_says_so(short_dir: Path) -> None:
         await anext(stream)
         agent_gone = asyncio.create_task(anext(stream))
     with pytest.raises(NoConnection):
-        await asyncio.wait_for(agent_gone, 10)
+        await asyncio.wait_for(agent_gone, 60)
 
 
 async def test_errors_are_those_of_core(short_dir: Path) -> None:

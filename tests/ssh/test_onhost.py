@@ -137,7 +137,7 @@ def test_a_keeper_whose_agent_was_stopped_or_is_broken_is_told_to_run_ours():
         run, logs, ours = (str(Path(folder) / name) for name in ("run", "logs", "ours"))
         subprocess.run(
             [sys.executable, "-m", "bhtui.keeper", "--run", run, "--log-dir", logs, "--detach", "--", "/bin/false"],
-            env={"PYTHONPATH": str(repo)}, check=True, timeout=20,
+            env={"PYTHONPATH": str(repo)}, check=True, timeout=60,
         )  # fmt: skip
         keeper = int(Path(run, "keeper.lock").read_text())
         try:

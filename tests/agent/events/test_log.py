@@ -143,7 +143,7 @@ async def test_bells(events: EventLog) -> None:
         assert any_event.is_set() and not mine.is_set()
         events.append("x", "api-1")
         assert mine.is_set()
-    await asyncio.wait_for(waiting, 5)
+    await asyncio.wait_for(waiting, 60)
     await asyncio.sleep(0)
     assert not events._bells and not events._once
 

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from bhtui.agent.blocking import to_the_end
 from bhtui.agent.journal.model import Call, Done, NoUndo, Outcome, StepKind
 from bhtui.core.errors import BlackholeError, NotFound, Refused
 from bhtui.core.operation import Plan, PlannedStep
@@ -196,7 +197,7 @@ class Rescue:
         """An empty folder lies ready beside each folder of data, with its owner and mode."""
         for each in call.args["places"]:
             one = swap.place(each, call.operation_id)
-            await asyncio.to_thread(swap.make_empty, one)
+            await to_the_end(swap.make_empty, one)
         return Done()
 
     async def unempty(self, call: Call) -> Outcome:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bhtui.agent.blocking import to_the_end
 from bhtui.agent.journal.model import Call, Done, NoUndo, Outcome, StepKind
 from bhtui.core.errors import BlackholeError
 from bhtui.core.event import EventKind
@@ -52,7 +53,7 @@ class _Steps:
         files = size = 0
         staged: dict[str, str] = {}
         for number, one in enumerate(places):
-            await asyncio.to_thread(swap.make_room, one)
+            await to_the_end(swap.make_room, one)
             staged[one.path] = str(one.new)
             extras = list(call.args["extras"]) if number == 0 else []
             own = [] if one.path in call.args.get("made", {}) else [(one.path, one.new.parent)]
@@ -65,7 +66,7 @@ class _Steps:
                 files, size = files + int(said.get("files", 0)), size + int(said.get("bytes", 0))
                 staged[path] = str(target / Path(path).name)
                 if taken != Path(path):
-                    await asyncio.to_thread(standins.put_in_place, target)
+                    await to_the_end(standins.put_in_place, target)
         await self._make_usable(call, staged)
         for one in places:
             if not one.new.exists() and not one.new.is_symlink():
@@ -117,12 +118,12 @@ class _Steps:
     async def swap(self, call: Call) -> Outcome:
         """The restored data is in place, that from before beside it."""
         for one in _places(call):
-            await asyncio.to_thread(swap.swap, one)
+            await to_the_end(swap.swap, one)
         return Done()
 
     async def unswap(self, call: Call) -> Outcome:
         """The data from before is in place again."""
-        back = [await asyncio.to_thread(swap.swap_back, one) for one in reversed(_places(call))]
+        back = [await to_the_end(swap.swap_back, one) for one in reversed(_places(call))]
         return Done(detail="" if all(back) else "the data from before was removed already; the restored stays")
 
     # ---- restore.settle ------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from bhtui.agent.blocking import to_the_end
 from bhtui.agent.journal.model import Call, Done, Outcome, StepKind
 from bhtui.core.errors import BlackholeError, Refused
 
@@ -30,7 +31,7 @@ async def write(call: Call) -> Outcome:
         return Done(detail="written")
     if now != old:
         raise Refused(f"cannot write {path}: it was changed meanwhile; look at the plan again")
-    await asyncio.to_thread(replace_file, path, text)
+    await to_the_end(replace_file, path, text)
     return Done(detail="written")
 
 
@@ -43,9 +44,9 @@ async def unwrite(call: Call) -> Outcome:
     if now != text:
         return Done(detail=f"{path} was changed since, and is left so")
     if old is None:
-        await asyncio.to_thread(path.unlink, missing_ok=True)
+        await to_the_end(path.unlink, missing_ok=True)
     else:
-        await asyncio.to_thread(replace_file, path, old)
+        await to_the_end(replace_file, path, old)
     return Done(detail="as it was")
 
 

@@ -90,7 +90,7 @@ say(progress={{"phase": "backup"}})
 """
     begun = asyncio.Event()
     task = asyncio.create_task(engine(tmp_path, script).run("backup", OPENING, progress=lambda _: begun.set()))
-    await asyncio.wait_for(begun.wait(), 20)
+    await asyncio.wait_for(begun.wait(), 60)
     own, worker = map(int, mark.read_text().split())
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

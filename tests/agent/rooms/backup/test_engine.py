@@ -30,7 +30,7 @@ def ask(folder: Path, do: str, password: str = PASSWORD, **more: Any) -> dict[st
     child.stdin.flush()
     said = [json.loads(line) for line in child.stdout]
     child.stdin.close()
-    assert child.wait(30) == ("failed" in said[-1])
+    assert child.wait(60) == ("failed" in said[-1])
     return said[-1]  # type: ignore[no-any-return]
 
 

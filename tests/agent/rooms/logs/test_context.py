@@ -80,5 +80,5 @@ def test_followed_lines_have_context_from_what_was_there_before(tmp_path):
         room.close()
         return seen
 
-    found = asyncio.run(asyncio.wait_for(run(), 20))
+    found = asyncio.run(asyncio.wait_for(run(), 60))
     assert found == [("before", True), ("x", False), ("after", True)]

@@ -176,7 +176,7 @@ class Consumer:
         return [one.message for one in self.lines]
 
     async def has(self, count):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(self.lines) < count:
                 assert not self._task.done() or self._task.result()
                 await asyncio.sleep(0.005)
@@ -190,7 +190,7 @@ async def test_following_goes_on_where_the_history_ends(tmp_path, logs):
     writer = Writer(tmp_path / "api/api-1.log")
     writer.put(*(line(START + i, f"old {i}") for i in range(5)))
     consumer = Consumer(logs, tail=2)
-    await asyncio.wait_for(consumer.told.wait(), 20)
+    await asyncio.wait_for(consumer.told.wait(), 60)
     assert consumer.messages == ["old 3", "old 4"]
     writer.put(line(START + 10, "new 1"))
     await consumer.has(3)
@@ -271,7 +271,7 @@ async def test_following_what_the_keeper_itself_writes_and_rotates(tmp_path, log
     file = LogFile(str(tmp_path / "api/api-1.log"), max_bytes=50_000, keep=1000)
     file.open()
     consumer = Consumer(logs)
-    await asyncio.wait_for(consumer.told.wait(), 20)
+    await asyncio.wait_for(consumer.told.wait(), 60)
 
     def write():
         for start in range(0, total, 100):
@@ -299,7 +299,7 @@ async def test_a_reader_that_stands_still_loses_nothing(tmp_path, logs):
         if i % 1000 == 0:
             writer.rotate()
         writer.put(line(START + i, f"{i}"))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(got) < 20 * BATCH_LINES:
             batch = await anext(reading)
             assert len(batch.lines) <= BATCH_LINES
@@ -317,7 +317,7 @@ async def test_lines_removed_before_they_were_read_are_told(tmp_path, logs):
         writer.rotate()
         writer.put(line(START + i, f"{i}"))
     got, dropped = [], 0
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while "5" not in got:
             batch = await anext(reading)
             got += [one.message for one in batch.lines]

@@ -56,7 +56,7 @@ def endpoint(metrics):
 
 
 def scrape(port):
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
         return answer.read().decode()
 
 
@@ -153,11 +153,11 @@ def test_what_is_written_is_read_again_whatever_the_labels_hold(service, instanc
 def test_a_reader_may_have_it_packed_and_finds_nothing_elsewhere(endpoint):
     port = endpoint.start("127.0.0.1:0")
     request = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers={"Accept-Encoding": "gzip"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         assert answer.headers["Content-Encoding"] == "gzip"
         assert gzip.decompress(answer.read()).decode().startswith("# HELP up ")
     with pytest.raises(urllib.error.HTTPError, match="404"):
-        urllib.request.urlopen(f"http://127.0.0.1:{port}/else", timeout=10)
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/else", timeout=60)
 
 
 async def test_figures_are_read_in_the_loop_where_they_change(metrics):

@@ -37,7 +37,7 @@ def sleeper():
     process = subprocess.Popen(["sleep", "60"])
     yield process
     process.kill()
-    process.wait(30)
+    process.wait(60)
 
 
 async def test_an_instance_is_sampled_from_track_to_forget(metrics, sleeper):
@@ -62,7 +62,7 @@ async def test_an_instance_that_ended_leaves_a_gap_and_nothing_else(metrics, sle
     metrics.track("api-1", sleeper.pid)
     await eventually(lambda: metrics.of("api-1"))
     sleeper.kill()
-    sleeper.wait(30)
+    sleeper.wait(60)
     await eventually(lambda: metrics.of("api-1") is None)
     metrics.track("api-1", os.getpid())
     await eventually(lambda: metrics.of("api-1"))

@@ -97,7 +97,7 @@ async def test_one_that_hangs_does_not_hold_up_the_others(service, scraper, monk
     with socket.create_server(("127.0.0.1", 0)) as silent:
         scraper.test_wanted["slow-1"] = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         scraper.test_wanted["none-1"] = "http://127.0.0.1:1/metrics"
-        await asyncio.wait_for(scraper.ask_all(), 30)
+        await asyncio.wait_for(scraper.ask_all(), 60)
     assert not scraper.targets["api-1"].problem
     assert "timed out" in scraper.targets["slow-1"].problem
     assert "connection refused" in scraper.targets["none-1"].problem
@@ -132,7 +132,7 @@ async def test_it_becomes_a_series(service, tmp_path, monkeypatch):
             await asyncio.sleep(0.02)
         return found
 
-    [series] = await asyncio.wait_for(wait(), 20)
+    [series] = await asyncio.wait_for(wait(), 60)
     await eventually(lambda: room.scraper.targets["api-1"].traffic.errors_per_second)
     assert series.instance == "api-1"
     await room.close()

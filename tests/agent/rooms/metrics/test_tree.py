@@ -60,7 +60,7 @@ def family(groups):
         yield process
     finally:
         os.killpg(process.pid, 9)
-        process.wait(30)
+        process.wait(60)
 
 
 def test_the_whole_tree_is_measured(groups, family):
@@ -95,7 +95,7 @@ def test_proportional_memory_is_looked_at_seldom_and_not_where_it_is_dear(family
 def test_a_tree_that_is_gone_has_no_sample(groups, family):
     tree = Tree(family.pid, lambda: groups)
     os.killpg(family.pid, 9)
-    family.wait(30)
+    family.wait(60)
     until(lambda: tree.sample(time.monotonic_ns(), procfs.children) is None)
     tree.close()
 

@@ -51,7 +51,7 @@ async def test_another_rate_of_log_lines_takes_hold_without_a_restart() -> None:
         async def limited() -> bool:
             return path in (await rig.keeper.stats())["limited"]
 
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not await limited():
                 await asyncio.sleep(0.02)
 

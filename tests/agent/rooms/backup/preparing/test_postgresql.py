@@ -64,7 +64,7 @@ class Server:
             subprocess.run(
                 [BIN / "pg_ctl", "-D", data, "-m", "immediate", "stop"], user="postgres", cwd="/", check=False
             )
-            process.wait(30)
+            process.wait(60)
 
     def _is_open(self) -> bool:
         argv = [BIN / "psql", "-h", self.folder, "-p", str(PORT), "-Atc", "SELECT pg_is_in_recovery()", "postgres"]

@@ -19,7 +19,7 @@ from bhtui.core.errors import BlackholeError
 from bhtui.core.spec import ServiceSpec
 from tests.live import require
 from tests.ports import free_port
-from tests.waiting import until
+from tests.waiting import eventually, until
 
 from .taking import stage, take, work
 
@@ -58,6 +58,12 @@ async def ask(port: int, *words: str, spec: RedisBackup | None = None) -> object
     raise AssertionError("still loading")
 
 
+async def _is_rewritten(port: int) -> bool:
+    """A moment ago it may have been only scheduled."""
+    said = await ask(port, "INFO", "persistence")
+    return "aof_rewrite_in_progress:0" in said and "aof_rewrite_scheduled:0" in said
+
+
 @pytest.mark.parametrize("append", ["yes", "no"])
 async def test_what_is_taken_starts_again_with_all_keys(tmp_path: Path, append: str) -> None:
     live = tmp_path / "live"
@@ -69,6 +75,7 @@ async def test_what_is_taken_starts_again_with_all_keys(tmp_path: Path, append: 
         await ask(port, "SET", "key-after", "1")
         if append == "yes":
             await ask(port, "BGREWRITEAOF")  # removes the files that were linked
+            await eventually(lambda: _is_rewritten(port), what="the rewrite has ended")
         take(prepared, job.paths, tmp_path / "snapshot")
         await preparation.after(job, prepared.learned, True)
         assert not list(live.rglob(f"*{standins.SUFFIX}"))

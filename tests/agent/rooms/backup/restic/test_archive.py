@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import threading
+import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -174,22 +177,26 @@ def test_bad_paths_are_refused_before_anything_is_stored(tmp_path: Path, path: s
     assert list((tmp_path / "repo" / "index").iterdir()) == []
 
 
-def test_what_cannot_be_read_is_told_and_the_rest_taken(tmp_path: Path, source: Path) -> None:
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """Others may go through it; pytest shuts its own folders to them whenever one begins."""
+    with tempfile.TemporaryDirectory(prefix="bh-", dir="/tmp") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def test_what_cannot_be_read_is_told_and_the_rest_taken(open_folder: Path) -> None:
     """Run as somebody who may not read everything."""
     if os.getuid() != 0:
         pytest.skip("needs root to become somebody else")
-    repo = tmp_path / "repo"
+    repo, source = open_folder / "repo", open_folder / "source"
+    grow(source)
     repository(repo)
     (source / "secret").write_text("x")
     (source / "secret").chmod(0o600)
     (source / "hidden").mkdir(mode=0o700)
-    for path in (*tmp_path.parents, tmp_path, repo, *repo.rglob("*")):
-        if str(path).startswith(str(tmp_path)):
-            os.chown(path, 12345, 12345)
-    above = [path for path in (*tmp_path.parents, tmp_path) if not path.stat().st_mode & 0o001]
-    for path in above:
-        path.chmod(path.stat().st_mode | 0o001)
-    os.chown(source, 0, 0)
+    for path in (repo, *repo.rglob("*")):
+        os.chown(path, 12345, 12345)
     source.chmod(0o755)
     notes: list[Note] = []
     pid = os.fork()
@@ -201,6 +208,9 @@ def test_what_cannot_be_read_is_told_and_the_rest_taken(tmp_path: Path, source: 
             take(repo, source, notes=notes)
             left_out = {Path(note.path).name for note in notes if note.is_left_out}
             code = 0 if left_out == {"secret", "hidden", "empty", "hollow"} else 2
+        except BaseException:
+            traceback.print_exc()
+            raise
         finally:
             os._exit(code)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0

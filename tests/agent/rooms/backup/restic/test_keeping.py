@@ -252,19 +252,10 @@ def test_healing_takes_from_live_files(made: Stock, stock: Stock, harm: Callable
         done = heal(repository, lock, silent, NEVER)
     assert done.healed > 0
     assert done.missing == 0
-    with pytest.raises(AssertionError) if harm is _flip else NOTHING:
-        stock.judge()  # a damaged pack is no longer needed, and still there
+    # A damaged pack is no longer needed, and still there. With --read-data restic would try for a minute to read it.
+    restic(stock.folder, "check", code=1 if harm is _flip else 0)
     stock.prune()
     stock.judge()
-
-
-class _Nothing:
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None: ...
-
-
-NOTHING = _Nothing()
 
 
 def test_differences_are_those_of_the_files(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ class Bench:
 
     def stop(self) -> None:
         self.pump.stop()
-        self.pump.join(5)
+        self.pump.join(60)
         assert not self.pump.is_running
         self.kill()
 

@@ -39,7 +39,7 @@ async def writing(folder, remote, told=None):
             await task
 
 
-async def until(what, seconds=20.0):
+async def until(what, seconds=60.0):
     async with asyncio.timeout(seconds):
         while not what():
             await asyncio.sleep(0.02)

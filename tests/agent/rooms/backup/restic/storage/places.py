@@ -50,7 +50,7 @@ def s3_server() -> Iterator[str]:
         while (address := server.get_host_and_port())[1] == 0:
             time.sleep(0.01)
         endpoint = f"http://127.0.0.1:{address[1]}"
-        httpx.post(f"{endpoint}/moto-api/reset", timeout=10).raise_for_status()  # its buckets outlive a server
+        httpx.post(f"{endpoint}/moto-api/reset", timeout=60).raise_for_status()  # its buckets outlive a server
         client = boto3.client(
             "s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
         )
