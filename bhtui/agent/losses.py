@@ -30,9 +30,14 @@ class Losses:
     """Looks at the keeper's counts (`stats`) and at the folders' file systems, every LOOK_SECONDS."""
 
     def __init__(
-        self, stats: Callable[[], Awaitable[Mapping[str, Any]]], events: EventLog, folders: Sequence[Path]
+        self,
+        stats: Callable[[], Awaitable[Mapping[str, Any]]],
+        events: EventLog,
+        folders: Sequence[Path],
+        mirrored: Callable[[], Mapping[str, Mapping[str, Any]]] = dict,
     ) -> None:
-        self.limits = RateLimits(events)
+        """`mirrored`: the `limited` of the logs that the agent itself writes; it blocks."""
+        self.limits, self._mirrored = RateLimits(events), mirrored
         self._stats, self._events, self._folders = stats, events, folders
         self._lost: Counter[str] = Counter()
         """Lines by path, since this agent was begun."""
@@ -48,6 +53,7 @@ class Losses:
     async def look(self) -> None:
         """Looks once, and appends what is new."""
         self._look_at_disks()
+        mirrored = await asyncio.to_thread(self._mirrored)
         try:
             stats = await self._stats()
         except KeeperError as error:
@@ -62,7 +68,7 @@ class Losses:
                 self._lost[path] += count
                 self._tell_loss(Path(path), count, each["problem"])
         self._dropped = {path: each["dropped"] for path, each in logs.items()}
-        self.limits.take(stats["limited"])
+        self.limits.take({**stats["limited"], **mirrored})
 
     def figures(self) -> dict[str, list[tuple[tuple[str, ...], float]]]:
         """For the Prometheus endpoint: labels and value, by metric."""

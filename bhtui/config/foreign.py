@@ -27,7 +27,6 @@ OF_UNITS: Mapping[str, str] = {
         NUMBERS, "there is one unit; declare a service for each, as for worker@1.service and worker@2.service"
     ),
     "liveness": "write WatchdogSec= and Restart= in the unit",
-    "rate_limit": "the journal drops what is over LogRateLimitBurst= of the unit: systemctl edit {ref}",
 }
 """What is to be done instead in a unit."""
 OF_CONTAINERS: Mapping[str, str] = {
@@ -36,7 +35,6 @@ OF_CONTAINERS: Mapping[str, str] = {
     **dict.fromkeys(STOPPING, "it is given when the container is made: --stop-signal and --stop-timeout"),
     **dict.fromkeys(NUMBERS, "there is one container of a name; declare a service for each"),
     "liveness": "give the container a HEALTHCHECK; Podman restarts by --health-on-failure",
-    "rate_limit": "all that its engine has kept is taken; leave it out",
 }
 """What is to be done instead for a container."""
 FOREIGN = {ServiceKind.SYSTEMD: ("unit", OF_UNITS), ServiceKind.CONTAINER: ("container", OF_CONTAINERS)}
@@ -70,9 +68,6 @@ def what_others_run_has_its_own_ways(config: Config) -> Iterator[Fault]:
             if key in service.model_fields_set and not (key == "replicas" and service.replicas == 1):
                 does_nothing = f"{dotted((*path, key))} does nothing for a {thing}"
                 yield Fault((*path, key), does_nothing, instead[key].format(ref=ref))
-        if service.logging.rate_limit:
-            at = (*path, "logging", "rate_limit")
-            yield Fault(at, f"{dotted(at)} does nothing for a {thing}", instead["rate_limit"].format(ref=ref))
         if service.healthcheck.liveness:
             at = (*path, "healthcheck", "liveness")
             yield Fault(at, f"{dotted(at)} does nothing for a {thing}", instead["liveness"])

@@ -320,9 +320,8 @@ class Service(Section):
     """When its captured log is rotated, and how much goes into it."""
 
     def _rate_limit(self, logging: Logging) -> RateSpec:
-        """Of processes alone: the keeper is who holds it."""
         declared = self.logging.rate_limit or logging.rate_limit
-        return declared.spec() if declared and self.kind is ServiceKind.PROCESS else RateSpec()
+        return declared.spec() if declared else RateSpec()
 
     def pressure_steps(self) -> tuple[str, ...]:
         """As declared, or what its contract can do."""

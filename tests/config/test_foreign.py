@@ -38,10 +38,6 @@ def test_a_container_by_its_name_and_engine() -> None:
         ("{command: a, container: a}", "services.web.container is of kind: container alone"),
         ("{container: a}", "write kind: container too"),
         ("{command: a, engine: docker}", "services.web.engine is of kind: container alone"),
-        (
-            "{kind: systemd, unit: a, logging: {rate_limit: {lines: 5}}}",
-            "services.web.logging.rate_limit does nothing for a unit",
-        ),
         ("{kind: container, container: a, command: b}", "services.web.command does nothing for a container"),
         ("{kind: container, container: a, restart: always}", "docker update --restart POLICY a"),
         ("{kind: container, container: a, stop_signal: HUP}", "--stop-signal and --stop-timeout"),

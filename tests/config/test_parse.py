@@ -225,7 +225,7 @@ services:
         Path("/"),
     )
     limits = {name: each.rate_limit for name, each in spec.services.items()}
-    assert limits == {"a": RateSpec(1000), "b": RateSpec(0, 1 << 20, 1.0), "c": RateSpec(), "d": RateSpec()}
+    assert limits == {"a": RateSpec(1000), "b": RateSpec(0, 1 << 20, 1.0), "c": RateSpec(), "d": RateSpec(1000)}
 
 
 def test_the_sections_of_the_guide() -> None:

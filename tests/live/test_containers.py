@@ -130,3 +130,25 @@ def _memory_limit(made: Home) -> int:
     if "memory" in groups:
         return int(Path(f"/sys/fs/cgroup/memory{groups['memory']}/memory.limit_in_bytes").read_text())
     return int(Path(f"/sys/fs/cgroup{groups['']}/memory.max").read_text().replace("max", "0"))
+
+
+def test_a_rate_limit_drops_counts_and_tells(engine: Lab, agent: Home) -> None:
+    limited = "logging: {rate_limit: {lines: 100, per: 500ms}}"
+    agent.write_config(f"services: {{web: {{kind: container, container: web, engine: {engine.socket}, {limited}}}}}\n")
+    assert "rate_limit.lines 0 -> 100" in agent.cli("restart", "--reload-config", "--dry-run").stdout
+    agent.cli("restart", "--reload-config")
+    engine.container("web", COUNT.format(3000))
+    agent.wait_state("web-1", "running")
+    until(lambda: (agent.status()["web-1"]["log_dropped"] or {}).get("lines"), 30, "status tells of it")
+
+    def gaps() -> int:
+        text = b"".join(path.read_bytes() for path in sorted((agent.paths.logs / "web").glob("*.log")))
+        return sum(map(int, re.findall(rb"\[blackhole\] (\d+) lines \(\d+ bytes\) dropped here", text)))
+
+    # All that was printed is in the log or told of there, also the last when nothing more comes.
+    until(lambda: len(_numbers(agent)) + gaps() >= 3000, 30, "all is accounted for")
+    assert len(_numbers(agent)) < 3000
+    assert len(set(_numbers(agent))) == len(_numbers(agent))
+    assert "over 100 lines in 0.5 s" in agent.cli("status").stdout
+    assert "MISSING" in agent.cli("logs", "stats").stdout
+    assert [each["target"] for each in _events(agent, "logs.limited")][:1] == ["web-1"]

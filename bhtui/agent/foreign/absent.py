@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bhtui.core.errors import BlackholeError
-from bhtui.core.spec import LimitsSpec, RotateSpec, ServiceSpec
+from bhtui.core.spec import LimitsSpec, RateSpec, RotateSpec, ServiceSpec
 
 from .model import Hold, Observation
 
@@ -42,7 +42,7 @@ class Absent:
     async def tail(self, count: int) -> tuple[str, ...]:  # noqa: ARG002 - it wrote nothing
         return ()
 
-    def capture(self, path: Path, rotate: RotateSpec) -> None:
+    def capture(self, path: Path, rotate: RotateSpec, rate: RateSpec) -> None:
         """There is nothing to be captured."""
 
     async def close(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
 from bhtui.core.spec import ServiceKind
 
+from .capture import Captures
 from .model import Manager
 
 Devices = Callable[[Sequence[str]], tuple[Collection[str], Sequence[str]]]
@@ -21,9 +22,10 @@ class Managers(Mapping[ServiceKind, Manager]):
     """An agent without units and containers pays nothing for them."""
 
     def __init__(self, devices: Devices, has_level: HasLevel) -> None:
+        self.captures = Captures()
         self._makers: Mapping[ServiceKind, Callable[[], Manager]] = {
-            ServiceKind.SYSTEMD: lambda: _units(has_level),
-            ServiceKind.CONTAINER: lambda: _containers(devices),
+            ServiceKind.SYSTEMD: lambda: _units(has_level, self.captures),
+            ServiceKind.CONTAINER: lambda: _containers(devices, self.captures),
         }
         self._made: dict[ServiceKind, Manager] = {}
 
@@ -43,13 +45,13 @@ class Managers(Mapping[ServiceKind, Manager]):
         await asyncio.gather(*(manager.close() for manager in self._made.values()))
 
 
-def _units(has_level: HasLevel) -> Manager:
+def _units(has_level: HasLevel, captures: Captures) -> Manager:
     from .systemd.manager import Systemd
 
-    return Systemd(has_level)
+    return Systemd(has_level, captures)
 
 
-def _containers(devices: Devices) -> Manager:
+def _containers(devices: Devices, captures: Captures) -> Manager:
     from .containers.manager import ContainerManager
 
-    return ContainerManager(devices)
+    return ContainerManager(devices, captures)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from bhtui.core.spec import LimitsSpec, RotateSpec, ServiceSpec
+from bhtui.core.spec import LimitsSpec, RateSpec, RotateSpec, ServiceSpec
 from bhtui.core.states import Health, Result, State
 
 
@@ -89,10 +89,11 @@ class Subject(Protocol):
     async def tail(self, count: int) -> tuple[str, ...]:
         """The last lines it wrote in its latest run, oldest first; () when they cannot be had."""
 
-    def capture(self, path: Path, rotate: RotateSpec) -> None:
+    def capture(self, path: Path, rotate: RotateSpec, rate: RateSpec) -> None:
         """Writes what it prints to the log file of its instance from now on, in the format of all logs.
 
         It goes on where an earlier agent was: no line is lost, none is written twice. Problems are told in the log.
+        What is over the rate limit is dropped, counted and told there. Called again when one of the two is another.
         """
 
     async def close(self) -> None:

@@ -70,13 +70,15 @@ async def supervise(memory: Memory, alone: Alone, paths: Paths, ending: Ending, 
     )  # fmt: skip
     stack.push_async_callback(supervisor.close)
     told.supervisor = supervisor
-    found = _surround(memory, alone, keeper, supervisor, paths)
+    found = _surround(memory, alone, keeper, supervisor, managers, paths)
     stack.push_async_callback(found.reached.close)
     await _take_over(keeper, supervisor, alone)
     return found
 
 
-def _surround(memory: Memory, alone: Alone, keeper: Keeper, supervisor: Supervisor, paths: Paths) -> Supervised:
+def _surround(
+    memory: Memory, alone: Alone, keeper: Keeper, supervisor: Supervisor, managers: Managers, paths: Paths
+) -> Supervised:
     """Makes the rooms around the supervisor, and hands it what it needs of them.
 
     Before anything is taken over: what an open maintenance window holds is not started again.
@@ -95,7 +97,7 @@ def _surround(memory: Memory, alone: Alone, keeper: Keeper, supervisor: Supervis
     maintenance = Maintenance(memory.store, supervisor, memory.events)
     supervisor.holding = maintenance.held
     alone.backup.preparations = lambda service: preparing.choose(service, _here)
-    losses = Losses(keeper.stats, memory.events, (paths.state, paths.logs))
+    losses = Losses(keeper.stats, memory.events, (paths.state, paths.logs), managers.captures.limited)
     supervisor.dropped = losses.limits.of
     return Supervised(keeper, supervisor, reached, resources, scaling, maintenance, losses)
 

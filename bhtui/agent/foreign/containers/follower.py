@@ -11,12 +11,11 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from bhtui.agent.foreign.capture import Captured, Line
 from bhtui.core.errors import BlackholeError, NoConnection, NotFound
-from bhtui.core.spec import RotateSpec
+from bhtui.core.spec import RateSpec, RotateSpec
 
 from .container import Container
 from .engine import Engine
@@ -37,9 +36,8 @@ Find = Callable[[], Awaitable[tuple[Engine, Container]]]
 class Follower:
     """Runs from `begin` to `close`."""
 
-    def __init__(self, name: str, path: Path, rotate: RotateSpec, find: Find) -> None:
-        self._name, self._path, self._find = name, path, find
-        self._file = Captured(path, rotate)
+    def __init__(self, name: str, file: Captured, find: Find) -> None:
+        self._name, self._file, self._find = name, file, find
         self._changed = asyncio.Event()
         self._marks: Marks | None = None
         self._mark: Mapping[str, Any] = {}
@@ -58,9 +56,9 @@ class Follower:
         """The container may be in another run."""
         self._changed.set()
 
-    def limit(self, rotate: RotateSpec) -> None:
-        """Sets when the log is rotated."""
-        self._file.limit(rotate)
+    def limit(self, rotate: RotateSpec, rate: RateSpec) -> None:
+        """Sets when the log is rotated, and how much is kept."""
+        self._file.limit(rotate, rate)
 
     async def close(self) -> None:
         """Ends; the place is remembered."""
@@ -100,7 +98,7 @@ class Follower:
         try:
             self._mark, self._behind = await asyncio.to_thread(self._file.open)
         except OSError as error:
-            log.error("%s: its output cannot be written to %s: %s", self._name, self._path, error)
+            log.error("%s: its output cannot be written to %s: %s", self._name, self._file.path, error)
             return False
         return True
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 
+from bhtui.agent.foreign.capture import Captures
 from bhtui.agent.foreign.managers import Devices
 from bhtui.core.spec import ServiceSpec
 
@@ -15,13 +16,19 @@ from .subject import ContainerSubject
 class ContainerManager:
     """Nothing is connected before the first subject is asked for something. `devices`: see `managers.Devices`."""
 
-    def __init__(self, devices: Devices, environ: Mapping[str, str] = os.environ, uid: int | None = None) -> None:
-        self._devices = devices
+    def __init__(
+        self,
+        devices: Devices,
+        captures: Captures,
+        environ: Mapping[str, str] = os.environ,
+        uid: int | None = None,
+    ) -> None:
+        self._devices, self._captures = devices, captures
         self._engines = Engines(environ, os.getuid() if uid is None else uid)
 
     def subject(self, spec: ServiceSpec, changed: Callable[[], None]) -> ContainerSubject:
         """The container that a service stands for. `changed` is called when it may be otherwise than observed."""
-        return ContainerSubject(spec, self._engines, changed, self._devices)
+        return ContainerSubject(spec, self._engines, changed, self._devices, self._captures)
 
     async def close(self) -> None:
         """Lets go of everything; the containers run on."""

@@ -10,10 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bhtui.agent.foreign.capture import Captures
 from bhtui.agent.foreign.managers import Devices
 from bhtui.agent.foreign.model import Hold, Observation
 from bhtui.core.errors import BlackholeError, NoConnection, NotFound
-from bhtui.core.spec import LimitsSpec, RotateSpec, ServiceSpec
+from bhtui.core.spec import LimitsSpec, RateSpec, RotateSpec, ServiceSpec
 
 from . import groups, limits, seen
 from .container import Container
@@ -28,8 +29,16 @@ FRESH_TRIES, FRESH_SECONDS = 3, 0.15
 class ContainerSubject:
     """Asks whichever engine has a container of that name, each time anew: it may have been made anew elsewhere."""
 
-    def __init__(self, spec: ServiceSpec, engines: Engines, changed: Callable[[], None], devices: Devices) -> None:
+    def __init__(
+        self,
+        spec: ServiceSpec,
+        engines: Engines,
+        changed: Callable[[], None],
+        devices: Devices,
+        captures: Captures,
+    ) -> None:
         self._spec, self._engines, self._changed, self._devices = spec, engines, changed, devices
+        self._captures = captures
         self._follower: Follower | None = None
         self._asked: tuple[str, bool] = ("", False)
         """The latest run that has ended, and whether somebody asked for that."""
@@ -172,12 +181,12 @@ class ContainerSubject:
 
     # ---- its output ----------------------------------------------------------------------------------------------
 
-    def capture(self, path: Path, rotate: RotateSpec) -> None:
-        """Follows its output from now on; called again, with another rotation."""
+    def capture(self, path: Path, rotate: RotateSpec, rate: RateSpec) -> None:
+        """Follows its output from now on; called again, with other limits."""
         if self._follower:
-            self._follower.limit(rotate)
+            self._follower.limit(rotate, rate)
             return
-        self._follower = Follower(self._spec.container, path, rotate, self._find)
+        self._follower = Follower(self._spec.container, self._captures.add(path, rotate, rate), self._find)
         self._follower.begin()
 
     async def close(self) -> None:

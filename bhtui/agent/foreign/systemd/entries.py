@@ -18,6 +18,7 @@ HasLevel = Callable[[bytes], bool]
 FIELDS = (
     "MESSAGE", "PRIORITY", "SYSLOG_IDENTIFIER", "_SYSTEMD_UNIT", "_SYSTEMD_USER_UNIT", "UNIT", "USER_UNIT",
     "OBJECT_SYSTEMD_UNIT", "OBJECT_SYSTEMD_USER_UNIT", "COREDUMP_UNIT", "COREDUMP_USER_UNIT",
+    "N_DROPPED",
 )  # fmt: skip
 """What is asked for of an entry."""
 UNITS = {"system": ("UNIT", "OBJECT_SYSTEMD_UNIT", "COREDUMP_UNIT", "_SYSTEMD_UNIT"),
@@ -76,6 +77,8 @@ def parse(data: bytes, scope: str, has_level: HasLevel) -> Entry | None:
     priority = _priority(fields)
     is_managers = bool(_text(fields.get(UNITS[scope][0]))) and _text(fields.get("SYSLOG_IDENTIFIER")) == "systemd"
     stream = "stderr" if priority <= ERROR else "stdout"
+    if lost := _suppressed(fields):
+        return Entry(unit, cursor, (Line(time_ns, "stderr", lost),))
     lines = []
     for message in _messages(fields.get("MESSAGE")):
         said = b"systemd: " + message if is_managers else message
@@ -83,6 +86,14 @@ def parse(data: bytes, scope: str, has_level: HasLevel) -> Entry | None:
             said = f"[{WORDS[priority]}] ".encode() + said
         lines += list(_cut(time_ns, stream, said))
     return Entry(unit, cursor, tuple(lines))
+
+
+def _suppressed(fields: Mapping[str, Any]) -> bytes:
+    """How many entries of the unit journald itself has left out, in the words that are counted as missing; or empty."""
+    count = _text(fields.get("N_DROPPED"))
+    if _text(fields.get("SYSLOG_IDENTIFIER")) != "systemd-journald" or not count.isdecimal():
+        return b""
+    return f"[blackhole] {count} lines lost here: over journald's own rate limit (LogRateLimitBurst=)".encode()
 
 
 def _messages(value: Any) -> Iterator[bytes]:

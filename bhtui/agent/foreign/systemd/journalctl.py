@@ -13,8 +13,8 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
-from bhtui.agent.foreign.capture import Captured
-from bhtui.core.spec import RotateSpec
+from bhtui.agent.foreign.capture import Captured, Captures
+from bhtui.core.spec import RateSpec, RotateSpec
 
 from .entries import FIELDS, Cursor, Entry, HasLevel, cursor_of, parse
 
@@ -78,8 +78,8 @@ class Followed:
 class Journal:
     """Of one scope: `system`, `user`."""
 
-    def __init__(self, scope: str, has_level: HasLevel) -> None:
-        self._scope, self._has_level = scope, has_level
+    def __init__(self, scope: str, has_level: HasLevel, captures: Captures) -> None:
+        self._scope, self._has_level, self._captures = scope, has_level, captures
         self._followed: dict[str, Followed] = {}
         self._task: asyncio.Task[None] | None = None
         self._another = asyncio.Event()
@@ -88,12 +88,12 @@ class Journal:
 
     # ---- who is followed -------------------------------------------------------------------------------------------
 
-    def capture(self, unit: str, path: Path, rotate: RotateSpec) -> None:
+    def capture(self, unit: str, path: Path, rotate: RotateSpec, rate: RateSpec) -> None:
         """Writes what the unit prints to this log from now on."""
         if unit in self._followed:
-            self._followed[unit].captured.limit(rotate)
+            self._followed[unit].captured.limit(rotate, rate)
             return
-        self._followed[unit] = Followed(unit, Captured(path, rotate))
+        self._followed[unit] = Followed(unit, self._captures.add(path, rotate, rate))
         self._another.set()
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._run(), name=f"journal of {self._scope} units")

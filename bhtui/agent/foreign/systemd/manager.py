@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
+from bhtui.agent.foreign.capture import Captures
 from bhtui.core.spec import ServiceSpec
 
 from .bus import MANAGER, PROPERTIES, SYSTEMD, Bus, BusError, BusLost
@@ -40,14 +41,14 @@ def bus_path(scope: str, uid: int, environ: Mapping[str, str]) -> str:
 class Systemd:
     """Manager of every unit of both scopes."""
 
-    def __init__(self, has_level: HasLevel) -> None:
-        self._has_level = has_level
+    def __init__(self, has_level: HasLevel, captures: Captures) -> None:
+        self._has_level, self._captures = has_level, captures
         self._scopes: dict[str, Scope] = {}
 
     def subject(self, spec: ServiceSpec, changed: Callable[[], None]) -> UnitSubject:
         """The unit of a service."""
         if spec.scope not in self._scopes:
-            self._scopes[spec.scope] = Scope(spec.scope, Journal(spec.scope, self._has_level))
+            self._scopes[spec.scope] = Scope(spec.scope, Journal(spec.scope, self._has_level, self._captures))
         return UnitSubject(self._scopes[spec.scope], spec.unit, changed)
 
     async def close(self) -> None:

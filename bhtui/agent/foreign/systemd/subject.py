@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bhtui.agent.foreign.model import Hold, Observation
 from bhtui.core.errors import BlackholeError
-from bhtui.core.spec import LimitsSpec, RotateSpec
+from bhtui.core.spec import LimitsSpec, RateSpec, RotateSpec
 from bhtui.core.states import State
 
 from . import limits as properties
@@ -47,7 +47,7 @@ class UnitSubject:
         self._jobs: list[str] | None = None
         """Jobs that ended since it was last seen up; None: it was not seen up yet."""
         self._run = ""
-        self._wants_log: tuple[Path, RotateSpec] | None = None
+        self._wants_log: tuple[Path, RotateSpec, RateSpec] | None = None
 
     def on_changed(self) -> None:
         """systemd says that something of it is otherwise."""
@@ -106,8 +106,8 @@ class UnitSubject:
     async def tail(self, count: int) -> tuple[str, ...]:
         return await self._scope.journal.tail(self._run, count) if self._run else ()
 
-    def capture(self, path: Path, rotate: RotateSpec) -> None:
-        self._wants_log = (path, rotate)
+    def capture(self, path: Path, rotate: RotateSpec, rate: RateSpec) -> None:
+        self._wants_log = (path, rotate, rate)
         if self._watching:
             self._open_log()
 

@@ -60,7 +60,7 @@ class Mirroring(Driver):
         """Observes from now on, going on from what an earlier agent recorded."""
         if record is not None:
             self.instance = mirror.known_before(self.instance, record)
-        self._subject.capture(self.log_path, self.instance.spec.rotate)
+        self._subject.capture(self.log_path, self.instance.spec.rotate, self.instance.spec.rate_limit)
         self._errand(self._observe_for_ever(record is not None))
 
     async def first_seen(self) -> None:
@@ -106,8 +106,8 @@ class Mirroring(Driver):
     async def take_spec(self, spec: ServiceSpec, declared: bool, later: bool) -> None:  # noqa: ARG002
         before = self.instance.spec
         await self.ask(lambda i: mirror.on_spec_changed(i, spec, declared))
-        if before.rotate != spec.rotate:
-            self._subject.capture(self.log_path, spec.rotate)
+        if (before.rotate, before.rate_limit) != (spec.rotate, spec.rate_limit):
+            self._subject.capture(self.log_path, spec.rotate, spec.rate_limit)
         if declared and before.limits != spec.limits:
             self._errand(self._hold())
 

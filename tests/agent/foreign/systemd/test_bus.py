@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from jeepney import DBusAddress, HeaderFields, MessageType, Parser, new_error, new_method_return, new_signal
 
+from bhtui.agent.foreign.capture import Captures
 from bhtui.agent.foreign.systemd import manager
 from bhtui.agent.foreign.systemd.limits import FOREVER
 from bhtui.agent.foreign.systemd.manager import Systemd, bus_path
@@ -119,7 +120,7 @@ async def played(
     monkeypatch.setattr(manager, "AGAIN_SECONDS", 0.02)
     there = Played(tmp_path / "systemd" / "private")
     await there.listen()
-    units, told = Systemd(lambda _: True), [0]
+    units, told = Systemd(lambda _: True, Captures()), [0]
 
     def changed() -> None:
         told[0] += 1

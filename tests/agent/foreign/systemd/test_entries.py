@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bhtui.agent.foreign.systemd.entries import LONGEST, cursor_of, parse
+from bhtui.agent.rooms.logs.counting import MISSING
 from bhtui.agent.rooms.logs.levels import detect
 
 RECORDED = Path(__file__).with_name("entries.jsonl").read_bytes().splitlines()
@@ -87,3 +88,20 @@ def test_whatever_stands_in_a_field_is_a_line_or_none(message: object):
 @given(st.binary(max_size=50))
 def test_what_is_no_entry_is_none(data: bytes):
     assert parse(data, "system", has_level) is None
+
+
+def test_what_journald_left_out_itself_is_told_as_missing() -> None:
+    entry = {
+        "__CURSOR": "s=a;i=1", "__REALTIME_TIMESTAMP": "1", "OBJECT_SYSTEMD_UNIT": "web.service", "PRIORITY": "5",
+        "SYSLOG_IDENTIFIER": "systemd-journald", "MESSAGE": "Suppressed 812 messages from web.service",
+        "N_DROPPED": "812",
+    }  # fmt: skip
+    found = parse(json.dumps(entry).encode(), "system", has_level)
+    assert found
+    assert (found.unit, [line.stream for line in found.lines]) == ("web.service", ["stderr"])
+    told = MISSING.search(found.lines[0].text)
+    assert told
+    assert told[1] == b"812"
+    liar = parse(json.dumps(entry | {"SYSLOG_IDENTIFIER": "web"}).encode(), "system", has_level)
+    assert liar
+    assert liar.lines[0].text.startswith(b"Suppressed")

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from bhtui.agent.foreign.capture import Captures
 from bhtui.agent.foreign.systemd import journalctl
 from bhtui.agent.foreign.systemd.journalctl import Journal
-from bhtui.core.spec import RotateSpec
+from bhtui.core.spec import RateSpec, RotateSpec
 from tests.waiting import eventually
 
 PROGRAM = """#!{python}
@@ -77,9 +78,9 @@ def played(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Played]:
 
 @asynccontextmanager
 async def following(folder: Path, *units: str) -> AsyncIterator[Journal]:
-    journal = Journal("system", lambda _: True)
+    journal = Journal("system", lambda _: True, Captures())
     for unit in units:
-        journal.capture(unit, log_of(folder, unit), RotateSpec())
+        journal.capture(unit, log_of(folder, unit), RotateSpec(), RateSpec())
     try:
         yield journal
     finally:
@@ -135,7 +136,7 @@ async def test_another_unit_is_added_while_one_is_followed(played: Played, tmp_p
     async with following(tmp_path, "a") as journal:
         played.write("a", "1")
         await eventually(lambda: said(tmp_path, "a") == ["1"])
-        journal.capture("b", log_of(tmp_path, "b"), RotateSpec())
+        journal.capture("b", log_of(tmp_path, "b"), RotateSpec(), RateSpec())
         await eventually(lambda: said(tmp_path, "b") == ["early"])
         played.write("a", "2")
         played.write("b", "late")
@@ -159,3 +160,16 @@ async def test_journalctl_that_ends_is_started_again_and_that_is_told_once(playe
         told = [line for line in said(tmp_path, "a") if line.startswith("[blackhole] the journal cannot be read")]
         assert len(told) == 1
         assert [line for line in said(tmp_path, "a") if line not in told] == ["1", "2", "3"]
+
+
+async def test_what_is_over_a_limit_is_dropped_and_told(played: Played, tmp_path: Path):
+    played.write("a", "0")
+    async with following(tmp_path, "a") as journal:
+        await eventually(lambda: said(tmp_path, "a") == ["0"])
+        journal.capture("a", log_of(tmp_path, "a"), RotateSpec(), RateSpec(lines=2, per=0.5))
+        played.write("a", *(f"flood {number}" for number in range(50)))
+        await eventually(lambda: "flood 1" in said(tmp_path, "a"))
+        captures = journal._captures
+        told = await eventually(lambda: captures.limited().get(str(log_of(tmp_path, "a"))))
+        assert told["limit"] == "2 lines in 0.5 s"
+        await eventually(lambda: any("dropped here" in line for line in captures.limited() and said(tmp_path, "a")))

@@ -12,7 +12,7 @@ from bhtui.agent.foreign.model import Hold, Observation
 from bhtui.core.errors import BlackholeError
 from bhtui.core.operation import OperationState
 from bhtui.core.request import ReloadConfigRequest, RestartRequest, StartRequest, StopRequest
-from bhtui.core.spec import Condition, LimitsSpec, RotateSpec, ServiceKind, ServiceSpec
+from bhtui.core.spec import Condition, LimitsSpec, RateSpec, RotateSpec, ServiceKind, ServiceSpec
 from bhtui.core.states import Goal, Health, Result, State
 from tests.agent.rooms.supervisor.rig import FakeKeeper, NoLimits, fake_rig, spec_of
 from tests.waiting import eventually
@@ -76,7 +76,7 @@ class Played:
     async def tail(self, count: int) -> tuple[str, ...]:
         return ("last words",)
 
-    def capture(self, path: Path, rotate: RotateSpec) -> None:
+    def capture(self, path: Path, rotate: RotateSpec, rate: RateSpec) -> None:
         self.captured.append(path)
 
     async def close(self) -> None:
