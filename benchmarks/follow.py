@@ -24,10 +24,15 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import psutil
+
+from benchmarks._usage import Parts, Usage, per_million, with_children
 
 AIM = 0.2
 STAMP_EVERY = 20
@@ -118,8 +123,10 @@ def watch(fd: int, settle: float, seconds: float) -> Figures:
 
 
 @contextmanager
-def piped(commands: Sequence[Sequence[str]], environ: dict[str, str] | None = None) -> Iterator[int]:
-    """Programs that write into one pipe; its other end."""
+def piped(
+    commands: Sequence[Sequence[str]], environ: dict[str, str] | None = None
+) -> Iterator[tuple[int, list[int]]]:
+    """Programs that write into one pipe; its other end, and their pids."""
     out, into = os.pipe()
     started = [
         subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=into, stderr=subprocess.DEVNULL, env=environ)
@@ -127,7 +134,7 @@ def piped(commands: Sequence[Sequence[str]], environ: dict[str, str] | None = No
     ]
     os.close(into)
     try:
-        yield out
+        yield out, [process.pid for process in started]
     finally:
         for process in started:
             process.kill()
@@ -165,6 +172,15 @@ class Fleet:
                 host.home = there.path
                 entries.append(host.yaml().replace("}\n", ", groups: [all]}\n"))
             (self.operator.path / "hosts.yaml").write_text("groups: {all: {}}\nhosts:\n" + "".join(entries))
+        agents = [each.agent_pid() for each in self.homes]
+        keepers = [psutil.Process(each.keeper_pid()) for each in self.homes]
+        services = [child.pid for keeper in keepers for child in keeper.children() if child.pid not in agents]
+        self.parts: Parts = {
+            "services": lambda: with_children(*services),
+            "keepers": lambda: keepers,
+            "agents": lambda: with_children(*agents),
+            "sshd": lambda: with_children(*(host.sshd.pid for host in self.hosts if host.sshd)),
+        }
 
     def ways(self) -> Iterator[tuple[str, list[list[str]], dict[str, str]]]:
         """How each is called, the programs, and their environment."""
@@ -189,18 +205,20 @@ def measure(fleet: Fleet, rates: Sequence[int], seconds: float) -> dict[str, int
     for name, commands, environ in fleet.ways():
         best[name] = 0
         fleet.control.write_text("0")
-        with piped(commands, environ) as fd:
+        with piped(commands, environ) as (fd, pids):
             watch(fd, 0.0, 6.0 + len(commands) / 4)  # until all are connected
             for rate in rates:
                 fleet.control.write_text(str(rate))
-                used, began = cpu(), time.monotonic()
-                found = watch(fd, 3.0, seconds)
+                watch(fd, 0.0, 3.0)
+                parts = {**fleet.parts, "reader": partial(with_children, *pids)}
+                usage, used, began = Usage(parts), cpu(), time.monotonic()
+                found = watch(fd, 0.0, seconds)
                 share = (cpu() - used) / (time.monotonic() - began)
                 p50, p99 = found.quantile(0.5), found.quantile(0.99)
                 print(
                     f"{name}: {count} hosts at {rate:,} lines/s: {found.lines:,.0f} lines/s come, line to screen p50 "
                     f"{1000 * p50:,.0f} ms, p99 {1000 * p99:,.0f} ms, {found.late} late; the machine works "
-                    f"{share:.1f} of {os.cpu_count()} processors",
+                    f"{share:.1f} of {os.cpu_count()} processors\n  {per_million(usage.seconds(), found.lines * seconds)}",
                     flush=True,
                 )
                 if p99 <= AIM and found.lines > 0.95 * rate * count:

@@ -82,6 +82,9 @@ class CountingScanner(Scanner):
         """Parts of a line go on in the next file; what never ends is not counted."""
         return []
 
+    def every(self, block: bytes) -> None:
+        """They are counted one by one, and none is made."""
+
     def take(self, record: cri.Record, level: str) -> LogLine | None:
         if record.time_ns >= self._matcher.since_ns:
             key = level, record.time_ns // self._bucket_ns

@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
-from operator import itemgetter
+from itertools import accumulate
+from operator import attrgetter, itemgetter
 from pathlib import Path
 
 from bhtui.core.logs import LogLine, LogPlace
@@ -26,6 +27,7 @@ BLOCKS_A_ROUND = 64
 """Of all followers together, or one of each: what one round takes into memory."""
 REORDER_NS = 5_000_000
 """The time between a line's stamp and the moment it can be read, at most, as a rule."""
+_time = attrgetter("time_ns")
 MAX_HELD = 20_000
 MAX_HELD_CHARACTERS = 16 << 20
 
@@ -234,11 +236,11 @@ class Merger:
         blocks = max(1, min(BLOCKS_A_TURN, BLOCKS_A_ROUND // max(1, len(followers))))
         for follower in followers:
             lines, is_busy = follower.poll(blocks)
-            latest = self._floors.get(id(follower), 0)
-            for line in lines:
-                latest = max(latest, line.time_ns)
-                fresh.append((latest, line))
-            reached[id(follower)] = latest
+            reached[id(follower)] = self._floors.get(id(follower), 0)
+            if lines:
+                times = list(accumulate(map(_time, lines), max, initial=reached[id(follower)]))
+                fresh += zip(times[1:], lines, strict=True)
+                reached[id(follower)] = times[-1]
             if is_busy:
                 lagging.append(follower.scanner.last_ns)
         bound = min([bound, *lagging])

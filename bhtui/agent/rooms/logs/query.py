@@ -77,6 +77,7 @@ class Matcher:
         self.since_ns = query.since_ns
         self.levels = frozenset(("", *LEVELS) if not query.level else LEVELS[levels.rank(query.level) :])
         """Which are serious enough; empty is that of lines in which none is recognised."""
+        self.detector = levels.Detector()
         self._invert = query.invert
         self._lower = query.ignore_case
         self._pattern: re.Pattern[str] | None = None

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,6 +32,7 @@ GATHERED_CHARACTERS = 8 << 20
 LOOK_FOR_NEW_SECONDS = 1.0
 TELL_PLACES_SECONDS = 5.0
 """After which a stream that gives nothing tells how far it has come, so that going on there costs little."""
+_name = attrgetter("service", "instance")
 LINES_WITHOUT_ENGINE = 100_000
 """From the end: the newest that are wanted are mostly near it."""
 
@@ -98,13 +100,7 @@ class Reading:
 
     def _batch(self) -> LogBatch | None:
         is_following = self._was_told or bool(self._query.after)
-        lines: list[LogLine] = []
-        size = 0
-        while self._ready and len(lines) < BATCH_LINES and size < BATCH_CHARACTERS:
-            line = self._ready.popleft()
-            size += len(line.message)
-            lines.append(line)
-        self._ready_characters -= size
+        lines = self._take()
         tell = self._must_tell() and not self._ready
         self._was_told = self._was_told or tell
         self.is_ended = self._was_told and not self._query.follow
@@ -114,9 +110,24 @@ class Reading:
             return None
         return LogBatch(tuple(lines), self._scanned, lost, tell, places, self._clock())
 
+    def _take(self) -> list[LogLine]:
+        """The lines of a batch, of those that are ready."""
+        lines: list[LogLine] = []
+        size = 0
+        if len(self._ready) <= BATCH_LINES and self._ready_characters <= BATCH_CHARACTERS:
+            lines, size = list(self._ready), self._ready_characters
+            self._ready.clear()
+        while self._ready and len(lines) < BATCH_LINES and size < BATCH_CHARACTERS:
+            line = self._ready.popleft()
+            size += len(line.message)
+            lines.append(line)
+        self._ready_characters -= size
+        return lines
+
     def _places(self, lines: Sequence[LogLine], *, everything: bool) -> tuple[LogPlace, ...]:
         """Where the instances are of which lines are given; now and then where all are."""
-        for name, count in Counter((line.service, line.instance) for line in lines).items():
+        given = Counter(map(_name, lines))
+        for name, count in given.items():
             self._followers[name].gave(count)
             self._told.pop(name, None)
         now = time.monotonic()
@@ -124,7 +135,7 @@ class Reading:
             self._told_at = now
             names = [name for name, one in self._followers.items() if self._told.get(name) != one.place]
         else:
-            names = list({(line.service, line.instance): None for line in lines})
+            names = list(given)
         self._told |= {name: self._followers[name].place for name in names}
         return tuple(self._told[name] for name in names)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from itertools import groupby
+from operator import itemgetter
 
 from bhtui.core.logs import LogLine
 
@@ -12,6 +14,7 @@ from .query import Matcher
 
 NEVER = sys.maxsize
 """A time after every other."""
+_head = itemgetter(slice(0, cri.TEXT_AT))
 
 
 def last_time(block: bytes) -> int:
@@ -68,6 +71,8 @@ class Scanner:
         return NEVER
 
     def _find(self, block: bytes) -> list[LogLine]:
+        if self._matcher.wants_all and (found := self.every(block)) is not None:
+            return found
         # Most lines of a search are not wanted, so only those that are get taken apart.
         found = []
         for raw in self._matcher.lines(block):
@@ -81,6 +86,30 @@ class Scanner:
             if (line := self.take(record, level)) is not None:
                 found.append(line)
         return found
+
+    def every(self, block: bytes) -> list[LogLine] | None:
+        """Every line that is serious enough; lines that were captured at once have one head. None where somebody else
+        wrote into the file."""
+        detect, wanted = self._matcher.detector.reader(block), self._matcher.levels
+        found: list[LogLine] = []
+        for head, group in groupby(block.split(b"\n")[:-1], _head):
+            record = cri.parse(head)
+            if record is None:
+                return None
+            if record.time_ns >= self._matcher.since_ns:
+                time_ns, stream = record.time_ns, record.stream
+                raws = list(group)
+                seen = [detect(raw, cri.TEXT_AT) for raw in raws]
+                found += [
+                    LogLine(time_ns, self.service, self.instance, stream, level, text)
+                    for level, text in zip(seen, self.texts(raws), strict=True)
+                    if level in wanted
+                ]
+        return found
+
+    def texts(self, raws: list[bytes]) -> list[str]:
+        """What captured lines say."""
+        return [raw[cri.TEXT_AT :].decode("utf-8", "backslashreplace") for raw in raws]
 
     def whole(self, raw: bytes) -> cri.Record | None:
         """A line with the parts that came before it; None when it is a part itself and more is to come."""
@@ -132,6 +161,9 @@ class Scanner:
 
 class TimeScanner(Scanner):
     """As Scanner, for who wants to know when lines were written and not what they say."""
+
+    def texts(self, raws: list[bytes]) -> list[str]:
+        return [""] * len(raws)
 
     def make(self, record: cri.Record, level: str) -> LogLine:
         stream = record.stream or "stdout"

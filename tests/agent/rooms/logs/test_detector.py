@@ -19,6 +19,13 @@ TEXTS = st.builds(
     st.integers(0, 99),
     st.sampled_from(["", "}", ",", " x", '"level":"error"}', "level=warn ", '"', "o", "x" * 90, ' "level":50}']),
 )
+WORDS = st.builds(
+    lambda *parts: "".join(parts).encode(),
+    st.sampled_from(["", "[", "[ ", "(", "<", "2026-01-02 10:20:30 ", "a=b ", "x.", "[     ", "{", "|"]),
+    st.sampled_from(["INFO", "error", "Error", "ERR", "LOG", "WARNING", "info", "fatal", "x", "INFORMATION"]),
+    st.sampled_from(["", " ", ":", "]", "-", "=1", ".a=b", " " * 20, "x", ">", ")", " ]"]),
+    st.sampled_from(["", "ERROR: x", "[error]", ": y", "] z", "a" * 150 + " ERROR", "-x", "\x1b[31mERR\x1b[0m", "=", "WARN"]),
+)
 
 
 @settings(max_examples=300, deadline=None)
@@ -35,5 +42,15 @@ def test_it_knows_no_more_than_so_many():
     for number in range(30_000):
         detector.of(f'{{"level":{number % 99},"x{number}":1}}'.encode())
         detector.of(f'{{"{"abcdefghij"[number % 10]}{chr(97 + number % 26)}{number:x}":1,"level":"warn"}}'.encode())
-    assert sum(map(len, (detector._short, detector._long, detector._numbered))) <= 3000
+    assert sum(map(len, (detector._short, detector._long, detector._numbered, detector._worded))) <= 4000
     assert detector.of(b'{"level":50,"new":1}') == "error"
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.one_of(TEXTS, WORDS), max_size=30))
+def test_a_block_of_lines_says_the_same(texts):
+    detector = Detector()
+    for block in (texts, *([text] for text in texts)):
+        read = detector.reader(b"\n".join(block))
+        for text in block * 2:
+            assert read(b"head " + text, 5) == detect(text)
