@@ -20,7 +20,7 @@ from .seeking import Engines
 
 AGENT = "agent"
 THREADS = 4
-FASTEST, SLOWEST = 0.02, 0.1
+FASTEST, SLOWEST = 0.05, 0.1
 """Seconds between looks at followed files: the first after something came, the second when it has been quiet."""
 
 
