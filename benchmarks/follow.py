@@ -123,9 +123,7 @@ def watch(fd: int, settle: float, seconds: float) -> Figures:
 
 
 @contextmanager
-def piped(
-    commands: Sequence[Sequence[str]], environ: dict[str, str] | None = None
-) -> Iterator[tuple[int, list[int]]]:
+def piped(commands: Sequence[Sequence[str]], environ: dict[str, str] | None = None) -> Iterator[tuple[int, list[int]]]:
     """Programs that write into one pipe; its other end, and their pids."""
     out, into = os.pipe()
     started = [
@@ -218,7 +216,8 @@ def measure(fleet: Fleet, rates: Sequence[int], seconds: float) -> dict[str, int
                 print(
                     f"{name}: {count} hosts at {rate:,} lines/s: {found.lines:,.0f} lines/s come, line to screen p50 "
                     f"{1000 * p50:,.0f} ms, p99 {1000 * p99:,.0f} ms, {found.late} late; the machine works "
-                    f"{share:.1f} of {os.cpu_count()} processors\n  {per_million(usage.seconds(), found.lines * seconds)}",
+                    f"{share:.1f} of {os.cpu_count()} processors\n"
+                    f"  {per_million(usage.seconds(), found.lines * seconds)}",
                     flush=True,
                 )
                 if p99 <= AIM and found.lines > 0.95 * rate * count:

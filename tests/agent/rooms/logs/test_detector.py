@@ -24,7 +24,9 @@ WORDS = st.builds(
     st.sampled_from(["", "[", "[ ", "(", "<", "2026-01-02 10:20:30 ", "a=b ", "x.", "[     ", "{", "|"]),
     st.sampled_from(["INFO", "error", "Error", "ERR", "LOG", "WARNING", "info", "fatal", "x", "INFORMATION"]),
     st.sampled_from(["", " ", ":", "]", "-", "=1", ".a=b", " " * 20, "x", ">", ")", " ]"]),
-    st.sampled_from(["", "ERROR: x", "[error]", ": y", "] z", "a" * 150 + " ERROR", "-x", "\x1b[31mERR\x1b[0m", "=", "WARN"]),
+    st.sampled_from(
+        ["", "ERROR: x", "[error]", ": y", "] z", "a" * 150 + " ERROR", "-x", "\x1b[31mERR\x1b[0m", "=", "WARN"]
+    ),
 )
 
 
