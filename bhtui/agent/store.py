@@ -30,7 +30,7 @@ from .events.chain import canonical, chain_hash
 
 log = logging.getLogger(__name__)
 
-MIGRATIONS = ("schema.sql", "backups.sql")
+MIGRATIONS = ("schema.sql", "backups.sql", "codes.sql")
 """The n-th script brings a file from schema version n - 1 to n."""
 
 WAL_RESERVE = 8 << 20

@@ -226,4 +226,4 @@ def conclude(settings: Settings, target: Target, operation: Operation) -> int:
             click.echo(f"{host}{told}: {' '.join(step.target for step in undone)}", err=True)
     if operation.note:
         click.echo(f"{host}{note_text(operation, target.name if settings.remote else '')}", err=True)
-    return 1
+    return operation.code or 1

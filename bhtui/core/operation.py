@@ -127,6 +127,8 @@ class Operation:
     created_ns: int = 0
     started_ns: int = 0
     ended_ns: int = 0
+    code: int = 0
+    """Exit code of what it failed with (core.errors); 0: it has not failed."""
 
     @property
     def ended(self) -> bool:

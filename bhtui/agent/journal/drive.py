@@ -23,7 +23,11 @@ still be able to find itself done."""
 
 
 class StepFailedError(Exception):
-    """A handler failed; the text is the reason."""
+    """A handler failed; the text is the reason, `code` the exit code of the error."""
+
+    def __init__(self, reason: str, code: int = BlackholeError.exit_code) -> None:
+        super().__init__(reason)
+        self.code = code
 
 
 async def drive(book: Book, index: int, handler: Handler, first_ns: int) -> Done:
@@ -76,7 +80,7 @@ async def _called(book: Book, index: int, handler: Handler, call: Call, seconds:
             raise TypeError(f"a handler of {book.kind(index).name} returned {outcome!r}")
         canonical(dict(outcome.learned))
     except BlackholeError as error:
-        raise StepFailedError(str(error)) from error
+        raise StepFailedError(str(error), error.exit_code) from error
     except Exception as error:
         log.exception("step %s of operation %s", book.head(index), book.record.operation.id)
         raise StepFailedError(f"{type(error).__name__}: {error}") from error

@@ -13,6 +13,7 @@ from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from ...core.errors import BlackholeError
 from ...core.operation import OperationState, StepState
 from ..store import StoreError
 from .book import Book, Tools, sentence
@@ -123,7 +124,7 @@ class Lane:
         try:
             done = await drive(book, index, book.kind(index).do, record.steps[index].step.started_ns)
         except StepFailedError as failure:
-            await self._failed(index, str(failure))
+            await self._failed(index, failure)
             return
         freed = [] if book.stopped else self._order.finish(index)
         ended = record.steps[index].moved(StepState.DONE, book.now(), done.detail)
@@ -133,12 +134,14 @@ class Lane:
         if not book.ending:
             self._launch(freed)
 
-    async def _failed(self, index: int, reason: str) -> None:
-        book = self._book
+    async def _failed(self, index: int, failure: StepFailedError) -> None:
+        book, reason = self._book, str(failure)
         if book.tools.closing:
             return
-        error = self.record.operation.error or sentence(book.head(index), reason)
-        await book.commit(book.moved([index], StepState.FAILED, reason), error=error)
+        operation = self.record.operation
+        error = operation.error or sentence(book.head(index), reason)  # the first is the cause of what follows
+        code = operation.code or failure.code
+        await book.commit(book.moved([index], StepState.FAILED, reason), error=error, code=code)
         if book.ending:
             self._interrupt()
 
@@ -194,6 +197,7 @@ class Lane:
         if by and not error:
             error = "; ".join((f"{book.name} was cancelled by {by}", *book.half_done()))
         state = OperationState.CANCELLED if by else OperationState.FAILED if error else OperationState.DONE
+        code = self.record.operation.code or (BlackholeError.exit_code if error else 0)
         steps = book.cut_short(book.unended())
         ended = replace(self.record.snapshot(), state=state)
         ended = replace(ended, steps=tuple(steps.get(n, step).step for n, step in enumerate(self.record.steps)))
@@ -201,6 +205,7 @@ class Lane:
             "steps": steps,
             "state": state,
             "error": book.with_undo_errors(error),
+            "code": code,
             "note": book.noted(book.tools.advise(ended)),
             "ended_ns": book.now(),
         }

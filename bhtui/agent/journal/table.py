@@ -14,7 +14,7 @@ from .record import Record, StepRecord
 
 _OPERATION = (
     "number, id, kind, targets, effects, claims, undo_on_failure, preempts, actor_name, actor_origin, reason, "
-    "state, error, note, cancelled_by, created_ns, started_ns, ended_ns"
+    "state, error, note, cancelled_by, created_ns, started_ns, ended_ns, code"
 )
 _STEP = "position, kind, target, title, args, after, timeout, state, detail, learned, started_ns, undo_ns, ended_ns"
 
@@ -64,8 +64,8 @@ def insert(db: sqlite3.Connection, operation: Operation, plan: Plan) -> int:
 def save_operation(db: sqlite3.Connection, number: int, operation: Operation, cancelled_by: str) -> None:
     """Writes what can change of an operation."""
     db.execute(
-        "UPDATE operations SET state = ?, error = ?, note = ?, cancelled_by = ?, started_ns = ?, ended_ns = ? "
-        "WHERE number = ?",
+        "UPDATE operations SET state = ?, error = ?, note = ?, cancelled_by = ?, started_ns = ?, ended_ns = ?, "
+        "code = ? WHERE number = ?",
         (
             operation.state,
             clean(operation.error),
@@ -73,6 +73,7 @@ def save_operation(db: sqlite3.Connection, number: int, operation: Operation, ca
             clean(cancelled_by),
             operation.started_ns,
             operation.ended_ns,
+            operation.code,
             number,
         ),
     )
@@ -146,7 +147,7 @@ def recent_seconds(store: Store, kind: str, targets: tuple[str, ...], limit: int
 
 def _record(store: Store, row: tuple[Any, ...]) -> Record:
     (number, identity, kind, targets, effects, claims, undo, preempts, actor_name, actor_origin, reason) = row[:11]
-    (state, error, note, cancelled_by, created_ns, started_ns, ended_ns) = row[11:]
+    (state, error, note, cancelled_by, created_ns, started_ns, ended_ns, code) = row[11:]
     rows = store.rows(
         f"SELECT {_STEP} FROM steps WHERE operation = ? ORDER BY position",  # noqa: S608
         (number,),
@@ -162,7 +163,7 @@ def _record(store: Store, row: tuple[Any, ...]) -> Record:
     )
     operation = Operation(
         identity, kind, plan.targets, Actor(actor_name, actor_origin), reason, OperationState(state), (),
-        plan.effects, error, note, created_ns, started_ns, ended_ns,
+        plan.effects, error, note, created_ns, started_ns, ended_ns, code,
     )  # fmt: skip
     return Record(number, operation, plan, list(map(_step_record, rows)), cancelled_by)
 

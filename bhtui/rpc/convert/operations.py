@@ -181,6 +181,7 @@ def operation_to_json(message: pb.Operation, host: str = "") -> dict[str, Any]:
         "steps": [_step_to_json(step) for step in message.steps],
         "effects": list(message.effects),
         "error": message.error,
+        "code": message.code,
         "note": message.note,
         "created": _time(message.created_ns),
         "started": _time(message.started_ns),

@@ -143,6 +143,17 @@ async def test_failure_without_undo_lets_the_running_finish(world: World) -> Non
     assert operation.error == "cannot play db: the port is in use"
     assert operation.steps[0].detail == "the port is in use"
     assert world.done("undo") == []
+    assert operation.code == 1
+
+
+async def test_an_operation_has_the_exit_code_of_what_failed_first(world: World) -> None:
+    what = plan(step("db", do=["refuse"], undo=["fail"]), step("api", 0), undo_on_failure=True)
+    operation = await world.run("a1", what)
+    assert operation.code == Refused.exit_code
+    await world.restart()
+    assert world.runner.get("a1").code == Refused.exit_code
+    assert (await world.run("a2", plan(step("db", do=["crash"])))).code == 1
+    assert (await world.run("a3", plan(step("db")))).code == 0
 
 
 async def test_failure_with_undo_undoes_last_first(world: World) -> None:

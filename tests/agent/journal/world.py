@@ -12,7 +12,7 @@ from bhtui.agent.events.log import EventLog
 from bhtui.agent.journal.model import Call, Done, Handler, NoUndo, Outcome, RetryAfter, StepKind, WaitFor
 from bhtui.agent.journal.runner import Runner
 from bhtui.agent.store import Store
-from bhtui.core.errors import BlackholeError
+from bhtui.core.errors import BlackholeError, Refused
 from bhtui.core.operation import Actor, Operation, Plan, PlannedStep
 
 ADA = Actor("ada", "desk")
@@ -114,6 +114,8 @@ async def _play(act: str, learned: dict[str, Any], call: Call) -> Outcome:
             return WaitFor("waiting for my own", learned, call.target)
         case "fail":
             raise BlackholeError("the port is in use")
+        case "refuse":
+            raise Refused("the port is in use")
         case "crash":
             raise ZeroDivisionError("division by zero")
         case "hang":

@@ -9,10 +9,10 @@ from typing import Any
 
 from bhtui.agent.journal.model import Call, Done, Outcome
 from bhtui.core.backup import BackupSnapshot, BackupType
-from bhtui.core.errors import BlackholeError
+from bhtui.core.errors import BlackholeError, Refused
 from bhtui.core.event import EventKind
 from bhtui.core.spec import ServiceSpec
-from bhtui.core.units import counted, format_size
+from bhtui.core.units import counted, format_size, format_time
 
 from .child import Notes
 from .choosing import short
@@ -24,6 +24,8 @@ from .swap import EXCLUDES
 
 log = logging.getLogger(__name__)
 
+CLOCK_SECONDS = 3600.0
+"""How much older than the newest snapshot the host's clock may say it is: more is a clock that was lost."""
 RUN = 12
 """How much of an operation's id names its run."""
 
@@ -47,6 +49,7 @@ class Taking:
             if made := await self._made_before(call):
                 return Done({"snapshot": made.id}, f"{short(made.id)}, made before the agent was restarted")
             try:
+                self._refuse_past(call)
                 return await self._take(call, service)
             except Locked as error:
                 from .steps import wait_for_lock
@@ -75,6 +78,18 @@ class Taking:
         run = call.operation_id[:RUN]
         made = [each for each in self._room.catalog.snapshots(location) if each.run == run]
         return next((each for each in made if each.service == call.target), None)
+
+    def _refuse_past(self, call: Call) -> None:
+        """Raises Refused where the clock says less than the newest snapshot: the new one would count as an old one."""
+        room = self._room
+        known = room.catalog.snapshots(room.repositories.location(call.args["repository"]))
+        newest = parent_of(known, call.target, room.host)
+        if newest is not None and newest.time_ns - room.clock() > CLOCK_SECONDS * 1_000_000_000:
+            raise Refused(
+                f"cannot back up {call.target}: the clock of this host says {format_time(room.clock())[:19]}Z, and its "
+                f"newest backup {short(newest.id)} is of {format_time(newest.time_ns)[:19]}Z; set the clock, or, when "
+                f"that backup is the one that is wrong, `blackhole backup forget {short(newest.id)}`"
+            )
 
     # ---- the work --------------------------------------------------------------------------------------------------
 

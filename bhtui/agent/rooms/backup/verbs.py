@@ -26,8 +26,8 @@ from .restic.storage.opening import open_storage
 
 Request = dict[str, Any]
 Done = dict[str, Any]
-LOCK_WAIT = 60.0
-"""Seconds for which another's lock is waited for."""
+LOCK_WAIT = 5.0
+"""Seconds for which another's lock is waited for; an operation says then that it waits, and asks again."""
 LIMIT = 10_000
 """Entries of a listing, when no other number is asked for."""
 

@@ -1258,6 +1258,7 @@ class Operation(_message.Message):
     CREATED_NS_FIELD_NUMBER: _builtins.int
     STARTED_NS_FIELD_NUMBER: _builtins.int
     ENDED_NS_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     kind: _builtins.str
     reason: _builtins.str
@@ -1268,6 +1269,8 @@ class Operation(_message.Message):
     created_ns: _builtins.int
     started_ns: _builtins.int
     ended_ns: _builtins.int
+    code: _builtins.int
+    """Exit code of what it failed with: 1 failed, 2 usage, 3 not found, 4 no connection, 5 refused; 0: it has not failed."""
     @_builtins.property
     def targets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -1292,10 +1295,11 @@ class Operation(_message.Message):
         created_ns: _builtins.int = ...,
         started_ns: _builtins.int = ...,
         ended_ns: _builtins.int = ...,
+        code: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "created_ns", b"created_ns", "effects", b"effects", "ended_ns", b"ended_ns", "error", b"error", "id", b"id", "kind", b"kind", "note", b"note", "reason", b"reason", "started_ns", b"started_ns", "state", b"state", "steps", b"steps", "targets", b"targets"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "code", b"code", "created_ns", b"created_ns", "effects", b"effects", "ended_ns", b"ended_ns", "error", b"error", "id", b"id", "kind", b"kind", "note", b"note", "reason", b"reason", "started_ns", b"started_ns", "state", b"state", "steps", b"steps", "targets", b"targets"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import time
 
 import pytest
 
@@ -23,6 +24,8 @@ from bhtui.core.request import (
 from bhtui.core.spec import ServiceSpec
 
 from .rooms import OPERATION, drive, read, rig, write
+
+SECOND = 1_000_000_000
 
 
 @pytest.fixture
@@ -98,6 +101,19 @@ async def test_one_that_fails_fails_alone_and_is_told(made):
     os.rename(made.folder / "elsewhere", lost)
     await made.carry_out(CreateBackupRequest(("api",)), "b" * 32)
     assert made.room.protection()[1].error == ""
+
+
+async def test_a_clock_that_was_lost_makes_no_backup_that_would_count_as_an_old_one(made):
+    made.service("db", {"a": "1"})
+    await made.carry_out(CreateBackupRequest())
+    made.now_ns = time.time_ns() - 1800 * SECOND
+    await made.carry_out(CreateBackupRequest(), "b" * 32)  # a clock that is a little late is set right every day
+    made.now_ns = SECOND
+    with pytest.raises(Refused, match="the clock of this host says 1970-01-01T00:00:01Z, and its newest backup"):
+        await made.carry_out(CreateBackupRequest(), "c" * 32)
+    assert made.events.kinds()[-1] == ("backup.failed", "db")
+    made.now_ns = 0
+    assert len((await made.room.list()).snapshots) == 2
 
 
 async def test_what_prepares_a_service_comes_before_and_lets_go_after(made):

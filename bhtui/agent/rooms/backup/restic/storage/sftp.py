@@ -157,11 +157,21 @@ class Sftp:
         try:
             yield
         except Lost as error:
-            raise EngineError("unreachable", f"cannot {what} at {self.place}: {error}") from error
+            raise self._lost(what, str(error)) from error
         except Status as error:
             raise self._explained(what, error) from error
         except OSError as error:
             raise EngineError("unreachable", f"cannot {what} at {self.place}: {error.strerror or error}") from error
+
+    def _lost(self, what: str, why: str) -> EngineError:
+        """What another try will not mend is told apart from what it may."""
+        begin = f"cannot {what} at {self.place}: {why}"
+        if "Host key verification failed" in why:
+            hint = f"run `ssh {self._host}` once as the agent's user, and check its key"
+            return EngineError("refused", f"{begin}; {hint}")
+        if "Permission denied (" in why:
+            return EngineError("permission", f"{begin}; check `backup.storage.user` and `identity_file`")
+        return EngineError("unreachable", begin)
 
     def _explained(self, what: str, status: Status) -> EngineError:
         begin = f"cannot {what} at {self.place}"

@@ -1,0 +1,155 @@
+"""What may go wrong while a backup is made: each has its exit code, its event and a clear word, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bhtui.agent.rooms.backup.restic.lock import Lock
+from bhtui.agent.rooms.backup.restic.repository import Repository
+from bhtui.agent.rooms.backup.restic.storage.local import Local
+from tests.agent.rooms.backup.restic.stock import restic
+from tests.live import require
+from tests.live.home import Home, home
+from tests.waiting import until
+
+PASSWORD = "secret"
+CONFIG = """
+services:
+  job: {command: [sleep, "1000"], data: [FOLDER/data]}
+backup: {storage: {type: local, path: FOLDER/disk/repo}, password_file: FOLDER/password}
+"""
+
+
+class Rig:
+    """One service with data, and a repository on a disk of its own."""
+
+    def __init__(self, made: Home, folder: Path) -> None:
+        self.home, self.folder, self.data, self.repo = made, folder, folder / "data", folder / "disk" / "repo"
+
+    def cli(self, *words: str, code: int = 0) -> str:
+        return self.home.cli("backup", *words, code=code).stderr
+
+    def snapshots(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads(self.home.cli("backup", "list", "--output", "json").stdout)
+        return found
+
+    def last_event(self, kind: str) -> str:
+        lines = self.home.cli("events", "--output", "json").stdout.splitlines()
+        return str([each for each in map(json.loads, lines) if each["kind"] == kind][-1]["message"])
+
+    def details(self) -> str:
+        """What the steps of all operations say."""
+        lines = self.home.cli("operations", "--output", "json").stdout.splitlines()
+        return " ".join(step["detail"] for each in map(json.loads, lines) for step in each["steps"])
+
+    def whole(self, count: int) -> None:
+        """Stock restic finds nothing wrong, and all that was made."""
+        assert "no errors were found" in restic(self.repo, "check", "--read-data", password=PASSWORD)
+        assert len(self.snapshots()) == count
+
+
+@pytest.fixture
+def rig() -> Iterator[Rig]:
+    folder = Path(tempfile.mkdtemp(prefix="bh-faults-", dir="/tmp"))
+    try:
+        for name in ("data", "disk"):
+            (folder / name).mkdir()
+        (folder / "data" / "file").write_text("content")
+        (folder / "password").write_text(PASSWORD)
+        (folder / "password").chmod(0o600)
+        with home(CONFIG.replace("FOLDER", str(folder))) as made:
+            made.cli("start")
+            yield Rig(made, folder)
+    finally:
+        subprocess.run(["umount", "-q", str(folder / "disk")], capture_output=True, check=False)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_wrong_password_other_version_and_lost_paths(rig: Rig) -> None:
+    rig.cli("create")
+    (rig.folder / "password").write_text("another")
+    said = rig.cli("create", code=5)
+    assert "none of the keys" in said or "password" in said
+    assert "password" in rig.last_event("backup.failed")
+    for words in (("restore", "--latest"), ("prune",), ("verify",), ("repo", "stats")):
+        assert "password" in rig.cli(*words, code=5), words
+    (rig.folder / "password").write_text(PASSWORD)
+
+    os.rename(rig.data, rig.folder / "elsewhere")
+    assert f"{rig.data}" in rig.cli("create", code=1)
+    assert "no such file or directory; check `data`" in rig.last_event("backup.failed")
+    os.rename(rig.folder / "elsewhere", rig.data)
+    rig.cli("create")
+    rig.whole(2)
+
+    old = rig.folder / "old"
+    restic(old, "init", "--repository-version", "1", password=PASSWORD)
+    assert "its format is version 1" in rig.cli("create", "--destination", str(old), code=5)
+
+
+def test_a_repository_in_use_is_waited_for_and_said_so(rig: Rig) -> None:
+    rig.cli("create")
+    environ, held = rig.home.environ, Repository.open(Local(rig.repo), PASSWORD)
+    words = [sys.executable, "-m", "bhtui.cli.main", "backup", "create"]
+    with subprocess.Popen(words, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as waiting:
+        with Lock(held, exclusive=True, settle=0):
+            until(lambda: "waits, because somebody else" in rig.details(), 40, "it says that it waits", pause=0.2)
+            assert waiting.poll() is None
+        assert waiting.wait(60) == 0
+    rig.whole(2)
+
+
+def test_a_full_disk_fails_the_backup_and_loses_nothing(rig: Rig) -> None:
+    require.root()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "none", str(rig.folder / "disk")], check=True)
+    rig.cli("create")
+    (rig.data / "large").write_bytes(os.urandom(12 << 20))
+    assert "no space left on device; make room there" in rig.cli("create", code=1)
+    assert "no space left on device" in rig.last_event("backup.failed")
+    (rig.data / "large").unlink()
+    rig.cli("create")
+    rig.whole(2)
+    subprocess.run(["mount", "-o", "remount,ro", str(rig.folder / "disk")], check=True)
+    assert "read-only" in rig.cli("create", code=5)
+    assert "read-only" in rig.last_event("backup.failed")
+    assert len(rig.snapshots()) == 2
+    subprocess.run(["mount", "-o", "remount,rw", str(rig.folder / "disk")], check=True)
+    rig.cli("create")
+    rig.whole(3)
+
+
+def test_a_restore_onto_a_mount_goes_within_it_and_without_room_touches_nothing(rig: Rig) -> None:
+    require.root()
+    (rig.data / "large").write_bytes(os.urandom(12 << 20))
+    rig.cli("create")
+    for each in rig.data.iterdir():
+        each.unlink()
+    home = rig.folder / "data"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "none", str(home)], check=True)
+    try:
+        (rig.data / "file").write_text("now")
+        said = rig.cli("restore", "--latest", code=1)
+        assert "the disk of the target is full" in said
+        assert (rig.data / "file").read_text() == "now"
+        assert [each.name for each in rig.data.iterdir()] == ["file"]
+        rig.home.wait_state("job-1", "running")
+        subprocess.run(["mount", "-o", "remount,size=64m", str(home)], check=True)
+        rig.cli("restore", "--latest", "--keep-old")  # what is mounted there cannot be renamed: its entries are
+        assert (rig.data / "file").read_text() == "content"
+        assert (rig.data / "large").stat().st_size == 12 << 20
+        (kept,) = rig.data.glob("data.before-restore-*")
+        assert (kept / "file").read_text() == "now"
+        assert not list(rig.data.glob(".*"))
+    finally:
+        subprocess.run(["umount", str(home)], check=True)
+    assert list(rig.data.iterdir()) == []
