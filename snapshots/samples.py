@@ -75,4 +75,4 @@ def outputs(host: str) -> tuple[logs_pb2.LogOutputsResponse, metrics_pb2.RemoteW
         loki.behind_lines, loki.behind_bytes, loki.behind_seconds, loki.dead_lettered = 18_220, 3 * M, 312, 12
         sent.state, sent.behind_samples, sent.behind_bytes, sent.behind_seconds = "lagging", 41_200, 2 * M, 184
         sent.dropped = 800
-    return logs_pb2.LogOutputsResponse(outputs=[loki, syslog]), metrics_pb2.RemoteWriteResponse(status=sent)
+    return logs_pb2.LogOutputsResponse(outputs=[loki, syslog]), metrics_pb2.RemoteWriteResponse(statuses=[sent])

@@ -281,6 +281,16 @@ def output_names_are_unique(config: Config) -> Iterator[Fault]:
         names.append(name)
 
 
+def remote_writes_have_names(config: Config) -> Iterator[Fault]:
+    """What waits for each is kept under its name."""
+    names: list[str] = []
+    for index, remote in enumerate(config.metrics.remote_write):
+        if remote.name in names:
+            path = ("metrics", "remote_write", index)
+            yield Fault(path, f"there is already a remote write named {remote.name!r}", "give it a name: NAME")
+        names.append(remote.name)
+
+
 def outputs_share_no_file(config: Config) -> Iterator[Fault]:
     """A file is rotated by one output."""
     holders: dict[str, int] = {}
@@ -320,8 +330,8 @@ def _callers(config: Config) -> Iterator[tuple[tuple[str | int, ...], Caller]]:
     for index, output in enumerate(config.logging.outputs):
         if isinstance(output, Caller):
             yield ("logging", "outputs", index), output
-    if config.metrics.remote_write is not None:
-        yield ("metrics", "remote_write"), config.metrics.remote_write
+    for index, remote in enumerate(config.metrics.remote_write):
+        yield ("metrics", "remote_write", index), remote
 
 
 def outputs_connect_as_they_say(config: Config) -> Iterator[Fault]:
@@ -376,6 +386,7 @@ CHECKS: tuple[Check, ...] = (
     backups_do_not_hold_themselves,
     task_names_are_unique,
     output_names_are_unique,
+    remote_writes_have_names,
     outputs_share_no_file,
     outputs_are_of_services,
     outputs_say_who_they_are_once,

@@ -11,11 +11,13 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from bhtui.core.spec import MetricsSpec, RemoteWriteSpec
 
-from .fields import Duration, Labels, Section, Size, Wait, address
+from .fields import Duration, Labels, Name, Section, Size, Wait, address
 from .outputs import Caller, ServerUrl, from_base
 
 _LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+REMOTE = "prometheus"
+"""The name of a remote write that has none."""
 OURS = frozenset({"authorization", "content-encoding", "content-length", "content-type", "host", "user-agent"})
 """Headers that are made of other keys, or by the protocol."""
 
@@ -69,11 +71,18 @@ def header_names(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
+def one_or_several(value: Any) -> Any:
+    """One section instead of a list of them, or none."""
+    return [value] if isinstance(value, dict) else [] if value is None else value
+
+
 class RemoteWrite(Caller):
     """Every figure of the endpoint, sent by Prometheus' remote write 1.0; the endpoint itself need not be open."""
 
     url: ServerUrl
     """The whole address: `https://prometheus.example:9090/api/v1/write`."""
+    name: Name = REMOTE
+    """What commands and events call it, and the folder of what waits. Several need different ones."""
     interval: Annotated[Duration, Field(ge=1, le=3600)] = 15.0
     """Seconds from one taking of the figures to the next."""
     buffer: Annotated[Size, Field(ge=1 << 20)] = 128 << 20
@@ -90,7 +99,7 @@ class RemoteWrite(Caller):
         own = {key: value for key, value in self.model_dump(mode="json").items() if key in Caller.model_fields}
         from_base(own, absolute)
         return RemoteWriteSpec(
-            self.url, self.interval, self.buffer, self.warn_after, dict(self.labels), dict(self.headers), own
+            self.name, self.url, self.interval, self.buffer, self.warn_after, dict(self.labels), dict(self.headers), own
         )
 
 
@@ -102,10 +111,10 @@ class Metrics(Section):
     history: Annotated[History, BeforeValidator(fine_only)] = History()
     """How far back samples go."""
 
-    remote_write: RemoteWrite | None = None
-    """Where every figure is sent too. None: nowhere."""
+    remote_write: Annotated[list[RemoteWrite], BeforeValidator(one_or_several)] = Field(default_factory=list)
+    """Where every figure is sent too: one section, or a list of them. Empty: nowhere."""
 
     def spec(self, absolute: Callable[[str], str]) -> MetricsSpec:
         """As a frozen value."""
-        sent = self.remote_write.spec(absolute) if self.remote_write is not None else None
+        sent = tuple(each.spec(absolute) for each in self.remote_write)
         return MetricsSpec(self.listen, self.history.fine, self.history.coarse, self.history.space, sent)

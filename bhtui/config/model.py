@@ -19,7 +19,7 @@ from .maintenance import Maintenance
 from .metrics import Metrics
 from .performance import Tuning
 from .services import Service, missing_key
-from .validation import from_validation
+from .validation import as_written, from_validation
 
 _S = TypeVar("_S", bound=Section)
 _COMPOSE = "services here are processes on the host; leave it out"
@@ -144,12 +144,12 @@ def _checked(config: Config, model: type[_S], value: Any, path: Path) -> _S | No
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        config.faults += from_validation(error, path, model)
+        config.faults += from_validation(error, path, model, value)
         if not isinstance(value, Mapping):
             return None
         rest = copy.deepcopy(dict(value))
         for number, detail in enumerate(error.errors(include_url=False)):
-            _mend(rest, detail["loc"], f"missing{number}" if detail["type"] == "missing" else None)
+            _mend(rest, as_written(detail["loc"], value), f"missing{number}" if detail["type"] == "missing" else None)
     try:
         return model.model_validate(rest)
     except ValidationError:

@@ -76,6 +76,7 @@ FORMS: dict[Any, Callable[[Schema], Schema]] = {
     _func(fields.Period): lambda _: {"type": "string", "pattern": r"^\s*\d+\s*(min|h|d|w|m|y)\s*$"},
     healthcheck.test_command: lambda _: {"anyOf": [{"type": "string", "minLength": 1}, _texts(1)]},
     metrics.fine_only: lambda inner: {"anyOf": [{"type": ["string", "number"], "pattern": _DURATION}, inner]},
+    metrics.one_or_several: lambda inner: {"anyOf": [inner["items"], inner]},
     maintenance.window_start: lambda _: {"type": "string"},
     maintenance.time_zone: lambda _: {"type": "string"},
     metrics.loopback: lambda _: WORD,

@@ -14,16 +14,29 @@ from .faults import Fault, Path, dotted, suggest
 _BOUNDS = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
 
 
-def from_validation(error: ValidationError, at: Path, model: type[BaseModel]) -> list[Fault]:
+def from_validation(error: ValidationError, at: Path, model: type[BaseModel], value: Any) -> list[Fault]:
     """pydantic's errors about the value at a path, in our words."""
-    return [_fault(detail, at, model) for detail in error.errors(include_url=False)]
+    found = error.errors(include_url=False)
+    return [_fault(detail, (*at, *as_written(detail["loc"], value)), model) for detail in found]
 
 
-def _fault(detail: ErrorDetails, at: Path, model: type[BaseModel]) -> Fault:
-    path = tuple(step for step in (*at, *detail["loc"]) if step != "[key]")
+def as_written(loc: tuple[str | int, ...], value: Any) -> tuple[str | int, ...]:
+    """Without the step into a list of one that was written as that one alone."""
+    kept: list[str | int] = []
+    for step in loc:
+        if isinstance(value, dict) and isinstance(step, int):
+            continue
+        kept.append(step)
+        is_there = step in value if isinstance(value, dict) else isinstance(step, int) and isinstance(value, list)
+        value = value[step] if is_there and (isinstance(value, dict) or int(step) < len(value)) else None
+    return tuple(kept)
+
+
+def _fault(detail: ErrorDetails, where: Path, model: type[BaseModel]) -> Fault:
+    path = tuple(step for step in where if step != "[key]")
     name = dotted(path) or "the file"
     if detail["type"] == "extra_forbidden":
-        return _unknown_key(detail["loc"], at, model)
+        return _unknown_key(detail["loc"], where, model)
     if detail["type"] == "missing":
         return Fault(path[:-1], f"{dotted(path[:-1])}: {path[-1]!r} is missing")
     if detail["type"] == "union_tag_not_found":
@@ -82,9 +95,8 @@ def _choice_hint(detail: ErrorDetails) -> str:
     return hint if hint.startswith("did") else ""
 
 
-def _unknown_key(loc: tuple[str | int, ...], at: Path, model: type[BaseModel]) -> Fault:
+def _unknown_key(loc: tuple[str | int, ...], path: Path, model: type[BaseModel]) -> Fault:
     key, around = str(loc[-1]), model_at(model, loc[:-1])
-    path = (*at, *loc)
     where = dotted(path[:-1])
     prefix = f"{where}: " if where else ""
     instead: Mapping[str, str] = getattr(around, "INSTEAD", {})

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 class RemoteWriteStatus:
     """Counts are of samples, and begin anew when the agent does."""
 
+    name: str
+    """As the configuration has it."""
     target: str
     """The address it sends to."""
     state: str = "idle"

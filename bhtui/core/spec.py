@@ -238,6 +238,8 @@ class ServiceSpec:
 class RemoteWriteSpec:
     """Where every figure of the endpoint is sent too, by Prometheus' remote write 1.0."""
 
+    name: str
+    """What commands and events call it."""
     url: str
     """The whole address: `https://prometheus.example:9090/api/v1/write`."""
     interval: float = 15.0
@@ -266,7 +268,7 @@ class MetricsSpec:
     """Seconds for which steps of ten seconds are kept."""
     space: int = 256 << 20
     """Bytes that those steps may take on disk; beyond it the oldest go sooner."""
-    remote_write: RemoteWriteSpec | None = None
+    remote_write: tuple[RemoteWriteSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,7 @@ VALIDATED = {
     "from_word": "word, or section",
     "io_class": "`idle`, `best-effort:0-7`, `realtime:0-7`",
     "loopback": "`host:port` on loopback",
+    "one_or_several": "section, or list of them",
     "option_free": "host name",
     "port": "port",
     "rlimits": "mapping: `{nofile: 1024}` or `{nofile: {soft: 1024, hard: 4096}}`; -1 or `unlimited`",

@@ -20,7 +20,7 @@ SERIES = Series(
     values=[1 << 20, NAN, 60 << 20], limit=64 << 20, lows=[1 << 20, NAN, 50 << 20], highs=[2 << 20, NAN, 63 << 20],
 )  # fmt: skip
 BAD = RemoteWriteStatus(
-    "http://prom:9090/api/v1/write", "failing", 1_234_567, 99, 12, 3, 4, 600, 2048, 75.0, 0,
+    "mimir", "http://prom:9090/api/v1/write", "failing", 1_234_567, 99, 12, 3, 4, 600, 2048, 75.0, 0,
     "cannot reach it\x1b[31m", NOW, NOW - 90 * SECOND,
 )  # fmt: skip
 
@@ -76,9 +76,9 @@ def test_remote_write_fits_a_terminal_and_drives_none() -> None:
 
 
 def test_remote_write_travels_whole() -> None:
-    assert remote_write_from_message(remote_write_to_message(BAD)) == BAD
-    assert remote_write_from_message(remote_write_to_message(None)) is None
+    assert remote_write_from_message(remote_write_to_message([BAD, BAD])) == [BAD, BAD]
+    assert remote_write_from_message(remote_write_to_message([])) == []
     said = remote_write_to_json(BAD, "web-1")
-    assert list(said)[:3] == ["host", "target", "state"]
+    assert list(said)[:3] == ["host", "name", "target"]
     assert said["last_sent"] is None
     assert said["failing_since"].endswith("Z")

@@ -30,7 +30,7 @@ def test_nothing_is_lost_over_a_restart_of_prometheus_and_a_killed_agent(tmp_pat
             until(lambda: server.query('process_resource_usage{instance="idle-1",site="lab"}'), 60, "samples arrive")
             server.stop()
             until(lambda: status(here)["behind_samples"] > 0 and status(here)["state"] == "failing", 60, "it waits")
-            waiting = sorted((here.paths.state / "remote-write").iterdir())
+            waiting = sorted((here.paths.state / "remote-write" / "prometheus").iterdir())
             os.kill(here.agent_pid(), signal.SIGKILL)
             until(lambda: status(here).get("behind_samples", 0) > 0, 60, "it waits still")
             server.start()

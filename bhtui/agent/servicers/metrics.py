@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from bhtui.agent.rooms.metrics.room import Metrics as MetricsRoom
 from bhtui.core.remotewrite import RemoteWriteStatus
@@ -17,7 +17,7 @@ class Metrics(MetricsServicer):
     """Asks the room for series, and the endpoint for its page."""
 
     def __init__(
-        self, room: MetricsRoom, page: Callable[[], str], remote_write: Callable[[], RemoteWriteStatus | None]
+        self, room: MetricsRoom, page: Callable[[], str], remote_write: Callable[[], Sequence[RemoteWriteStatus]]
     ) -> None:
         self._room, self._page, self._remote_write = room, page, remote_write
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import bhtui
 from bhtui.agent.endpoints import Endpoints
 from bhtui.agent.rooms.metrics.figures import Figures
-from bhtui.agent.rooms.metrics.remote.room import RemoteWriter
+from bhtui.agent.rooms.metrics.remote.writers import RemoteWriters
 
 from .task import task
 from .whole import Agent
@@ -21,23 +21,23 @@ class Outgoing:
 
     figures: Figures
     endpoint: Endpoints
-    writer: RemoteWriter
+    writers: RemoteWriters
 
 
 async def outgoing(agent: Agent, stack: AsyncExitStack) -> Outgoing:
     """As the configuration in force wants it, from now on."""
     config, events, outputs = agent.memory.config, agent.memory.events, agent.alone.outputs
     losses = agent.ours.losses
-    writer = RemoteWriter(agent.paths.state / "remote-write", socket.gethostname(), bhtui.__version__, events.append)
+    writers = RemoteWriters(agent.paths.state / "remote-write", socket.gethostname(), bhtui.__version__, events.append)
     figures = Figures(
         agent.alone.metrics, agent.ours.supervisor.status, bhtui.__version__,
-        lambda: {**outputs.figures(), **writer.figures(), **losses.figures()},
+        lambda: {**outputs.figures(), **writers.figures(), **losses.figures()},
     )  # fmt: skip
-    writer.rows = figures.rows
+    writers.rows = figures.rows
     endpoint = Endpoints(figures, events)
-    for follow in (writer.follow, endpoint.follow):
+    for follow in (writers.follow, endpoint.follow):
         follow(config.spec)
         config.adopted.append(follow)
     stack.callback(endpoint.close)
-    await stack.enter_async_context(task(writer.watch(), "remote write"))
-    return Outgoing(figures, endpoint, writer)
+    await stack.enter_async_context(task(writers.watch(), "remote write"))
+    return Outgoing(figures, endpoint, writers)

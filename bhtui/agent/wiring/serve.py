@@ -63,7 +63,7 @@ def _add_servicers(server: grpc.aio.Server, agent: Agent, out: Outgoing) -> serv
     config_pb2_grpc.add_ConfigServicer_to_server(servicers.Config(memory.config), server)
     events_pb2_grpc.add_EventsServicer_to_server(servicers.Events(memory.events), server)
     logs_pb2_grpc.add_LogsServicer_to_server(servicers.Logs(alone.logs, alone.outputs), server)
-    metrics = servicers.Metrics(alone.metrics, out.endpoint.page, lambda: out.writer.status)
+    metrics = servicers.Metrics(alone.metrics, out.endpoint.page, lambda: out.writers.statuses)
     metrics_pb2_grpc.add_MetricsServicer_to_server(metrics, server)
     operations = servicers.Operations(agent.runner, agent.look_and_plan)
     windows = servicers.Maintenance(ours.maintenance.windows, time.time_ns)

@@ -10,6 +10,8 @@ from bhtui.rpc.blackhole.v1 import logs_pb2, metrics_pb2
 from .host import HostView
 
 REMOTE_WRITE = "remote write"
+KIND = "prometheus"
+"""Also the name of one that has none of its own."""
 _TROUBLE = ("failing", "lagging")
 
 
@@ -50,8 +52,7 @@ def outgoing(views: Iterable[HostView]) -> list[Outgoing]:
     found = []
     for view in views:
         found += [_output(view, one) for one in view.outputs.outputs] if view.outputs is not None else []
-        if view.remote_write is not None and view.remote_write.HasField("status"):
-            found.append(_remote_write(view, view.remote_write.status))
+        found += [_remote_write(view, one) for one in view.remote_write.statuses] if view.remote_write else []
     return sorted(found, key=lambda one: (not one.is_trouble, one.host.name, one.unit, one.name))
 
 
@@ -64,8 +65,9 @@ def _output(view: HostView, one: logs_pb2.LogOutput) -> Outgoing:
 
 
 def _remote_write(view: HostView, one: metrics_pb2.RemoteWriteStatus) -> Outgoing:
+    name = REMOTE_WRITE if one.name in ("", KIND) else f"{REMOTE_WRITE} {one.name}"
     return Outgoing(
-        view, REMOTE_WRITE, "prometheus", one.target, one.state, "samples", one.sent, one.sent_bytes, one.retried,
+        view, name, KIND, one.target, one.state, "samples", one.sent, one.sent_bytes, one.retried,
         one.rejected, one.dropped, one.behind_samples, one.behind_bytes, one.behind_seconds, one.last_sent_ns,
         one.last_error, one.last_error_ns, one.failing_since_ns,
     )  # fmt: skip

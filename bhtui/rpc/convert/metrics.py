@@ -34,13 +34,12 @@ def query_from_message(message: pb.SeriesRequest) -> SeriesQuery:
     return flat.decode(message, SeriesQuery, {"names": tuple, "metrics": tuple})
 
 
-def remote_write_to_message(status: RemoteWriteStatus | None) -> pb.RemoteWriteResponse:
-    made = None if status is None else flat.encode(status, pb.RemoteWriteStatus)
-    return pb.RemoteWriteResponse(status=made)
+def remote_write_to_message(statuses: Iterable[RemoteWriteStatus]) -> pb.RemoteWriteResponse:
+    return pb.RemoteWriteResponse(statuses=[flat.encode(each, pb.RemoteWriteStatus) for each in statuses])
 
 
-def remote_write_from_message(message: pb.RemoteWriteResponse) -> RemoteWriteStatus | None:
-    return flat.decode(message.status, RemoteWriteStatus) if message.HasField("status") else None
+def remote_write_from_message(message: pb.RemoteWriteResponse) -> list[RemoteWriteStatus]:
+    return [flat.decode(each, RemoteWriteStatus) for each in message.statuses]
 
 
 def remote_write_to_json(status: RemoteWriteStatus, host: str = "") -> dict[str, Any]:

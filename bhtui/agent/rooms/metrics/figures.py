@@ -51,13 +51,17 @@ EXPORTED: Mapping[str, Described] = {
     "blackhole_log_output_sent_bytes_total": Described("counter", "Bytes of the lines that were sent.", ("output",)),
     "blackhole_log_output_behind_bytes": Described("gauge", "Captured and not yet sent.", ("output",)),
     "blackhole_log_output_behind_seconds": Described("gauge", "Age of the oldest line that waits.", ("output",)),
-    "blackhole_remote_write_up": Described("gauge", "1 unless the last try to send samples failed, 0 then."),
-    "blackhole_remote_write_samples_total": Described(
-        "counter", "Samples of remote write: sent, retried, dropped, rejected.", ("result",)
+    "blackhole_remote_write_up": Described(
+        "gauge", "1 unless the last try to send samples failed, 0 then.", ("remote",)
     ),
-    "blackhole_remote_write_sent_bytes_total": Described("counter", "Bytes that remote write has sent."),
-    "blackhole_remote_write_behind_samples": Described("gauge", "Samples taken and not yet sent."),
-    "blackhole_remote_write_behind_seconds": Described("gauge", "Age of the oldest sample that waits to be sent."),
+    "blackhole_remote_write_samples_total": Described(
+        "counter", "Samples of remote write: sent, retried, dropped, rejected.", ("remote", "result")
+    ),
+    "blackhole_remote_write_sent_bytes_total": Described("counter", "Bytes that remote write has sent.", ("remote",)),
+    "blackhole_remote_write_behind_samples": Described("gauge", "Samples taken and not yet sent.", ("remote",)),
+    "blackhole_remote_write_behind_seconds": Described(
+        "gauge", "Age of the oldest sample that waits to be sent.", ("remote",)
+    ),
     "blackhole_agent_info": Described("gauge", "Always 1.", ("version",)),
     "blackhole_agent_sample_lag_seconds": Described("gauge", "How late the last sampling began."),
     "blackhole_agent_sample_duration_seconds": Described("gauge", "How long the last sampling took."),

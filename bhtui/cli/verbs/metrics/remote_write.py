@@ -16,7 +16,7 @@ from bhtui.cli.verbs.logs.outputs import STATES, short
 from bhtui.core.remotewrite import RemoteWriteStatus
 from bhtui.rpc.convert.metrics import remote_write_from_message, remote_write_to_json
 
-HEADS = ("STATE", "SENT", "WAIT", "AGE", "AGAIN", "REFUSED", "LOST", "TARGET")
+HEADS = ("NAME", "STATE", "SENT", "WAIT", "AGE", "AGAIN", "REFUSED", "LOST", "TARGET")
 
 Found = list[tuple[str, RemoteWriteStatus]]
 
@@ -24,9 +24,9 @@ Found = list[tuple[str, RemoteWriteStatus]]
 @click.command(
     "remote-write",
     cls=Verb,
-    help="Shows `metrics.remote_write`: whether it sends, how many samples were sent, wait on disk, were sent again, "
-    "were refused for good and were lost because the buffer was full, and the last error. The exit code is 1 when it "
-    "fails or lags.",
+    help="Shows each `metrics.remote_write`: whether it sends, how many samples were sent, wait on disk, were sent "
+    "again, were refused for good and were lost because the buffer was full, and the last error. The exit code is 1 "
+    "when one fails or lags.",
     epilog="""
     blackhole metrics remote-write
     blackhole metrics remote-write --output json
@@ -35,8 +35,7 @@ Found = list[tuple[str, RemoteWriteStatus]]
 @click.pass_obj
 def command(settings: Settings) -> int:
     answers = ask_all(settings, lambda client: client.remote_write())
-    said = [(target.name, remote_write_from_message(each)) for target, each in answers.good]
-    found = [(name, status) for name, status in said if status is not None]
+    found = [(target.name, one) for target, each in answers.good for one in remote_write_from_message(each)]
     if not settings.plain:
         write_list([remote_write_to_json(status, host) for host, status in found], settings.output)
     elif answers.good:
@@ -58,6 +57,7 @@ def _row(status: RemoteWriteStatus) -> list[tuple[str, str]]:
     shape, plain, colour = STATES.get(status.state, ("?", "?", ""))
     is_late = YELLOW if status.state in ("lagging", "failing") else ""
     return [
+        (printable(status.name), ""),
         (f"{shape if shapely() else plain} {status.state}", colour),
         (short(status.sent), ""),
         (f"{short(status.behind_samples)} {size(status.behind_bytes)}" if status.behind_samples else "0", is_late),

@@ -139,23 +139,21 @@ Global___RemoteWriteRequest: _TypeAlias = RemoteWriteRequest  # noqa: Y015
 class RemoteWriteResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    STATUS_FIELD_NUMBER: _builtins.int
+    STATUSES_FIELD_NUMBER: _builtins.int
     @_builtins.property
-    def status(self) -> Global___RemoteWriteStatus:
-        """Absent when `metrics.remote_write` is not declared."""
+    def statuses(self) -> _containers.RepeatedCompositeFieldContainer[Global___RemoteWriteStatus]:
+        """One for each of `metrics.remote_write`."""
 
     def __init__(
         self,
         *,
-        status: Global___RemoteWriteStatus | None = ...,
+        statuses: _abc.Iterable[Global___RemoteWriteStatus] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_status", b"_status", "status", b"status"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_status", b"_status", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["statuses", b"statuses"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__status: _TypeAlias = _typing.Literal["status"]  # noqa: Y015
-    _WhichOneofArgType__status: _TypeAlias = _typing.Literal["_status", b"_status"]  # noqa: Y015
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__status) -> _WhichOneofReturnType__status | None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RemoteWriteResponse: _TypeAlias = RemoteWriteResponse  # noqa: Y015
 
@@ -179,6 +177,7 @@ class RemoteWriteStatus(_message.Message):
     LAST_ERROR_FIELD_NUMBER: _builtins.int
     LAST_ERROR_NS_FIELD_NUMBER: _builtins.int
     FAILING_SINCE_NS_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
     target: _builtins.str
     """The address it sends to."""
     state: _builtins.str
@@ -203,6 +202,8 @@ class RemoteWriteStatus(_message.Message):
     last_error_ns: _builtins.int
     failing_since_ns: _builtins.int
     """Since when every try has failed; 0: the last one did not."""
+    name: _builtins.str
+    """As the configuration has it; `prometheus` where it has none."""
     def __init__(
         self,
         *,
@@ -220,10 +221,11 @@ class RemoteWriteStatus(_message.Message):
         last_error: _builtins.str = ...,
         last_error_ns: _builtins.int = ...,
         failing_since_ns: _builtins.int = ...,
+        name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["behind_bytes", b"behind_bytes", "behind_samples", b"behind_samples", "behind_seconds", b"behind_seconds", "dropped", b"dropped", "failing_since_ns", b"failing_since_ns", "last_error", b"last_error", "last_error_ns", b"last_error_ns", "last_sent_ns", b"last_sent_ns", "rejected", b"rejected", "retried", b"retried", "sent", b"sent", "sent_bytes", b"sent_bytes", "state", b"state", "target", b"target"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["behind_bytes", b"behind_bytes", "behind_samples", b"behind_samples", "behind_seconds", b"behind_seconds", "dropped", b"dropped", "failing_since_ns", b"failing_since_ns", "last_error", b"last_error", "last_error_ns", b"last_error_ns", "last_sent_ns", b"last_sent_ns", "name", b"name", "rejected", b"rejected", "retried", b"retried", "sent", b"sent", "sent_bytes", b"sent_bytes", "state", b"state", "target", b"target"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

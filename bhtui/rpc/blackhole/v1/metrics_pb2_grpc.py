@@ -68,7 +68,7 @@ class MetricsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RemoteWrite(self, request, context):
-        """How remote write is, where it is declared.
+        """How each remote write is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -35,7 +35,7 @@ class MetricsStub:
     Page: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.PageRequest, _metrics_pb2.PageResponse]
     """What the Prometheus endpoint says, whether its port is open or not."""
     RemoteWrite: _grpc.UnaryUnaryMultiCallable[_metrics_pb2.RemoteWriteRequest, _metrics_pb2.RemoteWriteResponse]
-    """How remote write is, where it is declared."""
+    """How each remote write is."""
 
 @_typing.type_check_only
 class MetricsAsyncStub(MetricsStub):
@@ -44,7 +44,7 @@ class MetricsAsyncStub(MetricsStub):
     Page: _aio.UnaryUnaryMultiCallable[_metrics_pb2.PageRequest, _metrics_pb2.PageResponse]  # type: ignore[assignment]
     """What the Prometheus endpoint says, whether its port is open or not."""
     RemoteWrite: _aio.UnaryUnaryMultiCallable[_metrics_pb2.RemoteWriteRequest, _metrics_pb2.RemoteWriteResponse]  # type: ignore[assignment]
-    """How remote write is, where it is declared."""
+    """How each remote write is."""
 
 class MetricsServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
@@ -68,6 +68,6 @@ class MetricsServicer(metaclass=_abc_1.ABCMeta):
         request: _metrics_pb2.RemoteWriteRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_metrics_pb2.RemoteWriteResponse, _abc.Awaitable[_metrics_pb2.RemoteWriteResponse]]:
-        """How remote write is, where it is declared."""
+        """How each remote write is."""
 
 def add_MetricsServicer_to_server(servicer: MetricsServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from bhtui.core.event import EventKind
 from bhtui.core.remotewrite import RemoteWriteStatus
-from bhtui.core.spec import RemoteWriteSpec, Spec
+from bhtui.core.spec import RemoteWriteSpec
 
 from ..model import Row
 from .sender import Sender
@@ -37,7 +37,7 @@ class Tell(Protocol):
 
 
 class RemoteWriter:
-    """Nothing runs while the configuration in force has no `metrics.remote_write`."""
+    """One of them. It ends when the configuration in force does not have it any more."""
 
     def __init__(
         self, folder: Path, host: str, version: str, tell: Tell, clock: Callable[[], int] = time.time_ns
@@ -56,10 +56,10 @@ class RemoteWriter:
         self._kept_error = ("", 0)
         """Why samples could not be kept the last time, and when."""
 
-    def follow(self, spec: Spec) -> None:
-        """As this configuration wants it from now on. What waits goes to the new address; without one it goes."""
-        if spec.metrics.remote_write != self._spec:
-            self._spec = spec.metrics.remote_write
+    def follow(self, spec: RemoteWriteSpec | None) -> None:
+        """As it is wanted from now on. What waits goes to the new address; where it is not wanted, nothing is kept."""
+        if spec != self._spec:
+            self._spec = spec
             self._changed.set()
 
     @property
@@ -68,7 +68,7 @@ class RemoteWriter:
         if self._spec is None:
             return None
         sender, spool = self._sender, self._spool
-        status = sender.status if sender is not None else RemoteWriteStatus(self._spec.url)
+        status = sender.status if sender is not None else RemoteWriteStatus(self._spec.name, self._spec.url)
         samples, size = spool.total if spool is not None else (0, 0)
         oldest = spool.oldest() if spool is not None else None
         behind = max(0.0, self._clock() / 1e9 - oldest.time_ms / 1e3) if oldest is not None else 0.0
@@ -86,25 +86,24 @@ class RemoteWriter:
         status = self.status
         if status is None:
             return {}
-        results = ("sent", "retried", "dropped", "rejected")
+        name, results = status.name, ("sent", "retried", "dropped", "rejected")
         return {
-            "blackhole_remote_write_up": [((), float(not status.failing_since_ns))],
-            "blackhole_remote_write_samples_total": [((each,), getattr(status, each)) for each in results],
-            "blackhole_remote_write_sent_bytes_total": [((), status.sent_bytes)],
-            "blackhole_remote_write_behind_samples": [((), status.behind_samples)],
-            "blackhole_remote_write_behind_seconds": [((), status.behind_seconds)],
+            "blackhole_remote_write_up": [((name,), float(not status.failing_since_ns))],
+            "blackhole_remote_write_samples_total": [((name, each), getattr(status, each)) for each in results],
+            "blackhole_remote_write_sent_bytes_total": [((name,), status.sent_bytes)],
+            "blackhole_remote_write_behind_samples": [((name,), status.behind_samples)],
+            "blackhole_remote_write_behind_seconds": [((name,), status.behind_seconds)],
         }
 
     async def watch(self) -> None:
-        """Runs for as long as the agent does: a task of the wiring."""
+        """Runs for as long as it is wanted."""
         try:
             while True:
                 self._changed.clear()
                 await self._begin()
                 if self._spec is None:
-                    await self._changed.wait()
-                else:
-                    await self._take(self._spec)
+                    return
+                await self._take(self._spec)
         finally:
             if self._sender is not None:
                 self._sender.end()

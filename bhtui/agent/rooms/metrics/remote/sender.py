@@ -31,7 +31,7 @@ class Sender(threading.Thread):
         self, spec: RemoteWriteSpec, spool: Spool, version: str, turn: threading.Lock, clock: Callable[[], int]
     ) -> None:
         super().__init__(name="remote-write", daemon=True)
-        self.status = RemoteWriteStatus(target=spec.url)
+        self.status = RemoteWriteStatus(spec.name, spec.url)
         self.wake = threading.Event()
         self._spec, self._spool, self._version, self._turn, self._clock = spec, spool, version, turn, clock
         self._ended = threading.Event()

@@ -47,7 +47,9 @@ def judge(
     if bad and bad != told.bad:
         verdicts.append(_trouble(status, bad, now_ns))
     elif told.bad and not bad and status.state == "ok":
-        message = f"remote write is well again: {status.sent} samples sent, {status.behind_samples} wait"
+        message = (
+            f"remote write to {status.name} is well again: {status.sent} samples sent, {status.behind_samples} wait"
+        )
         verdicts.append(Verdict(EventKind.REMOTE_WRITE_RECOVERED, message, _data(status)))
     else:
         bad = told.bad
@@ -69,24 +71,25 @@ def _trouble(status: RemoteWriteStatus, bad: str, now_ns: int) -> Verdict:
     waits = f"{status.behind_samples} samples ({format_size(status.behind_bytes)}) wait on disk"
     if bad == "failing":
         since = format_age((now_ns - status.failing_since_ns) / 1e9)
-        message = f"remote write has failed for {since}: {status.last_error}; {waits}"
+        message = f"remote write to {status.name} has failed for {since}: {status.last_error}; {waits}"
         return Verdict(EventKind.REMOTE_WRITE_FAILING, message, _data(status))
-    message = f"remote write is {format_age(status.behind_seconds)} behind: {waits}"
+    message = f"remote write to {status.name} is {format_age(status.behind_seconds)} behind: {waits}"
     return Verdict(EventKind.REMOTE_WRITE_LAGGING, message, _data(status))
 
 
 def _losses(told: Told, status: RemoteWriteStatus) -> Iterator[Verdict]:
+    whose, data = f"remote write to {status.name}", {"name": status.name}
     if (count := status.dropped - told.dropped) > 0:
-        why = "the buffer or the disk was full; see metrics.remote_write.buffer"
-        yield Verdict(EventKind.REMOTE_WRITE_LOST, f"remote write lost {count} samples: {why}", {"count": count})
+        message = f"{whose} lost {count} samples: the buffer or the disk was full; see metrics.remote_write.buffer"
+        yield Verdict(EventKind.REMOTE_WRITE_LOST, message, {**data, "count": count})
     if (count := status.rejected - told.rejected) > 0:
-        message = f"remote write: {count} samples were refused for good: {status.last_error}"
-        yield Verdict(EventKind.REMOTE_WRITE_REJECTED, message, {"count": count, "why": status.last_error})
+        message = f"{whose}: {count} samples were refused for good: {status.last_error}"
+        yield Verdict(EventKind.REMOTE_WRITE_REJECTED, message, {**data, "count": count, "why": status.last_error})
 
 
 def _data(status: RemoteWriteStatus) -> dict[str, Any]:
     return {
-        "target": status.target, "error": status.last_error, "behind_samples": status.behind_samples,
-        "behind_bytes": status.behind_bytes, "behind_seconds": round(status.behind_seconds, 1),
-        "dropped": status.dropped, "rejected": status.rejected,
+        "name": status.name, "target": status.target, "error": status.last_error,
+        "behind_samples": status.behind_samples, "behind_bytes": status.behind_bytes,
+        "behind_seconds": round(status.behind_seconds, 1), "dropped": status.dropped, "rejected": status.rejected,
     }  # fmt: skip
