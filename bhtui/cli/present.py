@@ -345,6 +345,8 @@ def _reasons(each: Mapping[str, Any], detailed: bool) -> list[str]:
         lines += each["last_error"].splitlines()
     if each.get("held") and not each["held"].startswith(EMERGENCY):
         lines.append(f"held: {each['held']}")
+    if each.get("restarts_note"):
+        lines.append(each["restarts_note"])
     if each["state"] == "backoff" and each["next_start_seconds"] is not None:
         lines.append(f"starts again in {each['next_start_seconds']:.1f} s")
     # A unit or container whose manager cannot be asked is unknown for a reason; a probe that is yet to come has none.

@@ -29,6 +29,9 @@ class EventKind(StrEnum):
     LIMITS_PRESSURE = "limits.pressure"
     STOP_COMMAND_FAILED = "instance.stop_command"
     RESTART_HELD = "instance.held"  # what would be restarted by itself, in a maintenance window
+    RESTARTS_OFF = "restarts.off"  # of a unit or container, by its manager, for a maintenance window
+    RESTARTS_ON = "restarts.on"
+    RESTARTS_NOT_HELD = "restarts.not_held"
     WINDOW_OPENED = "window.opened"
     WINDOW_CLOSED = "window.closed"
     REPLICAS_CHANGED = "service.replicas"
@@ -81,6 +84,9 @@ MEANING: dict[EventKind, str] = {
     EventKind.LIMITS_NOT_HELD: "An instance was started with limits that nothing holds here; each with the reason.",
     EventKind.LIMITS_PRESSURE: "An instance is near its memory limit; with what is done about it, step by step.",
     EventKind.RESTART_HELD: "An instance would be restarted by itself, and is held: by which maintenance window.",
+    EventKind.RESTARTS_OFF: "The manager of a unit or container starts it again no more: a maintenance window is open.",
+    EventKind.RESTARTS_ON: "The manager of a unit or container starts it again as before.",
+    EventKind.RESTARTS_NOT_HELD: "The restarts of a unit or container cannot be held, or not be let again, and why.",
     EventKind.WINDOW_OPENED: "A maintenance window is open, until when, and who opened it with which reason.",
     EventKind.WINDOW_CLOSED: "A maintenance window is closed; what it held is started.",
     EventKind.STOP_COMMAND_FAILED: "The stop command of an instance failed, with the reason; its signal was sent.",

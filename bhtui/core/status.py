@@ -82,6 +82,9 @@ class InstanceStatus:
     """`auto 1..5: cpu 91 % of the limit over 60 s, above 80 %: 2 -> 3`: how their number follows their load."""
     held: str = ""
     """What holds the restart that would come by itself: `maintenance window "night" until 03:00`; empty: nothing."""
+    restarts_note: str = ""
+    """Of a unit or container: how a maintenance window holds the restarts of its manager, or why it cannot; empty: none
+    is open for it."""
     untold: str = ""
     """Why others still know another set of ready instances: its on_change fails, and how; empty: nothing has failed."""
     log_dropped: LogDropped | None = None

@@ -14,7 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from bhtui.agent import boot, identity
+from bhtui.agent import identity
+from bhtui.agent.boot import installing, ways
+from bhtui.agent.boot.cron import CRON_MARK
+from bhtui.agent.boot.unit import unit_text
+from bhtui.agent.foreign.systemd import restarts
 from bhtui.core.errors import BlackholeError
 from bhtui.core.paths import Paths, resolve
 from bhtui.rpc import quick, stopped
@@ -63,9 +67,9 @@ def run(here: Home, tools: Path, *words: str, systemd: bool = False, code: int =
     """`python -m bhtui.agent.boot` on a machine with systemd, or without; what it said."""
     there = tools if systemd else tools / "none"
     source = (
-        "import sys; from pathlib import Path; from bhtui.agent import boot;"
-        f"boot.SYSTEMD = Path({str(there)!r}); boot.SYSTEM_UNITS = Path({str(tools / 'units')!r});"
-        "sys.exit(boot.main(sys.argv[1:]))"
+        "import sys; from pathlib import Path; from bhtui.agent.boot import __main__, ways;"
+        f"ways.SYSTEMD = Path({str(there)!r}); ways.SYSTEM_UNITS = Path({str(tools / 'units')!r});"
+        "sys.exit(__main__.main(sys.argv[1:]))"
     )
     done = subprocess.run(
         [sys.executable, "-c", source, *words], capture_output=True, text=True, timeout=60, check=False,
@@ -94,7 +98,7 @@ def test_cron_brings_up_what_was_up_and_uninstall_leaves_nothing(tools: Path) ->
         run(here, tools, "install")
         first, second = (tools / "table").read_text().splitlines()
         assert first == "0 1 * * * backup"
-        assert second == f"@reboot /bin/sh {here.paths.state}/start start {boot.CRON_MARK}"
+        assert second == f"@reboot /bin/sh {here.paths.state}/start start {CRON_MARK}"
         assert "an @reboot line" in here.agent()["boot"]
         go_down(here)
         come_up(second.removeprefix("@reboot "))
@@ -177,7 +181,7 @@ def paths(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Paths:
 
 
 def test_the_unit_quotes_what_means_something_to_systemd(paths: Paths) -> None:
-    lines = boot.unit_text(paths, "multi-user.target").splitlines()
+    lines = unit_text(paths, "multi-user.target").splitlines()
     place = str(paths.state).replace("%", "%%")
     assert f'ExecStart=/bin/sh "{place}/start" start' in lines
     assert f'ExecStop=/bin/sh "{place}/start" stop' in lines
@@ -187,7 +191,7 @@ def test_the_unit_quotes_what_means_something_to_systemd(paths: Paths) -> None:
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
 def test_systemd_understands_the_unit(paths: Paths, tmp_path: Path) -> None:
     unit = tmp_path / "blackhole.service"
-    unit.write_text(boot.unit_text(paths, "multi-user.target"))
+    unit.write_text(unit_text(paths, "multi-user.target"))
     done = subprocess.run(["systemd-analyze", "verify", unit], capture_output=True, text=True, check=False, timeout=60)
     mine = [line for line in done.stderr.splitlines() if "blackhole.service" in line]
     assert mine == []
@@ -208,20 +212,20 @@ def test_the_launcher_is_ours_alone_and_quoted(paths: Paths, monkeypatch: pytest
 def test_a_failing_tool_is_named(tools: Path, paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     program(tools, "systemctl", "echo no bus >&2; exit 1")
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
-    monkeypatch.setattr(boot, "find_way", lambda _: boot.Way("system", tools / "units/blackhole.service"))
+    monkeypatch.setattr(ways, "find_way", lambda _: ways.Way("system", tools / "units/blackhole.service"))
     with pytest.raises(BlackholeError, match=r"cannot make systemd read the unit: systemctl daemon-reload: no bus"):
-        boot.install(paths)
+        installing.install(paths)
 
 
 def test_without_systemd_cron_is_taken_and_without_both_it_says_what_to_do(
     tools: Path, paths: Paths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(boot, "SYSTEMD", tools / "none")
+    monkeypatch.setattr(ways, "SYSTEMD", tools / "none")
     monkeypatch.setenv("PATH", str(tools))
-    assert boot.find_way(paths).kind == "cron"
+    assert ways.find_way(paths).kind == "cron"
     (tools / "crontab").unlink()
     with pytest.raises(BlackholeError, match=r"neither systemd nor cron; have its init run `/bin/sh .*start. start`"):
-        boot.install(paths)
+        installing.install(paths)
     assert identity.launcher(paths).exists(), "it is what people are told to run"
 
 
@@ -230,15 +234,15 @@ def test_what_install_would_do_is_said_and_not_done(
 ) -> None:
     monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
     unit = tools / "units/blackhole.service"
-    monkeypatch.setattr(boot, "find_way", lambda _: boot.Way("system", unit))
-    boot.foretell_install(paths)
+    monkeypatch.setattr(ways, "find_way", lambda _: ways.Way("system", unit))
+    installing.foretell_install(paths)
     assert capsys.readouterr().out.splitlines() == [
         f"would make the agent come up at boot: the systemd unit {unit} (system)",
         f"would write {unit} and enable it",
         "would start the agent",
     ]
-    monkeypatch.setattr(boot, "find_way", lambda _: boot.Way("cron"))
-    boot.foretell_install(paths)
+    monkeypatch.setattr(ways, "find_way", lambda _: ways.Way("cron"))
+    installing.foretell_install(paths)
     assert "would add: @reboot /bin/sh " in capsys.readouterr().out
     assert not unit.exists()
     assert not identity.launcher(paths).exists()
@@ -249,3 +253,15 @@ def test_words_it_does_not_know_are_2(tools: Path) -> None:
         assert run(here, tools, "fly", code=2).startswith("cannot tell what to do")
         with pytest.raises(OSError):
             quick.status(str(here.paths.agent_socket))
+
+
+def test_restarts_that_a_killed_agent_held_are_let(tools: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with home(CONFIG) as here:
+        folder = here.path / "user-run"
+        place = folder / "systemd/user/web.service.d" / restarts.NAME
+        place.parent.mkdir(parents=True)
+        place.write_text(restarts.TEXT)
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(folder))
+        assert "systemd restarts web.service by itself again" in run(here, tools, "uninstall")
+        assert not place.parent.exists()
+        assert "daemon-reload" in (tools / "calls").read_text()

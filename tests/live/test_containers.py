@@ -109,6 +109,42 @@ def test_limits_hold_in_each_run_and_are_given_back(engine: Lab, agent: Home) ->
     assert _memory_limit(agent) == 64 << 20
 
 
+def test_a_maintenance_window_holds_its_restarts(engine: Lab, agent: Home) -> None:
+    """Docker's, also when the agent is killed in the middle; Podman before 5.1 cannot, and the status says so."""
+    engine.container("web", TICK, "--restart", "always")
+    agent.wait_state("web-1", "running")
+    planned = agent.cli("maintenance", "windows", "open", "web", "--for", "1h", "--dry-run").stdout
+    assert "the restart policy of web is no meanwhile" in planned
+    agent.cli("maintenance", "windows", "open", "web", "--for", "1h")
+    noted = until(lambda: agent.status()["web-1"]["restarts_note"], 20, "the status says how")
+    if engine.engine == "podman":
+        assert "cannot change the restart policy" in noted
+        return
+    assert noted.startswith('its engine does not restart it: maintenance window "')
+    assert _policy(engine) == "no"
+    before = agent.agent_pid()
+    os.kill(before, signal.SIGKILL)
+    until(lambda: agent.agent_pid() != before and agent.status(), 20, "another agent")
+    _crash(agent)
+    agent.wait_state("web-1", "backoff")
+    assert "maintenance window" in agent.status()["web-1"]["held"]
+    assert engine.run("inspect", "-f", "{{.State.Running}}", "web") == "false"
+    agent.cli("maintenance", "windows", "close")
+    agent.wait_state("web-1", "running")
+    assert _policy(engine) == "always" and agent.status()["web-1"]["restarts_note"] == ""
+
+
+def _policy(engine: Lab) -> str:
+    return engine.run("inspect", "-f", "{{.HostConfig.RestartPolicy.Name}}", "web")
+
+
+def _crash(made: Home) -> None:
+    """Its process is ended past its engine."""
+    pid = made.status()["web-1"]["pid"]
+    assert pid
+    os.kill(pid, signal.SIGKILL)
+
+
 def test_an_engine_that_is_gone_is_told_and_comes_back(engine: Lab, agent: Home) -> None:
     """Podman's containers run on without its service; Docker's end with it and are started again by their policy."""
     engine.container("web", TICK, "--restart", "always")

@@ -20,6 +20,7 @@ UNITS = {
     "talk": f'ExecStart=/bin/sh -c "{COUNT.replace("$", "$$")}"',
     "bad": "ExecStart=/nonexistent/program",
     "hog": "ExecStart=/usr/bin/python3 -c \"held = []\\nwhile True: held.append(b'x' * 1000000)\"",
+    "loyal": "Restart=always\nRestartSec=50ms\nExecStart=/bin/sleep 200000",
     "once": "Type=oneshot\nExecStart=/bin/sh -c \"echo '<3>it broke'; echo done; sleep 2\"",
 }
 CONFIG = """
@@ -33,6 +34,7 @@ services:
   bad: {kind: systemd, unit: bad}
   hog: {kind: systemd, unit: hog, limits: {memory: 24M}}
   once: {kind: systemd, unit: once}
+  loyal: {kind: systemd, unit: loyal}
   own: {command: [sleep, "100000"], depends_on: {cache: {condition: service_healthy}}}
 """
 MINE = """
@@ -52,7 +54,9 @@ def units(machine: Machine, operators: dict[str, Operator]) -> Iterator[None]:
     for each in operators.values():
         each.write_config("services: {}")
         each.cli("agent", "stop", codes=(0, 1))
-    machine.run("systemctl stop redis-server talk hog; systemctl mask redis-server; systemctl reset-failed", code=None)
+    machine.run(
+        "systemctl stop redis-server talk hog loyal; systemctl mask redis-server; systemctl reset-failed", code=None
+    )
     machine.run("; ".join(f"rm -f /etc/systemd/system/{name}.service" for name in UNITS) + "; systemctl daemon-reload")
 
 
@@ -126,6 +130,47 @@ def test_a_hog_is_held(machine: Machine, root: Operator):
     )
 
 
+def test_a_maintenance_window_holds_what_systemd_would_restart(machine: Machine, root: Operator):
+    root.cli("start", "loyal")
+    machine.run("systemctl kill -s KILL loyal")
+    slowly(lambda: machine.run("systemctl show -p NRestarts --value loyal").strip() == "1", "systemd restarts it")
+    pid = root.row("loyal-1", state="running")["pid"]
+    assert "a drop-in below /run" in root.cli("maintenance", "windows", "open", "loyal", "--for", "1h", "--dry-run")
+    root.cli("maintenance", "windows", "open", "loyal", "--for", "1h", "--reason", "new disk")
+    slowly(lambda: events(root, "restarts.off"), "systemd has read the drop-in")
+    assert policy(machine) == "no"
+    noted = slowly(lambda: root.rows()["loyal-1"]["restarts_note"], "the status says so")
+    assert noted.startswith('systemd does not restart it: maintenance window "')
+    assert root.rows()["loyal-1"]["pid"] == pid  # what runs is not touched
+    before = root.agent()["agent_pid"]
+    machine.run(f"kill -9 {before}; systemctl kill -s KILL loyal")  # both at once
+    slowly(lambda: root.agent()["agent_pid"] != before, "another agent")
+    row = root.row("loyal-1", state="backoff", goal="up")
+    assert row["held"].startswith('maintenance window "') and "killed by SIGKILL" in row["last_error"]
+    assert machine.run("systemctl is-active loyal", code=None).strip() == "failed"
+    root.cli("maintenance", "windows", "close")
+    root.row("loyal-1", state="running")
+    assert policy(machine) == "always"
+    assert machine.run("ls /run/systemd/system/loyal.service.d", code=None) == ""
+    told = [each.partition(":")[0] for each in events(root, "restarts.off") + events(root, "restarts.on")]
+    assert told == ["systemd does not restart loyal-1 by itself", "systemd restarts loyal-1 by itself again"]
+
+
+def policy(machine: Machine) -> str:
+    return machine.run("systemctl show -p Restart --value loyal").strip()
+
+
+def test_the_end_of_the_agent_for_good_gives_systemd_its_restarts_back(machine: Machine, root: Operator):
+    root.cli("maintenance", "windows", "open", "--for", "1h")
+    slowly(lambda: policy(machine) == "no", "systemd has read the drop-in")
+    root.cli("agent", "stop")
+    assert policy(machine) == "always"
+    root.cli("agent", "start")
+    slowly(lambda: policy(machine) == "no", "the window is still open")
+    root.cli("maintenance", "windows", "close")
+    slowly(lambda: policy(machine) == "always", "the window is closed")
+
+
 def test_a_killed_agent_loses_no_line_and_repeats_none(machine: Machine, root: Operator):
     for _ in range(2):
         before = root.agent()["agent_pid"]
@@ -157,6 +202,10 @@ def test_without_rights_it_says_so_and_its_own_units_work(machine: Machine, ops:
     assert rows["cron-1"]["state"] == "running"
     ops.cli("stop", "cron", codes=(1,))
     assert ops.rows()["cron-1"]["state"] == "running"
+    ops.cli("maintenance", "windows", "open", "--for", "1h")
+    note = slowly(lambda: ops.rows()["cron-1"]["restarts_note"], "it says that it cannot hold it")
+    assert note.startswith("cannot hold the restarts of cron.service: /run/systemd/system"), note
+    ops.cli("maintenance", "windows", "close")
     refusal = [text for text in events(ops, "operation.step") if "systemd lets only root do that" in text]
     assert refusal
     ops.cli("stop", "mine")

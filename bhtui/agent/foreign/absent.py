@@ -9,7 +9,7 @@ from typing import Any
 from bhtui.core.errors import BlackholeError
 from bhtui.core.spec import LimitsSpec, RateSpec, RotateSpec, ServiceSpec
 
-from .model import Hold, Observation
+from .model import NOTHING, Hold, Observation
 
 
 class Absent:
@@ -21,7 +21,7 @@ class Absent:
     def subject(self, spec: ServiceSpec, changed: Callable[[], None]) -> Absent:  # noqa: ARG002 - nothing changes
         return Absent(f"cannot reach {spec.ref}: {self._why}")
 
-    async def observe(self) -> Observation:
+    async def observe(self, restarts: Mapping[str, Any] = NOTHING) -> Observation:  # noqa: ARG002 - it has none
         return Observation(None, text=self._why)
 
     async def start(self) -> None:
@@ -38,6 +38,15 @@ class Absent:
 
     async def hold(self, limits: LimitsSpec, paths: Sequence[str], before: Mapping[str, Any]) -> Hold:  # noqa: ARG002
         raise BlackholeError(self._why)
+
+    async def restarts(self) -> Mapping[str, Any]:
+        return NOTHING
+
+    async def hold_restarts(self) -> None:
+        raise BlackholeError(self._why)
+
+    async def let_restarts(self, restarts: Mapping[str, Any]) -> None:
+        """There is nothing to be let."""
 
     async def tail(self, count: int) -> tuple[str, ...]:  # noqa: ARG002 - it wrote nothing
         return ()

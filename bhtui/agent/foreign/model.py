@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from bhtui.core.spec import LimitsSpec, RateSpec, RotateSpec, ServiceSpec
@@ -40,6 +41,11 @@ class Observation:
     health: Health | None = None
     """What the manager's own health check says; None: it has none."""
     health_detail: str = ""
+    would_restart: bool = False
+    """It ended so that its manager would have started it again, were its restarts not held."""
+
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +68,11 @@ class Subject(Protocol):
     Whatever is asked may be asked again: after a crash of the agent it is.
     """
 
-    async def observe(self) -> Observation:
-        """How it is now. Does not raise: that the manager cannot be asked is an observation too."""
+    async def observe(self, restarts: Mapping[str, Any] = NOTHING) -> Observation:
+        """How it is now. Does not raise: that the manager cannot be asked is an observation too.
+
+        `restarts`: when it would be started again, were that not held.
+        """
 
     async def start(self) -> None:
         """Returns when the manager has done what it can; how it went is then observed.
@@ -85,6 +94,15 @@ class Subject(Protocol):
 
         `paths` are on the disks that limits on disks mean; `before` is that of the Hold before, empty: there was none.
         """
+
+    async def restarts(self) -> Mapping[str, Any]:
+        """When the manager starts it again by itself, as JSON values of the manager's own; empty: never."""
+
+    async def hold_restarts(self) -> None:
+        """The manager starts it again by itself no more; what runs is not touched. Raises BlackholeError: it cannot."""
+
+    async def let_restarts(self, restarts: Mapping[str, Any]) -> None:
+        """The manager starts it again as before; nothing when that was never held. Raises BlackholeError."""
 
     async def tail(self, count: int) -> tuple[str, ...]:
         """The last lines it wrote in its latest run, oldest first; () when they cannot be had."""

@@ -34,6 +34,8 @@ async def run(paths: Paths) -> None:
         await ending.wait()
         log.info("the agent ends: %s", ending.why)
         events.append(EventKind.AGENT_STOPPED, message=f"the agent ends: {ending.why}")
+        if ending.services or ending.alone:
+            await agent.ours.supervisor.give_back()
         if ending.services:
             await agent.stop_services("the agent is being stopped")
             # The keeper ends this process too, but only after it has answered.

@@ -12,7 +12,8 @@ import uuid
 from dataclasses import dataclass, replace
 
 import bhtui
-from bhtui.agent import boot, identity, layers
+from bhtui.agent import identity, layers
+from bhtui.agent.boot import ways
 from bhtui.agent.ending import Ending
 from bhtui.agent.journal.runner import Runner
 from bhtui.agent.keeper.watch import KeeperWatch
@@ -87,7 +88,7 @@ class Agent:
             last_seq=self.memory.events.last_seq,
             limits=self.alone.limits.held_by,
             config_error=self.memory.config.error,
-            boot=boot.noted(self.paths),
+            boot=ways.noted(self.paths),
             keeper_trouble=self.keeper_watch.trouble,
             lacks_layers=lacks,
             wants_layers=[name for name in lacks if self._wants(name)],

@@ -131,6 +131,8 @@ def _facts(row: ServiceRow, now: float, width: int) -> list[tuple[str, Spans]]:
         facts += _dropped(row, max(20, width))
     if status.waiting_for:
         facts.insert(1, ("waits for", ((plain(status.waiting_for), "notice"),)))
+    noted = wrap(plain(status.restarts_note), max(20, width)) if status.restarts_note else ()
+    facts += [("restarts" if not at else "", ((line, "notice"),)) for at, line in enumerate(noted)]
     if status.held:
         facts.insert(1, ("held by", ((plain(status.held), "notice"),)))
     return facts

@@ -77,6 +77,7 @@ def instance_to_json(status: InstanceStatus, host: str = "") -> dict[str, Any]:
         "endpoint": status.endpoint,
         "scaling": _scaling_to_json(status.scaling),
         "held": status.held,
+        "restarts_note": status.restarts_note,
         "kind": str(status.kind),
         "ref": status.ref,
         "auto_scale": status.auto_scale,

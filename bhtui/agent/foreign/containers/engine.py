@@ -18,10 +18,10 @@ from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
-from bhtui.core.errors import BlackholeError, NoConnection, NotFound
+from bhtui.core.errors import BlackholeError, NoConnection, NotFound, Refused
 from bhtui.core.spec import LimitsSpec
 
-from . import http, limits, troubles
+from . import http, limits, policy, troubles
 from .container import Container, Summary, from_inspect, from_list
 from .frames import BadFrame, Frames, Piece
 from .sockets import DOCKER, PODMAN, Place
@@ -185,6 +185,22 @@ class Engine:
         answer = await self._send("POST", target, json.dumps(body).encode(), ASK_SECONDS)
         if answer.status == 404 and not answer.body.startswith(b"{"):
             raise BlackholeError(f"cannot {what}: {self.name} {version.version} has no such call, 4.3 and newer have")
+        if answer.status >= 300:
+            raise troubles.refused(self.name, what, answer.status, answer.body)
+
+    async def set_policy(self, found: Container, restart: str) -> None:
+        """Another restart policy: `no`, `always`, `on-failure:5`."""
+        version, quoted, what = await self.version(), quote(found.id, safe=""), f"hold the restarts of {found.name}"
+        if restart != "no":
+            what = f"give {found.name} its restart policy {restart} back"
+        if version.engine == PODMAN:
+            if why := policy.podman_cannot(version.version):
+                raise Refused(f"cannot {what}: {why}")
+            target, body = f"/{LIBPOD}/containers/{quoted}/update?{policy.query(restart)}", b"{}"
+        else:
+            target = f"/{_base(version)}/containers/{quoted}/update"
+            body = json.dumps(policy.body(restart)).encode()
+        answer = await self._send("POST", target, body, ASK_SECONDS)
         if answer.status >= 300:
             raise troubles.refused(self.name, what, answer.status, answer.body)
 

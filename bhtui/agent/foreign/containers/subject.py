@@ -12,11 +12,11 @@ from typing import Any
 
 from bhtui.agent.foreign.capture import Captures
 from bhtui.agent.foreign.managers import Devices
-from bhtui.agent.foreign.model import Hold, Observation
+from bhtui.agent.foreign.model import NOTHING, Hold, Observation
 from bhtui.core.errors import BlackholeError, NoConnection, NotFound
 from bhtui.core.spec import LimitsSpec, RateSpec, RotateSpec, ServiceSpec
 
-from . import groups, limits, seen
+from . import groups, limits, policy, seen
 from .container import Container
 from .engine import Engine
 from .finding import Engines, find
@@ -45,7 +45,7 @@ class ContainerSubject:
 
     # ---- observing -----------------------------------------------------------------------------------------------
 
-    async def observe(self) -> Observation:
+    async def observe(self, restarts: Mapping[str, Any] = NOTHING) -> Observation:
         """How it is now. Does not raise."""
         try:
             engine, found = await self._find()
@@ -55,7 +55,9 @@ class ContainerSubject:
         except BlackholeError as error:
             return Observation(None, text=str(error))
         group = groups.of_process(found.pid, found.id) if found.pid else ""
-        return seen.observation(found, engine.name, asked, group, sees_pid=bool(group))
+        said = seen.observation(found, engine.name, asked, group, sees_pid=bool(group))
+        at_rest = seen.has_ended(found) and policy.would_restart(restarts, found, asked)
+        return replace(said, would_restart=at_rest)
 
     async def _find(self) -> tuple[Engine, Container]:
         pairs = self._engines.of(self._spec.engine)
@@ -135,6 +137,32 @@ class ContainerSubject:
         """Sends its first process a signal."""
         engine, found = await self._find()
         await engine.kill(found.name, str(number))
+
+    # ---- its restarts --------------------------------------------------------------------------------------------
+
+    async def restarts(self) -> Mapping[str, Any]:
+        """When its engine starts it again; one that does not exist is not started."""
+        try:
+            _, found = await self._find()
+        except NotFound:
+            return NOTHING
+        return policy.of(found)
+
+    async def hold_restarts(self) -> None:
+        """The policy is `no` from now on."""
+        engine, found = await self._find()
+        await engine.set_policy(found, "no")
+
+    async def let_restarts(self, restarts: Mapping[str, Any]) -> None:
+        """The policy is what it was. One that was made anew meanwhile has its own."""
+        if not restarts:
+            return
+        try:
+            engine, found = await self._find()
+        except NotFound:
+            return
+        if found.id == restarts["id"] and not policy.of(found):
+            await engine.set_policy(found, restarts["policy"])
 
     # ---- limits --------------------------------------------------------------------------------------------------
 

@@ -79,8 +79,10 @@ class Bus:
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)
 
-    async def call(self, path: str, interface: str, name: str, signature: str = "", *values: Any) -> tuple[Any, ...]:
-        """The answer of a method. Raises BusError, BusLost."""
+    async def call(
+        self, path: str, interface: str, name: str, signature: str = "", *values: Any, seconds: float = CALL_SECONDS
+    ) -> tuple[Any, ...]:
+        """The answer of a method, which may take so many seconds. Raises BusError, BusLost."""
         from jeepney import DBusAddress, MessageType, new_method_call
 
         if self._connection is None:
@@ -91,11 +93,11 @@ class Bus:
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._replies[serial] = reply
         try:
-            async with asyncio.timeout(CALL_SECONDS):
+            async with asyncio.timeout(seconds):
                 await self._connection.send(message, serial=serial)
                 answer = await reply
         except TimeoutError:
-            raise BusLost(f"systemd has not answered {name} within {CALL_SECONDS:g} s") from None
+            raise BusLost(f"systemd has not answered {name} within {seconds:g} s") from None
         except OSError as error:
             raise BusLost(f"{self.path}: {error.strerror}") from None
         finally:

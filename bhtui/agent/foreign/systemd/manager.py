@@ -25,6 +25,10 @@ JOB_SECONDS = 300.0
 JOBS_KEPT = 256
 AGAIN_SECONDS = 5.0
 """Between two tries to reach a bus that is lost."""
+RELOAD_SECONDS = 90.0
+"""How long systemd may take to read all its units: as long as it gives itself for anything else."""
+GATHERING = 0.1
+"""Seconds for which those are gathered who want systemd to read its units again; a large host takes a moment for it."""
 MANAGER_INTERFACE = f"{SYSTEMD}.Manager"
 
 
@@ -71,6 +75,7 @@ class Scope:
         self._ended: OrderedDict[str, str] = OrderedDict()
         """Jobs that ended lately, for whoever learns only afterwards that it was his."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self._reloading, self._reload_asked, self._reload_done = asyncio.Lock(), 0, 0
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -109,6 +114,19 @@ class Scope:
             return ""
         finally:
             self._jobs.pop(path, None)
+
+    async def reload(self) -> None:
+        """Has systemd read its units again; those who ask within a moment share one. Raises BusError, BusLost."""
+        self._reload_asked += 1
+        mine = self._reload_asked
+        async with self._reloading:
+            if self._reload_done >= mine:
+                return
+            await asyncio.sleep(GATHERING)
+            upto = self._reload_asked
+            await self._open()
+            await self._bus.call(MANAGER, MANAGER_INTERFACE, "Reload", seconds=RELOAD_SECONDS)
+            self._reload_done = upto
 
     async def _open(self) -> None:
         """Connects when there is no connection, and asks for what all want to know. Raises BusLost."""

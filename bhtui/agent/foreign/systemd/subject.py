@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bhtui.agent.foreign.model import Hold, Observation
+from bhtui.agent.foreign.model import NOTHING, Hold, Observation
 from bhtui.core.errors import BlackholeError
 from bhtui.core.spec import LimitsSpec, RateSpec, RotateSpec
 from bhtui.core.states import State
 
 from . import limits as properties
+from . import restarts as windows
 from .bus import SYSTEMD, BusError, BusLost
 from .refusals import job_failed, refused, unmet_condition
 from .unit import observation
@@ -61,7 +62,7 @@ class UnitSubject:
 
     # ---- how it is -------------------------------------------------------------------------------------------------
 
-    async def observe(self) -> Observation:
+    async def observe(self, restarts: Mapping[str, Any] = NOTHING) -> Observation:
         try:
             p = await self._properties()
         except BusLost as error:
@@ -69,7 +70,7 @@ class UnitSubject:
         except BusError as error:
             return Observation(None, text=refused("ask about", self.unit, self._scope.name, error.name, error.text))
         ended = None if self._jobs is None else any(job not in self._own_jobs for job in self._jobs)
-        seen = observation(self.unit, self._scope.name, p, ended)
+        seen = observation(self.unit, self._scope.name, p, ended, windows.would_restart(restarts, p))
         if seen.state in UP:
             self._jobs = []
             self._own_jobs.clear()
@@ -173,6 +174,45 @@ class UnitSubject:
         if isinstance(error, BusError):
             return BlackholeError(refused(verb, self.unit, self._scope.name, error.name, error.text))
         return BlackholeError(f"cannot {verb} {self.unit}: {error}")
+
+    # ---- its restarts ----------------------------------------------------------------------------------------------
+
+    async def restarts(self) -> Mapping[str, Any]:
+        try:
+            return windows.policy(await self._properties())
+        except (BusError, BusLost) as error:
+            raise self._refusal("see the restarts of", error) from None
+
+    async def hold_restarts(self) -> None:
+        try:
+            await asyncio.to_thread(windows.write, self._scope.name, self.unit)
+            await self._scope.reload()
+            p = await self._properties()
+            if p.get("SubState", "").startswith("auto-restart"):  # that one is on its way already
+                await self._job("stop", "StopUnit")
+        except OSError as error:
+            raise BlackholeError(
+                f"cannot hold the restarts of {self.unit}: {error.filename}: {error.strerror}; an agent of root can"
+            ) from None
+        except (BusError, BusLost) as error:
+            raise self._refusal("hold the restarts of", error) from None
+        if windows.policy(p):
+            raise BlackholeError(
+                f"cannot hold the restarts of {self.unit}: Restart= is set by a drop-in that comes after "
+                f"{windows.NAME}; systemctl cat {self.unit}"
+            )
+
+    async def let_restarts(self, restarts: Mapping[str, Any]) -> None:  # noqa: ARG002 - systemd has kept them
+        try:
+            if await asyncio.to_thread(windows.remove, self._scope.name, self.unit):
+                await self._scope.reload()
+        except OSError as error:
+            raise BlackholeError(
+                f"cannot let systemd restart {self.unit} again: {error.filename}: {error.strerror}; remove it, and "
+                "systemctl daemon-reload"
+            ) from None
+        except (BusError, BusLost) as error:
+            raise self._refusal("let systemd restart", error) from None
 
     # ---- limits ----------------------------------------------------------------------------------------------------
 

@@ -41,7 +41,9 @@ EXITED = 1
 """CLD_EXITED: it ended by itself."""
 
 
-def observation(unit: str, scope: str, p: Properties, job_ended: bool | None) -> Observation:
+def observation(
+    unit: str, scope: str, p: Properties, job_ended: bool | None, would_restart: bool = False
+) -> Observation:
     """What the properties say. `job_ended`: whether somebody's job was done since it was last up; None: not known."""
     state = state_of(p)
     ran = bytes(p.get("InvocationID") or ()).hex()
@@ -58,6 +60,7 @@ def observation(unit: str, scope: str, p: Properties, job_ended: bool | None) ->
         text=_text(unit, scope, state, ran, p) if is_down else "",
         was_asked=state is State.STOPPED and _was_asked(p, job_ended),
         cgroup=p.get("ControlGroup", ""),
+        would_restart=would_restart,
     )
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from bhtui.core.errors import NotFound, Refused, UsageError
 from bhtui.core.maintenance import Window
 from bhtui.core.operation import Plan, PlannedStep
 from bhtui.core.request import CloseWindowRequest, OpenWindowRequest, WindowRequest
-from bhtui.core.spec import Spec
+from bhtui.core.spec import ServiceKind, Spec
 
 from .calendar import SECOND
 from .model import Held
@@ -43,8 +43,19 @@ def _plan_open(spec: Spec, request: OpenWindowRequest, now_ns: int, until_text: 
     whose = " ".join(services) or "all services"
     title = f"hold automatic restarts of {whose} until {until_text(until)}"
     step = PlannedStep(OPEN, whose, title, {"services": list(services), "from_ns": now_ns, "until_ns": until})
-    effects = ("what people ask for is done as ever; what ends by itself stays down until the window closes",)
-    return Plan("open-window", (whose,), (step,), effects, frozenset({"maintenance"}))
+    effects = ["what people ask for is done as ever; what ends by itself stays down until the window closes"]
+    effects += _of_managers(spec, services)
+    return Plan("open-window", (whose,), (step,), tuple(effects), frozenset({"maintenance"}))
+
+
+def _of_managers(spec: Spec, services: Sequence[str]) -> Iterator[str]:
+    """What those who restart units and containers are told."""
+    mine = [each for name, each in spec.services.items() if not services or name in services]
+    if units := [each.ref for each in mine if each.kind is ServiceKind.SYSTEMD]:
+        how = "by a drop-in below /run, and systemctl daemon-reload"
+        yield f"systemd does not restart {', '.join(units)} meanwhile, {how}"
+    if containers := [each.ref for each in mine if each.kind is ServiceKind.CONTAINER]:
+        yield f"the restart policy of {', '.join(containers)} is no meanwhile; podman before 5.1 cannot change it"
 
 
 def _plan_close(

@@ -79,6 +79,11 @@ class Instance:
     hold_before: Mapping[str, Any] = field(default_factory=dict)
     """What its manager had instead of the limits set here; the manager's own words."""
 
+    restarts_before: Mapping[str, Any] = field(default_factory=dict)
+    """When its manager starts it again, while a maintenance window holds that; empty: it is not held. The manager's."""
+    restarts_trouble: str = ""
+    """Why its manager's restarts cannot be held, or not be let again."""
+
     @property
     def service(self) -> str:
         return self.spec.name

@@ -20,7 +20,7 @@ from bhtui.core.event import EventKind
 from bhtui.core.spec import ProbeKind, ServiceSpec
 from bhtui.core.states import EDGES, Goal, Health, Result, State
 
-from . import machine
+from . import holds, machine
 from .effects import (
     AskManager,
     Effect,
@@ -34,6 +34,7 @@ from .effects import (
     WatchHealth,
 )
 from .instance import Instance, Moved, enter, with_tail
+from .moves import hold
 from .restart import History, seconds_text
 
 START, STOP, RESTART = "start", "stop", "restart"
@@ -86,6 +87,8 @@ def on_start_asked(i: Instance, by: str, waiting_for: str, now: int) -> Moved:
             return enter(fresh, State.WAITING, now, waiting_for)
         case State.STOPPED | State.FAILED:
             return _start(fresh, now, "asked to start")
+        case State.BACKOFF if i.held:
+            return _start(fresh, now, "asked to start")
         case State.BACKOFF | State.STOPPING:
             return replace(fresh, asking=START, waiting_for=""), (AskManager(START),)
         case State.WAITING | State.STARTING | State.RUNNING:
@@ -133,18 +136,20 @@ def on_restart_asked(i: Instance, by: str, now: int) -> Moved:
     return asked, (*record, *QUIET, AskManager(RESTART))
 
 
-def on_answered(i: Instance, verb: str, error: str, seen: Observation, tail: Sequence[str], now: int) -> Moved:
+def on_answered(
+    i: Instance, verb: str, error: str, seen: Observation, tail: Sequence[str], now: int, held: str = ""
+) -> Moved:
     """The manager has done what it was asked for, or `error` says why not; `seen` is how it is after that."""
     if i.asking != verb:
         return i, (Ignored(f"{i.name}: something else was asked meanwhile"),)
     i = replace(i, asking="")
     if not error:
-        return on_observed(i, seen, tail, now)
+        return on_observed(i, seen, tail, now, held)
     if verb == STOP:
-        i, effects = on_observed(replace(i, goal=Goal.UP, stop_trouble=error, last_error=error), seen, tail, now)
+        i, effects = on_observed(replace(i, goal=Goal.UP, stop_trouble=error, last_error=error), seen, tail, now, held)
         return replace(i, stop_trouble=error), effects
     if seen.state in ON:
-        return on_observed(i, seen, tail, now)
+        return on_observed(i, seen, tail, now, held)
     i, effects = _go(i, State.FAILED, now, error, result=Result.SPAWN_ERROR, ended=error, pid=None,
                      last_error=with_tail(error, tuple(tail)))  # fmt: skip
     return i, (*effects, *QUIET)
@@ -153,27 +158,41 @@ def on_answered(i: Instance, verb: str, error: str, seen: Observation, tail: Seq
 # ---- what the manager says ------------------------------------------------------------------------------------------
 
 
-def on_adopted(i: Instance, known: bool, seen: Observation, tail: Sequence[str], now: int) -> Moved:
-    """The first observation of this agent. `known`: an earlier agent had it; else its goal is what it does now."""
+def on_adopted(
+    i: Instance, known: bool, seen: Observation, tail: Sequence[str], now: int, held: str = "", rebooted: bool = False
+) -> Moved:
+    """The first observation of this agent. `known`: an earlier agent had it; else its goal is what it does now.
+
+    `rebooted`: the host was started anew since it was recorded.
+    """
     if not known and seen.state is not None:
         up = seen.state in ON or seen.state is State.FAILED
         i = replace(i, goal=Goal.UP if up else Goal.DOWN)
     if i.asking:  # an earlier agent was asked, and it is not known whether it got so far as to ask
         return i, (AskManager(i.asking),)
+    if rebooted and not i.held and holds.is_kept_from_boot(i, seen):
+        return _start(i, now, "the host was started anew, and its manager was not to start it")
     if seen.state is not State.RUNNING:
-        return on_observed(i, seen, tail, now)
+        return on_observed(i, seen, tail, now, held)
     adopted = Record(EventKind.INSTANCE_ADOPTED, f"{i.name} runs on with pid {seen.pid}", {"pid": seen.pid})
     is_new = i.goal is Goal.DOWN or (bool(i.run) and i.run != seen.run)
-    i, effects = on_observed(i, seen, tail, now) if is_new else _running(i, seen, now, ready=True)
+    i, effects = on_observed(i, seen, tail, now, held) if is_new else _running(i, seen, now, ready=True)
     return i, (*(() if is_new else (adopted,)), *effects)
 
 
-def on_observed(i: Instance, seen: Observation, tail: Sequence[str], now: int) -> Moved:
-    """How its manager has it now. `tail` are its last log lines, where it does not run."""
+def on_observed(i: Instance, seen: Observation, tail: Sequence[str], now: int, held: str = "") -> Moved:
+    """How its manager has it now. `tail` are its last log lines, where it does not run.
+
+    `held`: what holds automatic restarts of its service, its manager's too where that can be.
+    """
     if seen.state is None:
         return _unreachable(i, seen)
     if is_stale(i, seen):
         return i, (Ignored(f"{i.name}: {seen.state} is from before it was asked to {i.asking}"),)
+    if holds.is_withheld(i, seen):
+        i, effects = _ended(i, seen, tail, now, State.BACKOFF)
+        i, more = hold(i, held or i.held or holds.OVER) if not i.held else (replace(i, held=held or i.held), ())
+        return i, (*effects, *more)
     i, told = _follow_people(i, seen)
     by_itself = seen.restarts > i.history.restarts
     i = replace(i, history=replace(i.history, restarts=seen.restarts))
@@ -322,6 +341,19 @@ def _stopped(i: Instance, seen: Observation, now: int) -> Moved:
     return i, (*effects, *QUIET)
 
 
+def on_window(i: Instance, held: str) -> Moved:
+    """A maintenance window holds its manager's restarts, perhaps another than before."""
+    return (replace(i, held=held) if i.held and held else i), ()
+
+
+def on_let(i: Instance, now: int) -> Moved:
+    """No maintenance window holds its manager's restarts any more; the one that did not come is made up for."""
+    if not i.held:
+        return i, (Ignored(f"{i.name} is not held"),)
+    i = replace(i, held="")
+    return _start(i, now, "no maintenance window holds it any more") if i.state is State.BACKOFF else (i, ())
+
+
 # ---- probes of ours, and another configuration ----------------------------------------------------------------------
 
 
@@ -362,5 +394,6 @@ def known_before(i: Instance, record: Any) -> Instance:
         i, goal=Goal(record["goal"]), run=record.get("run", ""), asking=record.get("asking", ""),
         incarnation=record["incarnation"], asked_by=record["asked_by"], since_ns=record["since_ns"],
         hold_before=record.get("hold_before", {}), history=History(restarts=record["restarts"]),
-        held_by=record.get("held_by", ""), not_held=record.get("not_held", ""),
+        held_by=record.get("held_by", ""), not_held=record.get("not_held", ""), held=record.get("held", ""),
+        restarts_before=record.get("restarts_before", {}),
     )  # fmt: skip

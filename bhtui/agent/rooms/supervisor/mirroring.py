@@ -27,6 +27,7 @@ from .driver import TAIL_LINES, Driver
 from .effects import AskManager, Effect, Timer
 from .exits import signal_number
 from .instance import Instance, Moved, limits_text
+from .managerholds import ManagerHolds
 from .model import Verdict
 from .owner import Letter, StateEvent
 from .tools import Tools
@@ -53,6 +54,8 @@ class Mirroring(Driver):
         manager = tools.managers.get(instance.spec.kind) or Absent("this agent knows no manager of its kind")
         self._subject: Subject = manager.subject(instance.spec, self._changed.set)
         self._hold_turn = asyncio.Lock()
+        self._windows = ManagerHolds(self, self._subject, tools)
+        self._at_end = False
         self.hold_now: Hold | None = None
         """Where its limits are held since this agent has set them."""
 
@@ -61,7 +64,8 @@ class Mirroring(Driver):
         if record is not None:
             self.instance = mirror.known_before(self.instance, record)
         self._subject.capture(self.log_path, self.instance.spec.rotate, self.instance.spec.rate_limit)
-        self._errand(self._observe_for_ever(record is not None))
+        rebooted = record is not None and record["boot"] != self._tools.keeper.boot_id
+        self._errand(self._observe_for_ever(record is not None, rebooted))
 
     async def first_seen(self) -> None:
         """Waits until it has been observed once, at most FIRST seconds."""
@@ -76,10 +80,16 @@ class Mirroring(Driver):
         super().retire()
         self._tools.usage.forget(self.instance.name)
         self._tools.limits.follow(self.instance.name, "")
-        task = asyncio.get_running_loop().create_task(self._subject.close())
+        task = asyncio.get_running_loop().create_task(self._let_go())
         self._closing = task  # held, so that it is not collected before its end
 
+    async def _let_go(self) -> None:
+        if not self._at_end:  # the next agent goes on with it
+            await self._windows.give_back()
+        await self._subject.close()
+
     async def close(self) -> None:
+        self._at_end = True
         await super().close()
         await asyncio.gather(self._closing, return_exceptions=True)
 
@@ -114,12 +124,22 @@ class Mirroring(Driver):
     def dependencies_changed(self) -> None:
         self.post(lambda i: mirror.on_dependencies(i, self._tools.waiting_for(i, False), self._tools.clock()))
 
+    def holds_changed(self) -> None:
+        if self._windows.concerns:
+            self._errand(self._windows.settle())
+
+    async def give_back(self) -> None:
+        """The agent ends for good: what a maintenance window holds of its manager's restarts is put back."""
+        await self._windows.give_back()
+
     # ---- observing -----------------------------------------------------------------------------------------------
 
-    async def _observe_for_ever(self, known: bool) -> None:
+    async def _observe_for_ever(self, known: bool, rebooted: bool) -> None:
         seen, tail = await self._look()
-        await self._hand_in(lambda i: mirror.on_adopted(i, known, seen, tail, self._tools.clock()), seen)
+        now, held = self._tools.clock, self._held
+        await self._hand_in(lambda i: mirror.on_adopted(i, known, seen, tail, now(), held(), rebooted), seen)
         self._seen.set()
+        self._errand(self._windows.settle())
         held_run = await self._hold_run(None)
         while True:
             try:
@@ -144,6 +164,8 @@ class Mirroring(Driver):
             await self._hold()
         if is_new and i.state in (State.STARTING, State.RUNNING):
             await self._prioritise()
+        if is_new and self._windows.concerns:  # a container that was made anew restarts as that says
+            self._errand(self._windows.settle())
         return i.run
 
     async def _prioritise(self) -> None:
@@ -164,14 +186,14 @@ class Mirroring(Driver):
 
     async def _observe(self) -> Observation:
         try:
-            return await self._subject.observe()
+            return await self._subject.observe(self.instance.restarts_before)
         except Exception as fault:
             # A fault of ours in one observation must not end the watch; that nothing is known is shown.
             log.exception("%s: it could not be observed", self.instance.name)
             return Observation(None, text=f"it could not be observed: {type(fault).__name__}; see the agent's log")
 
     def _observed(self, seen: Observation, tail: tuple[str, ...]) -> StateEvent:
-        return lambda i: mirror.on_observed(i, seen, tail, self._tools.clock())
+        return lambda i: mirror.on_observed(i, seen, tail, self._tools.clock(), self._held())
 
     async def _hand_in(self, event: StateEvent, seen: Observation) -> None:
         """Waits until it has been taken, so that never more than one observation waits."""
@@ -229,8 +251,8 @@ class Mirroring(Driver):
             log.exception("%s: asking its manager to %s it failed", self.instance.name, wanted.verb)
             error = f"{type(fault).__name__}: {fault}; see the agent's log"
         seen, tail = await self._look()
-        now = self._tools.clock
-        await self._hand_in(lambda i: mirror.on_answered(i, wanted.verb, error, seen, tail, now()), seen)
+        now, held = self._tools.clock, self._held
+        await self._hand_in(lambda i: mirror.on_answered(i, wanted.verb, error, seen, tail, now(), held()), seen)
 
     async def _here(self) -> command.Setting:
         """Commands of its probe run as the agent's own user."""

@@ -46,6 +46,11 @@ class Owner(ABC):
         self._errands: set[asyncio.Task[None]] = set()
         self._task = asyncio.create_task(self._run(), name=f"supervise {instance.name}")
 
+    @property
+    def is_retired(self) -> bool:
+        """Whether it takes nothing in any more."""
+        return self._retired
+
     async def close(self) -> None:
         """Lets go of the instance; its process runs on."""
         tasks = [self._task, *self._errands]

@@ -42,7 +42,13 @@ def to_record(i: Instance, boot_id: str) -> dict[str, Any]:
 
 
 def _of_foreign(i: Instance) -> dict[str, Any]:
-    return {"kind": str(i.spec.kind), "run": i.run, "asking": i.asking, "hold_before": dict(i.hold_before)}
+    return {
+        "kind": str(i.spec.kind),
+        "run": i.run,
+        "asking": i.asking,
+        "hold_before": dict(i.hold_before),
+        "restarts_before": dict(i.restarts_before),
+    }
 
 
 def from_record(i: Instance, record: Mapping[str, Any]) -> Instance:

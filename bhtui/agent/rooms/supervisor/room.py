@@ -22,7 +22,7 @@ from bhtui.core.spec import ProbeKind, ServiceKind, ServiceSpec, Spec
 from bhtui.core.states import ALIVE, Goal, Result, State
 from bhtui.core.status import InstanceStatus, LogDropped, Scaling
 
-from . import gates, held, naming
+from . import gates, held, holds, naming
 from .clearing import Clearing
 from .driver import Driver
 from .instance import Instance
@@ -139,6 +139,7 @@ class Supervisor:
             status,
             auto_scale=self.auto_scale(i.service),
             untold=self.untold(i.service),
+            restarts_note=holds.note(i, self.holding(i.service)) if i.spec.is_foreign else "",
             log_dropped=self.dropped(self.log_path(i.service, i.name)),
         )
 
@@ -282,8 +283,13 @@ class Supervisor:
 
     def look_at_holds(self) -> None:
         """The maintenance windows have changed: what is held no more is started, what is held longer says so."""
-        for driver in self._own_drivers():
+        for driver in self._drivers.values():
             driver.holds_changed()
+
+    async def give_back(self) -> None:
+        """The agent ends for good: what windows hold of the restarts of units and containers is put back."""
+        mirrored = [driver for driver in self._drivers.values() if isinstance(driver, Mirroring)]
+        await asyncio.gather(*(driver.give_back() for driver in mirrored))
 
     def on_clock_set(self, step_ns: int) -> None:
         """The host's clock was put forward by so much (back: less than 0). Of what others supervise they tell times."""

@@ -247,6 +247,7 @@ class InstanceStatus(_message.Message):
     AUTO_SCALE_FIELD_NUMBER: _builtins.int
     UNTOLD_FIELD_NUMBER: _builtins.int
     LOG_DROPPED_FIELD_NUMBER: _builtins.int
+    RESTARTS_NOTE_FIELD_NUMBER: _builtins.int
     service: _builtins.str
     instance: _builtins.str
     state: _builtins.str
@@ -289,6 +290,10 @@ class InstanceStatus(_message.Message):
     """Between which bounds the number of instances follows their load, and what was last decided and why; empty: it does not."""
     untold: _builtins.str
     """Why others still know another set of ready instances: its on_change fails, and how; empty: nothing has failed."""
+    restarts_note: _builtins.str
+    """Of a unit or container: how a maintenance window holds the restarts of its manager, or why it cannot; empty: none is
+    open for it.
+    """
     @_builtins.property
     def ports(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     @_builtins.property
@@ -335,10 +340,11 @@ class InstanceStatus(_message.Message):
         auto_scale: _builtins.str = ...,
         untold: _builtins.str = ...,
         log_dropped: Global___LogDropped | None = ...,
+        restarts_note: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent", "_fds", b"_fds", "_limits_override_seconds", b"_limits_override_seconds", "_memory_bytes", b"_memory_bytes", "_memory_limit_bytes", b"_memory_limit_bytes", "_next_start_seconds", b"_next_start_seconds", "_pid", b"_pid", "_threads", b"_threads", "_uptime_seconds", b"_uptime_seconds", "cpu_percent", b"cpu_percent", "fds", b"fds", "limits_override_seconds", b"limits_override_seconds", "log_dropped", b"log_dropped", "memory_bytes", b"memory_bytes", "memory_limit_bytes", b"memory_limit_bytes", "next_start_seconds", b"next_start_seconds", "pid", b"pid", "scaling", b"scaling", "threads", b"threads", "uptime_seconds", b"uptime_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent", "_fds", b"_fds", "_limits_override_seconds", b"_limits_override_seconds", "_memory_bytes", b"_memory_bytes", "_memory_limit_bytes", b"_memory_limit_bytes", "_next_start_seconds", b"_next_start_seconds", "_pid", b"_pid", "_threads", b"_threads", "_uptime_seconds", b"_uptime_seconds", "auto_scale", b"auto_scale", "cpu_percent", b"cpu_percent", "endpoint", b"endpoint", "fds", b"fds", "goal", b"goal", "health", b"health", "health_detail", b"health_detail", "held", b"held", "instance", b"instance", "kind", b"kind", "last_error", b"last_error", "limits_held_by", b"limits_held_by", "limits_not_held", b"limits_not_held", "limits_override_by", b"limits_override_by", "limits_override_seconds", b"limits_override_seconds", "log_dropped", b"log_dropped", "memory_bytes", b"memory_bytes", "memory_limit_bytes", b"memory_limit_bytes", "next_start_seconds", b"next_start_seconds", "pid", b"pid", "ports", b"ports", "probe", b"probe", "ref", b"ref", "restarts", b"restarts", "result", b"result", "scaling", b"scaling", "service", b"service", "since_ns", b"since_ns", "state", b"state", "threads", b"threads", "untold", b"untold", "uptime_seconds", b"uptime_seconds", "waiting_for", b"waiting_for"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent", "_fds", b"_fds", "_limits_override_seconds", b"_limits_override_seconds", "_memory_bytes", b"_memory_bytes", "_memory_limit_bytes", b"_memory_limit_bytes", "_next_start_seconds", b"_next_start_seconds", "_pid", b"_pid", "_threads", b"_threads", "_uptime_seconds", b"_uptime_seconds", "auto_scale", b"auto_scale", "cpu_percent", b"cpu_percent", "endpoint", b"endpoint", "fds", b"fds", "goal", b"goal", "health", b"health", "health_detail", b"health_detail", "held", b"held", "instance", b"instance", "kind", b"kind", "last_error", b"last_error", "limits_held_by", b"limits_held_by", "limits_not_held", b"limits_not_held", "limits_override_by", b"limits_override_by", "limits_override_seconds", b"limits_override_seconds", "log_dropped", b"log_dropped", "memory_bytes", b"memory_bytes", "memory_limit_bytes", b"memory_limit_bytes", "next_start_seconds", b"next_start_seconds", "pid", b"pid", "ports", b"ports", "probe", b"probe", "ref", b"ref", "restarts", b"restarts", "restarts_note", b"restarts_note", "result", b"result", "scaling", b"scaling", "service", b"service", "since_ns", b"since_ns", "state", b"state", "threads", b"threads", "untold", b"untold", "uptime_seconds", b"uptime_seconds", "waiting_for", b"waiting_for"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cpu_percent: _TypeAlias = _typing.Literal["cpu_percent"]  # noqa: Y015
     _WhichOneofArgType__cpu_percent: _TypeAlias = _typing.Literal["_cpu_percent", b"_cpu_percent"]  # noqa: Y015

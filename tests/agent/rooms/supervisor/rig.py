@@ -255,11 +255,17 @@ class Rig:
 
 @asynccontextmanager
 async def fake_rig(
-    root: Path, spec: Spec, keeper: FakeKeeper | None = None, limits: NoLimits | None = None, managers: Any = None
+    root: Path,
+    spec: Spec,
+    keeper: FakeKeeper | None = None,
+    limits: NoLimits | None = None,
+    managers: Any = None,
+    held: str = "",
 ) -> AsyncIterator[Rig]:
-    """With a keeper that spawns nothing."""
+    """With a keeper that spawns nothing. `held`: the maintenance window that is open from the beginning."""
     keeper = keeper or FakeKeeper()
     rig = Rig(root, spec, keeper, limits=limits, managers=managers)
+    rig.room.holding = lambda _: held
     keeper.exited, keeper.told_emergency = rig.room.on_exit, rig.room.on_emergency
     try:
         await rig.room.adopt()

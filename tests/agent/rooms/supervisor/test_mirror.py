@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bhtui.agent.foreign.model import Observation
-from bhtui.agent.rooms.supervisor import mirror
+from bhtui.agent.rooms.supervisor import holds, mirror
 from bhtui.agent.rooms.supervisor.effects import AskManager, Effect, Record, StartTimer, WatchHealth
 from bhtui.agent.rooms.supervisor.instance import Instance, Moved
 from bhtui.agent.rooms.supervisor.restart import SECOND
@@ -63,10 +63,17 @@ observations = st.builds(
     was_asked=st.booleans(),
     text=st.sampled_from(["", "exit 1"]),
     health=st.sampled_from([None, *Health]),
+    would_restart=st.booleans(),
 )
+windows = st.sampled_from(["", "night"])
 happenings: st.SearchStrategy[Event] = st.one_of(
-    observations.map(lambda o: lambda i: mirror.on_observed(i, o, ("line",), NOW)),
-    st.tuples(observations, st.booleans()).map(lambda p: lambda i: mirror.on_adopted(i, p[1], p[0], (), NOW)),
+    st.tuples(observations, windows).map(lambda p: lambda i: mirror.on_observed(i, p[0], ("line",), NOW, p[1])),
+    st.tuples(observations, st.booleans(), windows, st.booleans()).map(
+        lambda p: lambda i: mirror.on_adopted(i, p[1], p[0], (), NOW, p[2], p[3])
+    ),
+    windows.map(lambda w: lambda i: mirror.on_window(i, w)),
+    st.just(lambda i: mirror.on_let(i, NOW)),
+    st.booleans().map(lambda b: lambda i: holds.taken(i, {"Restart": "always"} if b else {}, "")),
     st.tuples(st.sampled_from(["start", "stop", "restart"]), st.sampled_from(["", "no"]), observations).map(
         lambda p: lambda i: mirror.on_answered(i, p[0], p[1], p[2], (), NOW)
     ),
@@ -102,7 +109,7 @@ def test_any_history_walks_listed_edges_and_calms_down(spec: ServiceSpec, histor
         if last.state is State.RUNNING and spec_has_probe(i):
             wanted = {State.STARTING, State.RUNNING}
         if last.state in (State.STOPPED, State.FAILED):
-            wanted = {State.STOPPED, State.FAILED}
+            wanted = {State.BACKOFF} if i.held else {State.STOPPED, State.FAILED}
         is_ending = i.goal is Goal.DOWN or i.again
         if last.state in (State.STARTING, State.RUNNING) and is_ending and last.run == i.run:
             wanted = {State.STOPPING}  # it was asked to end, and its manager still has the same run

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bhtui.agent.foreign.model import Hold, Observation
+from bhtui.agent.foreign.model import NOTHING, Hold, Observation
 from bhtui.core.errors import BlackholeError
 from bhtui.core.operation import OperationState
 from bhtui.core.request import ReloadConfigRequest, RestartRequest, StartRequest, StopRequest
@@ -32,6 +32,8 @@ class Played:
     captured: list[Path] = field(default_factory=list)
     held: list[LimitsSpec] = field(default_factory=list)
     changed: Callable[[], None] = lambda: None
+    policy: str = "always"
+    """When it starts the unit again by itself; `no`: never. It does so only where a test plays that."""
 
     def subject(self, spec: ServiceSpec, changed: Callable[[], None]) -> Played:
         self.changed = changed
@@ -45,8 +47,21 @@ class Played:
         self.runs += 1
         self.become(Observation(State.RUNNING, f"run-{self.runs}", pid=100 + self.runs))
 
-    async def observe(self) -> Observation:
-        return self.says
+    async def observe(self, restarts: Mapping[str, Any] = NOTHING) -> Observation:
+        ended = self.says.state in (State.STOPPED, State.FAILED) and bool(self.says.run)
+        return replace(self.says, would_restart=ended and bool(restarts))
+
+    async def restarts(self) -> Mapping[str, Any]:
+        return {} if self.policy == "no" else {"policy": self.policy}
+
+    async def hold_restarts(self) -> None:
+        self._ask("hold restarts")
+        self.policy = "no"
+
+    async def let_restarts(self, restarts: Mapping[str, Any]) -> None:
+        if restarts:
+            self._ask("let restarts")
+            self.policy = restarts["policy"]
 
     def _ask(self, what: str) -> None:
         self.asked.append(what)
