@@ -13,6 +13,7 @@ What the verbs are, their arguments and what `done` holds: `verbs`.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -98,6 +99,8 @@ def main() -> int:
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
 
+    # What is made by the thousand here, entries of an index above all, is in no circles.
+    gc.set_threshold(20_000, 20, 50)
     child = Child(output)
     line = _first_line()
     threading.Thread(target=_watch, args=(child,), name="watch", daemon=True).start()

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 from .restic import lock as locking
 from .restic import node as nodes
 from .restic import walk
-from .restic.diff import diff
 from .restic.errors import EngineError
 from .restic.lock import Lock
 from .restic.progress import Note, Progress
@@ -59,10 +58,14 @@ def opened(request: Request) -> Iterator[Repository]:
 
 
 @contextmanager
-def locked(request: Request, exclusive: bool = True) -> Iterator[tuple[Repository, Lock]]:
-    """The repository of a request, locked."""
-    with opened(request) as repository, Lock(repository, exclusive, request.get("lock_wait", LOCK_WAIT)) as lock:
-        yield repository, lock
+def locked(
+    request: Request, exclusive: bool = True, meanwhile: Callable[[Repository], object] = lambda _: None
+) -> Iterator[tuple[Repository, Lock]]:
+    """The repository of a request, locked. `meanwhile` reads what is needed while the lock is taken."""
+    with opened(request) as repository:
+        wait = request.get("lock_wait", LOCK_WAIT)
+        with Lock(repository, exclusive, wait, meanwhile=lambda: meanwhile(repository)) as lock:
+            yield repository, lock
 
 
 def init(request: Request, _: Child) -> Done:
@@ -79,9 +82,14 @@ def backup(request: Request, child: Child) -> Done:
     from .restic.archive import Virtual
     from .restic.archive import backup as run
 
-    with locked(request, exclusive=False) as (repository, _):
-        parent = _parent(repository, request.get("parent"))
+    parent: Snapshot | None = None
+
+    def read(repository: Repository) -> None:
+        nonlocal parent
+        parent = _parent(repository, request.get("parent"))  # before the index, which then has all that it needs
         repository.load_index()
+
+    with locked(request, exclusive=False, meanwhile=read) as (repository, _):
         unreadable = 0
 
         def note(said: Note) -> None:
@@ -117,9 +125,8 @@ def restore(request: Request, child: Child) -> Done:
     """
     from .restic.restore import restore as run
 
-    with locked(request, exclusive=False) as (repository, _):
+    with locked(request, exclusive=False, meanwhile=Repository.load_index) as (repository, _):
         snapshot = repository.snapshot(request["id"])
-        repository.load_index()
         is_dry = bool(request.get("dry_run"))
         first = ""
 
@@ -199,6 +206,8 @@ def files(request: Request, _: Child) -> Done:
 
 def compare(request: Request, _: Child) -> Done:
     """What differs between two snapshots."""
+    from .restic.diff import diff
+
     with opened(request) as repository:
         a, b = repository.snapshot(request["a"]), repository.snapshot(request["b"])
         repository.load_index()

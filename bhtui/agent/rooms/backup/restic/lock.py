@@ -90,7 +90,8 @@ def unlock(repository: Repository, everyone: bool, now_ns: int) -> int:
 class Lock:
     """Held for as long as the `with` lasts. Raises EngineError: locked.
 
-    `wait` is how many seconds to try again while another holds it.
+    `wait` is how many seconds to try again while another holds it; `meanwhile` is called while the locks settle, at
+    each try, and may read but not write: loading the index costs no time then.
     """
 
     def __init__(
@@ -100,9 +101,10 @@ class Lock:
         wait: float = 0.0,
         now_ns: Callable[[], int] = time.time_ns,
         settle: float = SETTLE,
+        meanwhile: Callable[[], object] = lambda: None,
     ) -> None:
         self._repository, self._exclusive, self._wait, self._settle = repository, exclusive, wait, settle
-        self._now_ns = now_ns
+        self._now_ns, self._meanwhile = now_ns, meanwhile
         self._id = ""
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._renew, name="lock", daemon=True)
@@ -138,7 +140,9 @@ class Lock:
         self._refuse_conflicts()
         self._id = self._store()
         try:
-            time.sleep(self._settle)
+            settled = time.monotonic() + self._settle
+            self._meanwhile()
+            time.sleep(max(settled - time.monotonic(), 0))
             self._refuse_conflicts()
         except BaseException:
             self._repository.storage.remove("locks", self._id)

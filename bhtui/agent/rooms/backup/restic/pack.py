@@ -8,7 +8,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import struct
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ from .blob import BlobType, Place
 from .crypto import OVERHEAD, Key, Unauthentic
 from .errors import damaged
 from .storage import Storage
+from .storage.scratch import new_file, temporary
 
 TARGET = 16 << 20
 """Bytes at which a pack is closed; as stock restic's default."""
@@ -62,10 +62,10 @@ class PackWriter:
     def __init__(self, scratch: Path | None, type: BlobType) -> None:
         if scratch:
             scratch.mkdir(mode=0o700, exist_ok=True)
-        number, path = tempfile.mkstemp(prefix="pack-", dir=scratch)
+        number, self._path = new_file(scratch or temporary(), "pack-")
         self._file = open(number, "wb", buffering=1 << 18)  # noqa: SIM115 - closed by finish or abandon
         fcntl.flock(self._file, fcntl.LOCK_EX)  # so that nobody takes it for a leftover
-        self._path, self._type = Path(path), type
+        self._type = type
         self._digest = hashlib.sha256()
         self._header = bytearray()
         self._blobs: list[tuple[bytes, int, int, int]] = []

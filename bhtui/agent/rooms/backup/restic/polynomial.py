@@ -6,7 +6,7 @@ Test after Ben-Or, as in https://en.wikipedia.org/wiki/Factorization_of_polynomi
 
 from __future__ import annotations
 
-import secrets
+import os
 
 DEGREE = 53
 
@@ -14,7 +14,7 @@ DEGREE = 53
 def random_irreducible() -> int:
     """A new one; one in about fifty tries is irreducible."""
     while True:
-        found = (1 << DEGREE) | secrets.randbits(DEGREE) | 1
+        found = (1 << DEGREE) | (int.from_bytes(os.urandom(8), "little") >> (64 - DEGREE)) | 1
         if is_irreducible(found):
             return found
 

@@ -15,6 +15,7 @@ from ..progress import Flag, Note, Pace, Progress
 from ..repository import Repository
 from ..snapshot import PROGRAM, Snapshot, Summary, document
 from ..storage.scratch import Scratch
+from ..trees import Trees
 from .claims import Claims
 from .counts import FIELDS
 from .excludes import compiled
@@ -22,7 +23,6 @@ from .layout import Virtual, checked, laid_out
 from .run import Run
 from .scan import Scan
 from .sink import Sink
-from .trees import Trees
 from .uploads import Uploads
 from .worker import Worker
 

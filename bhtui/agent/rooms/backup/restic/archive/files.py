@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..pool import Message
+from ..trees import Trees
 from .large import Piece
-from .trees import Trees
 
 BATCH = 4 << 20
 """Bytes of pieces in one job."""

@@ -18,13 +18,13 @@ from ..node import parse_tree, tree
 from ..pool import Message, Pool
 from ..progress import Flag, Note, Pace, Progress, refuse_cancelled
 from ..repository import Repository
+from ..trees import Trees
 from . import entries
 from .counts import Counts
 from .files import BigFiles
 from .layout import Spot, Virtual, made, stat_of
 from .scan import Scan
 from .sink import Packed, Sink
-from .trees import Trees
 from .uploads import Uploads
 
 WAIT = 0.05

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..blob import BlobType
 from ..index import MAX_BLOBS
 from ..repository import Repository
 from .sink import BLOB, Packed
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 CHECKPOINT = 180.0
 """Seconds after which the index of what has arrived is stored, so that a run that is killed loses no more."""
@@ -25,13 +28,17 @@ class Uploads:
 
     def __init__(self, repository: Repository, threads: int) -> None:
         self._repository, self._threads = repository, threads
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="upload")
+        self._pool: ThreadPoolExecutor | None = None
         self._under_way: deque[tuple[Packed, Future[None]]] = deque()
         self._arrived: list[Packed] = []
         self._stored = time.monotonic()
 
     def put(self, pack: Packed) -> None:
         """Stores a pack, later."""
+        if self._pool is None:  # a run that finds nothing new does without
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="upload")
         future = self._pool.submit(self._repository.storage.put, "data", pack.id.hex(), Path(pack.file))
         self._under_way.append((pack, future))
 
@@ -64,7 +71,8 @@ class Uploads:
 
     def close(self) -> None:
         """Waits for what is being written, and forgets the rest."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _pack(pack: Packed) -> str:

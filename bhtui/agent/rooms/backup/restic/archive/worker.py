@@ -23,7 +23,6 @@ from .counts import Counts
 from .known import Known
 from .reading import opened, settled, signature, slurp
 from .sink import Packed, Sink
-from .virtual import stream
 
 SLICE_NAMES = 1000
 SLICE_BYTES = 32 << 20
@@ -133,6 +132,8 @@ class Worker:
 
     def do_virtual(self, name: bytes, command: list[str], env: dict[str, str]) -> tuple[Any, ...]:
         """What a command prints: size and content. Raises EngineError when it fails."""
+        from .virtual import stream
+
         ids: list[str] = []
 
         def take(piece: memoryview) -> None:

@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ..archive.trees import Trees
 from ..errors import EngineError
 from ..node import Node, parse_tree
 from ..pool import Pool, Send
@@ -15,12 +15,15 @@ from ..progress import Flag, Note, Pace, Progress
 from ..repository import Repository
 from ..snapshot import Snapshot
 from ..storage.scratch import Scratch
+from ..trees import Trees
 from .blobs import Blobs
-from .fetch import Fetch
 from .model import Change, Overwrite, Restored, told
 from .run import Folder, Run
 from .select import Selection, below, selected
 from .worker import Worker
+
+if TYPE_CHECKING:
+    from .fetch import Fetch
 
 __all__ = ["Change", "Overwrite", "Restored", "restore"]
 
@@ -66,12 +69,18 @@ def restore(
         # Processes first, threads after: a fork copies only the thread that asks for it.
         pool = stack.enter_context(Pool(workers or len(os.sched_getaffinity(0)), worker))
         trees = stack.enter_context(closing(Trees(repository, 0 if is_local else FETCHES)))
-        fetch = stack.enter_context(closing(Fetch(repository, scratch, FETCHES))) if scratch else None
+        fetch = stack.enter_context(closing(_fetch(repository, scratch))) if scratch else None
         summary = snapshot.summary if not paths else None
         totals = (summary.total_files_processed, summary.total_bytes_processed) if summary else (0, 0)
         run = Run(pool, trees, fetch, repository.index, totals, dry_run, Pace(progress), note, cancelled)
         is_dressed = not dry_run and node is not None and (is_new or (part is None and overwrite != "never"))
         return run.go(Folder([], tree, part, top >= 0, is_new, None, told(node) if is_dressed and node else None))
+
+
+def _fetch(repository: Repository, scratch: Path) -> Fetch:
+    from .fetch import Fetch
+
+    return Fetch(repository, scratch, FETCHES)
 
 
 def _made(target: Path, dry_run: bool) -> bool:

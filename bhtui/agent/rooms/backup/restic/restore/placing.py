@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
 
 from ..node import MODE_CHAR, Node, permissions
@@ -60,6 +59,8 @@ def same(node: Node, found: os.stat_result) -> bool:
 def remove(name: bytes) -> None:
     """Removes an entry, a folder with all that is in it, following no link. Raises OSError."""
     if stat.S_ISDIR(os.lstat(name).st_mode):
+        import shutil
+
         here = os.open(b".", _FOLDER)
         try:
             shutil.rmtree(name, dir_fd=here)

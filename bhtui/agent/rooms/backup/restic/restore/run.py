@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..archive.trees import Trees
 from ..crypto import OVERHEAD
 from ..index import Index
 from ..node import Node
 from ..pool import Message, Pool
 from ..progress import Flag, Note, Pace, Progress, refuse_cancelled
-from .fetch import Fetch
+from ..trees import Trees
 from .model import MAX_CHANGES, Change, Restored, told
 from .select import Selection
 from .worker import LARGE
 from .writing import BATCH, SLICE
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from .fetch import Fetch
 
 WAIT = 0.05
 """Seconds until cancelling and progress are looked at when nothing happens."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import Code, EngineError
 from . import KINDS, Kind, path
+from .scratch import new_file
 
 _CODES: dict[int, Code] = {
     errno.ENOENT: "not_found",
@@ -78,16 +78,16 @@ class Local:
         """Writes beside and moves."""
         with self._told(f"write {path(kind, name)}"):
             self.scratch.mkdir(mode=0o700, exist_ok=True)
-            number, beside = tempfile.mkstemp(dir=self.scratch)
+            number, beside = new_file(self.scratch)
             try:
                 with open(number, "wb") as file:
                     fcntl.flock(file, fcntl.LOCK_EX)
                     file.write(content)
                     file.flush()
                     os.fsync(file.fileno())
-                    self._move(Path(beside), kind, name)
+                    self._move(beside, kind, name)
             except BaseException:
-                Path(beside).unlink(missing_ok=True)
+                beside.unlink(missing_ok=True)
                 raise
 
     def put(self, kind: Kind, name: str, file: Path) -> None:

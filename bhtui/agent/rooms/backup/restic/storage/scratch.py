@@ -1,11 +1,12 @@
-"""A folder for what is not in the repository yet, gone with the run that made it, or else with the next one."""
+"""A folder for what is not in the repository yet, gone with the run that made it, or else with the next one.
+
+Modules that few runs need are imported where they are: a run that finds nothing new is mostly imports.
+"""
 
 from __future__ import annotations
 
 import fcntl
 import os
-import shutil
-import tempfile
 from pathlib import Path
 from types import TracebackType
 
@@ -19,7 +20,7 @@ class Scratch:
     """A folder of this run for as long as the `with` lasts: where the storage can move files from, if it can."""
 
     def __init__(self, storage: Storage) -> None:
-        self._base = storage.scratch or Path(tempfile.gettempdir())
+        self._base = storage.scratch or temporary()
         self._path = Path()
         self._lock = -1
 
@@ -38,7 +39,8 @@ class Scratch:
 
     def _made(self) -> bool:
         """Makes the folder and locks it; False when another run took it for a leftover in between."""
-        self._path = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=self._base))
+        self._path = self._base / (_PREFIX + os.urandom(8).hex())
+        self._path.mkdir(mode=0o700)
         try:
             self._lock = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY)
             fcntl.flock(self._lock, fcntl.LOCK_EX)
@@ -55,7 +57,7 @@ class Scratch:
                 continue
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(left, ignore_errors=True)
+                _remove(left)
             except OSError:
                 continue
             finally:
@@ -64,5 +66,27 @@ class Scratch:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        shutil.rmtree(self._path, ignore_errors=True)
+        _remove(self._path)
         os.close(self._lock)
+
+
+def new_file(folder: Path, prefix: str = "") -> tuple[int, Path]:
+    """A new file that only its owner may read: its descriptor and path. Raises OSError."""
+    path = folder / (prefix + os.urandom(8).hex())
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), path
+
+
+def temporary() -> Path:
+    """The folder of this host for temporary files."""
+    import tempfile
+
+    return Path(tempfile.gettempdir())
+
+
+def _remove(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError:  # something is left in it, as seldom happens
+        import shutil
+
+        shutil.rmtree(folder, ignore_errors=True)

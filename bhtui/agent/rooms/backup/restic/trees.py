@@ -1,4 +1,4 @@
-"""Trees of the parent snapshot for the workers, where these cannot read the storage themselves.
+"""Trees of a snapshot for the workers, where these cannot read the storage themselves.
 
 A folder of this host is read by each worker. A connection cannot be shared with a forked process: there, threads of the
 giving process fetch the sealed trees ahead of the work, and hand them over with it.
@@ -7,10 +7,13 @@ giving process fetch the sealed trees ahead of the work, and hand them over with
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
-from ..errors import EngineError
-from ..repository import Repository
+from .errors import EngineError
+from .repository import Repository
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 
 class Trees:
@@ -21,7 +24,11 @@ class Trees:
 
     def __init__(self, repository: Repository, threads: int) -> None:
         self._repository = repository
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="trees") if threads else None
+        self._pool: ThreadPoolExecutor | None = None
+        if threads:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._pool = ThreadPoolExecutor(threads, thread_name_prefix="trees")
         self._expected: dict[bytes, Future[bytes | None]] = {}
 
     def expect(self, ids: Iterable[bytes]) -> None:
