@@ -13,8 +13,7 @@ from bhtui.core.errors import BlackholeError, NoConnection, NotFound
 from bhtui.rpc.client import AgentClient
 from bhtui.rpc.stopped import Wake
 from bhtui.ssh.fleet import Fleet
-from bhtui.ssh.inventory import Host, Inventory, load
-from bhtui.ssh.link import Link
+from bhtui.ssh.inventory import Host, Inventory, PrometheusAt, load
 from bhtui.ssh.state import LinkError, LinkState
 
 from .settings import Settings
@@ -29,11 +28,12 @@ END_TIMEOUT = 60.0
 class Remote:
     """A host behind a link."""
 
-    def __init__(self, host: Host, link: Link, read_only: bool) -> None:
+    def __init__(self, host: Host, fleet: Fleet, read_only: bool) -> None:
         self.name = host.name
+        self._fleet, self._prometheus = fleet, host.prometheus
         self.production = host.production
         self.read_only = read_only or host.read_only
-        self._link = link
+        self._link = fleet.links[host.name]
 
     async def client(self) -> AgentClient:
         return await self._link.ready()
@@ -73,6 +73,13 @@ class Remote:
             ) from None
         raise NoConnection(f"cannot see the end of the agent of {self.name}: the link was closed")
 
+    @property
+    def prometheus(self) -> PrometheusAt | None:
+        return self._prometheus
+
+    async def socket(self, address: str, port: int) -> str:
+        return await self._fleet.socket(self.name, address, port)
+
     async def layer(self, name: str) -> None:
         await self._link.layer(name)
 
@@ -102,6 +109,6 @@ async def opened_remote(settings: Settings, wake: Wake, force: bool) -> AsyncIte
         raise NotFound(f"cannot find a host in {', '.join(settings.groups)}; add some to {hosts_file(settings)}")
     fleet = Fleet(chosen, wake=wake, force=force)
     try:
-        yield [Remote(host, fleet.links[host.name], settings.read_only) for host in chosen]
+        yield [Remote(host, fleet, settings.read_only) for host in chosen]
     finally:
         await fleet.close()

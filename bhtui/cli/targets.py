@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import click
 
@@ -19,6 +19,9 @@ from bhtui.rpc.local import answers, boot, ensure_agent
 from bhtui.rpc.stopped import Wake
 
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from bhtui.ssh.prometheus import At
 
 T = TypeVar("T")
 
@@ -35,6 +38,10 @@ class Target(Protocol):
     read_only: bool
     """Nothing may be changed there."""
 
+    @property
+    def prometheus(self) -> At | None:
+        """Where samples are that its agent does not have, as hosts.yaml says. Raises ConfigError."""
+
     async def client(self) -> AgentClient:
         """A client whose agent answers. Raises NoConnection."""
 
@@ -46,6 +53,9 @@ class Target(Protocol):
 
         Raises BlackholeError.
         """
+
+    async def socket(self, address: str, port: int) -> str:
+        """A local socket behind which a port of the host answers; empty: it is this machine. Raises NoConnection."""
 
     async def layer(self, name: str) -> None:
         """Places libraries that the agent lacks. Raises BlackholeError."""
@@ -86,6 +96,15 @@ class Local:
         from .halt import halt
 
         return await halt(self._paths, keep_services)
+
+    @property
+    def prometheus(self) -> At | None:
+        from bhtui.ssh.inventory import LOCAL, load  # few verbs want to know, and it takes a moment
+
+        return load(self._paths.config.parent / "hosts.yaml").find(LOCAL).prometheus
+
+    async def socket(self, address: str, port: int) -> str:  # noqa: ARG002
+        return ""
 
     async def layer(self, name: str) -> None:
         """An installation of its own has all of them; one that lacks some says so when it needs them."""

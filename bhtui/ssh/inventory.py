@@ -224,7 +224,8 @@ def _seconds(value: Any) -> float:
     return seconds
 
 
-def _prometheus(value: Any) -> PrometheusAt:
+def prometheus_at(value: Any) -> PrometheusAt:
+    """From a URL, or a mapping with one. Raises ValueError."""
     value = {"url": value} if isinstance(value, str) else value
     if not isinstance(value, Mapping) or "url" not in value:
         raise ValueError("must be a mapping with a url")
@@ -263,7 +264,7 @@ _KEYS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "connect_timeout": ("connect_timeout", _seconds),
     "keepalive": ("keepalive", _seconds),
     "keepalive_count": ("keepalive_count", _whole(1, 100)),
-    "prometheus": ("prometheus", _prometheus),
+    "prometheus": ("prometheus", prometheus_at),
 }
 """Key in the file: field of Host, and what reads its value (ValueError: what it must be)."""
 

@@ -79,7 +79,7 @@ def host_settings() -> list[Setting]:
     docs, defaults = attribute_docs(inventory.Host), {each.name: each.default for each in fields(inventory.Host)}
     types = {"_text": "text", "_files": "path or a list of paths", "_hops": "host or a list of hosts, in order",
              "_flag": "true or false", "_seconds": "duration", "convert": "whole number",
-             "_prometheus": "URL, or a mapping with `url`"}  # fmt: skip
+             "prometheus_at": "URL, or a mapping with `url`"}  # fmt: skip
     found = []
     for key, (name, convert) in inventory._KEYS.items():
         value = defaults[name]

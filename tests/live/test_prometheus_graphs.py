@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
 import pytest
 
-from bhtui.console.sources.history import History
-from bhtui.console.sources.prometheus import Prometheus
 from bhtui.core.errors import BlackholeError, NoConnection
 from bhtui.rpc.blackhole.v1 import metrics_pb2
 from bhtui.ssh.fleet import Fleet
+from bhtui.ssh.history import History
 from bhtui.ssh.inventory import LOCAL, Host, PrometheusAt
+from bhtui.ssh.prometheus import Prometheus
 from tests.live.home import home
 from tests.live.hosts import TestHosts, have_sshd, need
 from tests.live.promserver import prometheus
@@ -41,6 +42,20 @@ async def test_series_are_those_that_the_agent_sent(tmp_path: Path) -> None:
             until(lambda: server.query('blackhole_host_usage{resource="cpu_percent"}'), 60, "of the host")
             there = time.time()
             until(lambda: time.time() > there + 16, 30, "a step is over, in which all of them were there")
+            # The command, while the agent is away.
+            here.cli("agent", "stop")
+            declared = f"{{url: '{server.url}', labels: {{host: web-1}}}}"
+            (here.path / "hosts.yaml").write_text(f"hosts: {{local: {{prometheus: {declared}}}}}\n")
+            named = ("metrics", "idle-1", "--metric", "threads", "--output", "json")
+            done = here.cli(*named)
+            assert f"prometheus {server.url.removeprefix('http://')}" in done.stderr
+            assert [(each["instance"], each["points"][0]["value"]) for each in json.loads(done.stdout)] == [
+                ("idle-1", 1)
+            ]
+            said = here.cli(*named, "--prometheus", "http://127.0.0.1:9", code=None).stderr
+            assert "stopped by" in said
+            assert "cannot ask prometheus 127.0.0.1:9" in said
+            assert "http or https" in here.cli(*named, "--prometheus", "ftp://x", code=2).stderr
         at = PrometheusAt(server.url, (("host", "web-1"),))
         asked = Prometheus("web-1", at, direct)
         since = int((begun - 300) * 1e9)

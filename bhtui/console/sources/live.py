@@ -13,11 +13,11 @@ from bhtui.core.errors import BlackholeError, NoConnection
 from bhtui.rpc.blackhole.v1 import backup_pb2, events_pb2, logs_pb2, metrics_pb2, operations_pb2, overview_pb2
 from bhtui.rpc.client import AgentClient
 from bhtui.rpc.resume import LogResume
+from bhtui.ssh.history import History
+from bhtui.ssh.prometheus import At, Prometheus
 
 from .backend import Sink
-from .history import History
 from .message import HostInfo, LinkSeen, Seen, Trouble
-from .prometheus import At, Prometheus
 
 log = logging.getLogger(__name__)
 

@@ -16,12 +16,13 @@ from bhtui.cli.app import Verb
 from bhtui.cli.output import write_list
 from bhtui.cli.present import BOLD, GREY, RED, YELLOW, colourful, paint, shapely
 from bhtui.cli.settings import Settings
-from bhtui.cli.targets import ask_all
 from bhtui.cli.times import moment_ns
 from bhtui.core.errors import UsageError
 from bhtui.core.measure import PLAIN_SPARKS, SPARKS, shown, spark
 from bhtui.core.units import format_time, parse_duration
 from bhtui.rpc.blackhole.v1.metrics_pb2 import Series, SeriesRequest
+
+from .series import ask
 
 COLUMNS = ("time", "host", "service", "instance", "metric", "value", "low", "high")
 NUMBER = 9
@@ -42,6 +43,7 @@ Found = list[tuple[str, Series]]
     blackhole metrics api --since 1h
     blackhole metrics host --metric cpu_percent --metric load1
     blackhole metrics api-1 --since 2d --step 5m --format csv > api-1.csv
+    blackhole metrics api --since 30d --prometheus https://prometheus.example
     """,
 )
 @click.argument("names", nargs=-1)
@@ -50,6 +52,11 @@ Found = list[tuple[str, Series]]
 @click.option("--until", default="now", show_default=True, metavar="T", help="Up to then.")
 @click.option("--step", metavar="D", help="One point for so long: 10s, 5m. Else as kept, or what fits a line.")
 @click.option("--by-service", is_flag=True, help="All instances of a service together.")
+@click.option(
+    "--prometheus",
+    metavar="URL",
+    help="Where what the agent does not have comes from, instead of what hosts.yaml says; on loopback: the host's own.",
+)
 @click.option("--format", "form", type=click.Choice(("text", "json", "csv")), help="How it is written.")
 @click.pass_obj
 def command(
@@ -60,6 +67,7 @@ def command(
     until: str,
     step: str | None,
     by_service: bool,
+    prometheus: str | None,
     form: str | None,
 ) -> int:
     now = datetime.now().astimezone()
@@ -71,7 +79,10 @@ def command(
         names=names, metrics=metrics, since_ns=first, until_ns=last, by_service=by_service,
         step=_seconds(step) if step else _fitting(first, last) if form == "text" else 0.0,
     )  # fmt: skip
-    answers = ask_all(settings, lambda client: client.series(request))
+    answers = ask(settings, request, prometheus)
+    for target, answer in answers.good:
+        if answer.source:
+            click.echo(f"{target.name}: {answer.source}", err=True)
     found = [(target.name, each) for target, answer in answers.good for each in answer.series]
     if form == "csv":
         _write_csv(found)

@@ -7,11 +7,11 @@ import json
 import httpx
 import pytest
 
-from bhtui.console.sources.history import REST, History, before, reaches_back
-from bhtui.console.sources.prometheus import Prometheus, questions, step_for
 from bhtui.core.errors import BlackholeError, NoConnection
 from bhtui.rpc.blackhole.v1 import metrics_pb2
+from bhtui.ssh.history import REST, History, before, reaches_back
 from bhtui.ssh.inventory import PrometheusAt
+from bhtui.ssh.prometheus import Prometheus, questions, step_for
 
 NOW = 1_000_000.0
 SECOND = 10**9
