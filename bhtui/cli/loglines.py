@@ -6,43 +6,19 @@ import asyncio
 import sys
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import NamedTuple
 
 from bhtui.core.errors import BlackholeError, NoConnection
+from bhtui.core.logcolumns import Lines, origin
 from bhtui.core.logorder import Offset
-from bhtui.core.logs import LogLine
 from bhtui.core.units import format_age
 from bhtui.rpc.blackhole.v1.logs_pb2 import LogBatch, LogsRequest
-from bhtui.rpc.convert.logs import lines_of
+from bhtui.rpc.convert.logs import columns_of
 from bhtui.rpc.resume import LogResume
 
 from .targets import RECONNECT_TIMEOUT, Target
 
 PAUSE = 3.0
 """Seconds between attempts at a host that stays away, at most."""
-
-
-@dataclass(frozen=True, slots=True)
-class Away:
-    """Here the connection to a host was lost for so many seconds; what it wrote meanwhile follows."""
-
-    seconds: float
-
-
-class Line(NamedTuple):
-    """A line and the host it is from, or a place where one was away."""
-
-    target: Target
-    line: LogLine | Away
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Some lines of one host in their order, and their times by the clock of this machine, Unix nanoseconds."""
-
-    keys: list[int]
-    lines: list[Line]
 
 
 class LogReader:
@@ -65,16 +41,17 @@ class LogReader:
         """Of the host."""
         return self.target.name
 
-    async def past(self) -> AsyncIterator[Block]:
+    async def past(self) -> AsyncIterator[Lines]:
         """The lines that were there when it was asked, oldest first. Raises NoConnection, or keeps it in `error`."""
         async for batch in self._all(until_caught_up=True):
             yield self._block(batch)
 
-    async def new(self) -> AsyncIterator[Block]:
-        """The lines that come after; ends only by an error."""
+    async def new(self) -> AsyncIterator[Lines]:
+        """The lines that come after, and a remark where the host was away; ends only by an error."""
         async for batch in self._all(until_caught_up=False):
             if self._away:
-                yield Block([self._last or time.time_ns()], [Line(self.target, Away(self._away))])
+                text = f"{self.name} was away for {self._away:.1f} s; what it wrote meanwhile follows"
+                yield Lines([self._last or time.time_ns()], [origin(self.name, "", "", 0, remark=True)], [text])
                 self._away = 0.0
             yield self._block(batch)
 
@@ -116,13 +93,12 @@ class LogReader:
         self.error = error
         return False
 
-    def _block(self, batch: LogBatch) -> Block:
+    def _block(self, batch: LogBatch) -> Lines:
         if self._offset.measure(batch.clock_ns, self._asked_ns, time.time_ns()):
             self._tell_clock()
-        lines, offset, target = lines_of(batch), self._offset.ns, self.target
-        keys = [line.time_ns + offset for line in lines]
-        self._last = keys[-1] if keys else self._last
-        return Block(keys, [Line(target, line) for line in lines])
+        lines = columns_of(batch, self.name, self._offset.ns)
+        self._last = lines.times[-1] if lines else self._last
+        return lines
 
     def _tell_clock(self) -> None:
         seconds = self._offset.ns / 1e9

@@ -9,21 +9,22 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 
 from bhtui.core.errors import BlackholeError
+from bhtui.core.logcolumns import Lines
 from bhtui.core.logorder import Window
 
-from .loglines import Block, Line, LogReader
+from .loglines import LogReader
 
-TICK = 0.015
+TICK = 0.02
 """Seconds after which lines that wait are looked at again."""
-Queue = asyncio.Queue[tuple[str, Block | BlackholeError | None]]
+Queue = asyncio.Queue[tuple[str, Lines | BlackholeError | None]]
 AHEAD = 4
 """Blocks of each host that may wait to be merged; more wait at the host, in its files."""
 
 
-async def past(readers: Sequence[LogReader]) -> AsyncIterator[list[Line]]:
+async def past(readers: Sequence[LogReader]) -> AsyncIterator[Lines]:
     """What was there, in order. A block of each host is read ahead; only the one that is furthest behind is read on."""
     blocks = {reader.name: reader.past() for reader in readers}
-    window: Window[Line] = Window(blocks, age_ns=None, most=sys.maxsize)
+    window = Window(blocks, age_ns=None, most=sys.maxsize)
     ahead = {name: asyncio.ensure_future(anext(stream, None)) for name, stream in blocks.items()}
     try:
         while window.sources:
@@ -32,7 +33,7 @@ async def past(readers: Sequence[LogReader]) -> AsyncIterator[list[Line]]:
             if block is None:
                 window.end(name)
             else:
-                window.push(name, block.keys, block.lines, sys.maxsize)
+                window.push(name, block, sys.maxsize)
                 ahead[name] = asyncio.ensure_future(anext(blocks[name], None))
             lines, _ = window.release(0)
             if lines:
@@ -44,23 +45,23 @@ async def past(readers: Sequence[LogReader]) -> AsyncIterator[list[Line]]:
         await asyncio.gather(*ahead.values(), return_exceptions=True)
 
 
-async def newest(streams: AsyncIterator[list[Line]], count: int) -> list[Line]:
+async def newest(streams: AsyncIterator[Lines], count: int) -> Lines:
     """The last so many lines of a stream."""
-    kept: list[Line] = []
+    kept = Lines()
     async for lines in streams:
-        kept += lines
+        kept.extend(lines)
         if len(kept) > 2 * count + 1000:
-            del kept[:-count]
-    return kept[max(0, len(kept) - count) :]
+            kept = kept.picked(range(len(kept) - count, len(kept)))
+    return kept.picked(range(max(0, len(kept) - count), len(kept)))
 
 
-async def new(readers: Sequence[LogReader]) -> AsyncIterator[tuple[list[Line], int]]:
+async def new(readers: Sequence[LogReader]) -> AsyncIterator[tuple[Lines, int]]:
     """What comes, in order, and how many lines at the head of each list are late. The first error of a reader ends all.
 
     Nothing waits here but what the window and the queue hold: who does not ask for more stops the hosts.
     """
     queue: Queue = asyncio.Queue(AHEAD * len(readers))
-    window: Window[Line] = Window(reader.name for reader in readers)
+    window = Window(reader.name for reader in readers)
     pumps = [asyncio.create_task(_pump(reader, queue)) for reader in readers]
     try:
         while len(window) or window.sources:
@@ -84,7 +85,7 @@ async def _pump(reader: LogReader, queue: Queue) -> None:
     await queue.put((reader.name, end))
 
 
-async def _take(queue: Queue, window: Window[Line]) -> None:
+async def _take(queue: Queue, window: Window) -> None:
     """Moves what has come into the window; waits for it, but not for long while lines wait there."""
     if queue.empty():
         with suppress(TimeoutError):
@@ -94,10 +95,10 @@ async def _take(queue: Queue, window: Window[Line]) -> None:
         _put(window, *queue.get_nowait())
 
 
-def _put(window: Window[Line], name: str, block: Block | BlackholeError | None) -> None:
+def _put(window: Window, name: str, block: Lines | BlackholeError | None) -> None:
     if isinstance(block, BlackholeError):
         raise block
     if block is None:
         window.end(name)
     else:
-        window.push(name, block.keys, block.lines, time.time_ns())
+        window.push(name, block, time.time_ns())

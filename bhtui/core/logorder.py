@@ -11,11 +11,9 @@ was read. What a host's clock is wrong by is added to its keys beforehand, as `O
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
-from operator import itemgetter
-from typing import Generic, TypeVar
+from collections.abc import Iterable
 
-T = TypeVar("T")
+from .logcolumns import Lines
 
 AGE_NS = 150_000_000
 """What a line waits at most: longer than an agent takes to notice a line (0.1 s) and a network to carry it."""
@@ -23,17 +21,17 @@ MOST = 50_000
 """Lines that wait at most."""
 TOLERANCE_NS = 1_000_000_000
 """A clock that is wrong by less is taken for right."""
-_key = itemgetter(0)
 
 
-class Window(Generic[T]):
+class Window:
     """Puts the lines of `sources` in order. With no age it waits for the last of them, however long that takes."""
 
     def __init__(self, sources: Iterable[str], age_ns: int | None = AGE_NS, most: int = MOST) -> None:
         self._age_ns, self._most = age_ns, most
         self._frontier = dict.fromkeys(sources, 0)
         """By source the time before which it gives nothing any more, as far as is known."""
-        self._held: list[tuple[int, T]] = []
+        self._keys: list[int] = []
+        self._held = Lines()
         self.watermark = 0
         """The greatest key that was given out."""
 
@@ -50,13 +48,15 @@ class Window(Generic[T]):
         """Those that have not ended."""
         return frozenset(self._frontier)
 
-    def push(self, source: str, keys: Sequence[int], items: Sequence[T], now_ns: int) -> None:
+    def push(self, source: str, lines: Lines, now_ns: int) -> None:
         """Takes lines of a source in, in the order in which it gave them."""
-        if not keys:
+        if not lines:
             return
+        keys = lines.times
         if max(keys) > now_ns:
             keys = [min(key, now_ns) for key in keys]
-        self._held += zip(keys, items, strict=True)
+        self._keys += keys
+        self._held.extend(lines)
         if source in self._frontier:
             self._frontier[source] = max(self._frontier[source], keys[-1])
 
@@ -64,25 +64,24 @@ class Window(Generic[T]):
         """Nothing more comes from a source; nobody waits for it."""
         self._frontier.pop(source, None)
 
-    def release(self, now_ns: int) -> tuple[list[T], int]:
+    def release(self, now_ns: int) -> tuple[Lines, int]:
         """What can be given out, in order, and how many of them, at the head, are late."""
-        if not self._held:
-            return [], 0
-        self._held.sort(key=_key)
-        end = bisect_right(self._held, self._bound(now_ns), key=_key)
-        end = max(end, len(self._held) - self._most)
-        if not end:
-            return [], 0
-        out, self._held = self._held[:end], self._held[end:]
-        late = bisect_right(out, self.watermark - 1, key=_key)
-        self.watermark = max(self.watermark, out[-1][0])
-        return [item for _, item in out], late
+        key = self._keys.__getitem__
+        order = sorted(range(len(self._keys)), key=key)
+        end = max(bisect_right(order, self._bound(now_ns), key=key), len(order) - self._most)
+        if end <= 0:
+            return Lines(), 0
+        out, rest = self._held.picked(order[:end]), order[end:]
+        late = bisect_right(order, self.watermark - 1, hi=end, key=key)
+        self.watermark = max(self.watermark, key(order[end - 1]))
+        self._keys, self._held = [key(place) for place in rest], self._held.picked(rest)
+        return out, late
 
-    def flush(self) -> tuple[list[T], int]:
+    def flush(self) -> tuple[Lines, int]:
         """Everything that waits."""
         age, self._age_ns = self._age_ns, 0
         try:
-            return self.release(max((key for key, _ in self._held), default=0))
+            return self.release(max(self._keys, default=0))
         finally:
             self._age_ns = age
 

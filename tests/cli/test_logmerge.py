@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from bhtui.cli import loglines, logmerge
-from bhtui.cli.loglines import Away, LogReader
+from bhtui.cli.loglines import LogReader
 from bhtui.core.errors import NoConnection, NotFound
+from bhtui.core.logcolumns import Lines
 from bhtui.rpc.blackhole.v1.logs_pb2 import LogBatch, LogLine, LogPlace, LogsRequest
 
 HOUR = 3600 * 10**9
@@ -62,8 +63,8 @@ async def take(readers: list[LogReader], count: int) -> list[tuple[str, bool]]:
     source = logmerge.new(readers)
     async with asyncio.timeout(60):
         async for lines, late in source:
-            for place, (_, each) in enumerate(lines):
-                got.append(("--" if isinstance(each, Away) else each.message, place < late))
+            for place, (of, text) in enumerate(zip(lines.origins, lines.messages, strict=True)):
+                got.append(("--" if of.remark else text, place < late))
             if sum(text != "--" for text, _ in got) >= count:
                 break
     await source.aclose()  # type: ignore[attr-defined]
@@ -73,15 +74,17 @@ async def take(readers: list[LogReader], count: int) -> list[tuple[str, bool]]:
 async def test_the_past_of_many_is_in_order() -> None:
     one = Host("web1", LogBatch(lines=[line(1, "a"), line(4, "d")]), LogBatch(lines=[line(5, "e")], caught_up=True))
     other = Host("web2", LogBatch(lines=[line(2, "b"), line(3, "c"), line(9, "f")], caught_up=True))
-    got = [each async for lines in logmerge.past([reader(one), reader(other)]) for each in lines]
-    assert [each.line.message for each in got if isinstance(each.line, LogLine) or each.line] == list("abcdef")
-    assert [each.target.name for each in got] == ["web1", "web2", "web2", "web1", "web1", "web2"]
+    got = Lines()
+    async for lines in logmerge.past([reader(one), reader(other)]):
+        got.extend(lines)
+    assert got.messages == list("abcdef")
+    assert [of.host for of in got.origins] == ["web1", "web2", "web2", "web1", "web1", "web2"]
 
 
 async def test_the_newest_of_the_past() -> None:
     host = Host("web", *(LogBatch(lines=[line(n * 10 + m, str(n * 10 + m)) for m in range(10)]) for n in range(500)))
     newest = await logmerge.newest(logmerge.past([reader(host, follow=False)]), 3)
-    assert [each.line.message for each in newest if not isinstance(each.line, Away)] == ["4997", "4998", "4999"]
+    assert newest.messages == ["4997", "4998", "4999"]
 
 
 async def test_of_the_past_only_the_host_that_is_behind_is_read_on() -> None:
@@ -97,7 +100,7 @@ async def test_of_the_past_only_the_host_that_is_behind_is_read_on() -> None:
 async def test_one_host_that_fails_does_not_end_the_others(capsys: pytest.CaptureFixture[str]) -> None:
     broken, well = Host("web1", NotFound("cannot read")), Host("web2", LogBatch(lines=[line(2, "b")], caught_up=True))
     readers = [reader(broken, follow=False), reader(well, follow=False)]
-    got = [each async for lines in logmerge.past(readers) for each in lines]
+    got = [each async for lines in logmerge.past(readers) for each in lines.messages]
     assert len(got) == 1
     assert isinstance(readers[0].error, NotFound)
     with pytest.raises(NotFound):

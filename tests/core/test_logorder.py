@@ -3,10 +3,24 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bhtui.core.logcolumns import Lines, origin
 from bhtui.core.logorder import AGE_NS, TOLERANCE_NS, Offset, Window
 
 HOUR = 3600 * 10**9
 START = 1_767_323_045_000_000_000
+
+OF = origin("web", "api", "api-1", 3)
+
+
+def lines(*written: tuple[int, str]) -> Lines:
+    return Lines([key for key, _ in written], [OF] * len(written), [text for _, text in written])
+
+
+def release(window: Window, now: int) -> tuple[list[str], int]:
+    out, late = window.release(now)
+    assert len(out.times) == len(out.origins) == len(out.messages)
+    return out.messages, late
+
 
 # source, how long ago its next lines were written, how many, and how long it takes until the next step
 steps = st.lists(
@@ -26,24 +40,25 @@ def test_whatever_comes_when(spec, most):
     given_at = {}
     for source, ago, count, wait in spec:
         keys = sorted(now - ago + n for n in range(count))
-        lines = [(min(key, now), len(pushed) + n, now) for n, key in enumerate(keys)]
-        pushed += lines
-        window.push(source, keys, lines, now)
+        window.push(source, lines(*((key, str(len(pushed) + n)) for n, key in enumerate(keys))), now)
+        pushed += [(min(key, now), now) for key in keys]
         now += wait
         watermark = window.watermark
-        items, late = window.release(now)
-        assert items == sorted(items, key=lambda line: line[0])
-        assert all(line[0] < watermark for line in items[:late])
-        assert all(line[0] >= watermark for line in items[late:])
+        found, late = release(window, now)
+        items = [int(text) for text in found]
+        assert items == sorted(items, key=lambda number: pushed[number][0])
+        assert all(pushed[number][0] < watermark for number in items[:late])
+        assert all(pushed[number][0] >= watermark for number in items[late:])
         assert len(window) <= most
         out += items
-        given_at |= {line[1]: now for line in items}
-    rest, _ = window.flush()
-    assert sorted(out + rest) == sorted(pushed)  # each exactly once
+        given_at |= dict.fromkeys(items, now)
+    rest = [int(text) for text in window.flush()[0].messages]
+    assert sorted(out + rest) == list(range(len(pushed)))  # each exactly once
     assert not len(window)
     # None waits for longer than the window is old, whatever the clocks and the other hosts do.
-    assert all(now < line[2] + AGE_NS for line in rest)
-    timely = [line[0] for line in out if line[0] >= max((one[0] for one in out[: out.index(line)]), default=0)]
+    assert all(now < pushed[number][1] + AGE_NS for number in rest)
+    keys = [pushed[number][0] for number in out]
+    timely = [key for place, key in enumerate(keys) if key >= max(keys[:place], default=0)]
     assert timely == sorted(timely)
 
 
@@ -54,48 +69,48 @@ def test_without_an_age_it_is_a_merge(parts):
     while window.sources:
         name = window.behind
         if left[name]:
-            window.push(name, left[name][:2], left[name][:2], 100)
+            window.push(name, lines(*((key, "") for key in left[name][:2])), 100)
             left[name] = left[name][2:]
         else:
             window.end(name)
         items, late = window.release(0)
         assert not late
-        got += items
-    got += window.flush()[0]
+        got += items.times
+    got += window.flush()[0].times
     assert got == sorted(number for part in parts for number in part)
 
 
 def test_lines_go_out_as_soon_as_every_host_has_come_as_far():
     window = Window("ab")
-    window.push("a", [START, START + 1000], ["a1", "a2"], START + 2000)
-    assert window.release(START + 2000) == ([], 0)
-    window.push("b", [START + 500], ["b1"], START + 2000)
-    assert window.release(START + 2000) == (["a1", "b1"], 0)
-    assert window.release(START + 1000 + AGE_NS) == (["a2"], 0)
+    window.push("a", lines((START, "a1"), (START + 1000, "a2")), START + 2000)
+    assert release(window, START + 2000) == ([], 0)
+    window.push("b", lines((START + 500, "b1")), START + 2000)
+    assert release(window, START + 2000) == (["a1", "b1"], 0)
+    assert release(window, START + 1000 + AGE_NS) == (["a2"], 0)
 
 
 def test_a_clock_an_hour_ahead_makes_nobody_late_and_waits_for_nobody():
     window = Window("ab")
-    window.push("a", [START + HOUR], ["from tomorrow"], START)
-    assert window.release(START + AGE_NS) == (["from tomorrow"], 0)
-    window.push("b", [START + AGE_NS], ["now"], START + AGE_NS)
-    assert window.release(START + 2 * AGE_NS) == (["now"], 0)
+    window.push("a", lines((START + HOUR, "from tomorrow")), START)
+    assert release(window, START + AGE_NS) == (["from tomorrow"], 0)
+    window.push("b", lines((START + AGE_NS, "now")), START + AGE_NS)
+    assert release(window, START + 2 * AGE_NS) == (["now"], 0)
 
 
 def test_a_host_that_is_behind_is_late_and_holds_nobody_up():
     window = Window("ab")
-    window.push("a", [START], ["now"], START)
-    window.push("b", [START - HOUR], ["long ago"], START)
-    assert window.release(START) == (["long ago"], 0)
-    assert window.release(START + AGE_NS) == (["now"], 0)
-    window.push("b", [START - HOUR + 1], ["long ago, too"], START + AGE_NS)
-    assert window.release(START + AGE_NS) == (["long ago, too"], 1)
+    window.push("a", lines((START, "now")), START)
+    window.push("b", lines((START - HOUR, "long ago")), START)
+    assert release(window, START) == (["long ago"], 0)
+    assert release(window, START + AGE_NS) == (["now"], 0)
+    window.push("b", lines((START - HOUR + 1, "long ago, too")), START + AGE_NS)
+    assert release(window, START + AGE_NS) == (["long ago, too"], 1)
 
 
 def test_lines_of_one_moment_stay_in_the_order_of_their_host():
     window = Window("a")
-    window.push("a", [START] * 3, ["1", "2", "3"], START)
-    assert window.release(START)[0] == ["1", "2", "3"]
+    window.push("a", lines(*((START, text) for text in "123")), START)
+    assert release(window, START)[0] == ["1", "2", "3"]
 
 
 def test_an_offset_is_what_a_clock_is_wrong_by():

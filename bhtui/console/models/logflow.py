@@ -5,27 +5,24 @@ Pure: time is an argument. What a view does with the result on the screen's thre
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
 
+from bhtui.core.logcolumns import Lines
 from bhtui.core.logorder import Window
 from bhtui.rpc.blackhole.v1 import logs_pb2
-from bhtui.rpc.convert.logcolumns import RANK_BITS
+from bhtui.rpc.convert.logs import columns_of
 
-from .logs import RANK, UNFILTERED, Entry, LogFilter, Tally, tally
-
-Item = tuple[int, str, str, int, str, int]
-"""Time, host, instance, rank, message, and what was added to the time."""
+from .entries import Entries
+from .logs import LogFilter, Tally, passing, tally
 
 
 @dataclass(slots=True)
 class LogBlock:
     """Lines that are ready to be shown."""
 
-    entries: list[Entry]
-    """Sorted."""
-    shown: list[Entry]
+    entries: Entries
+    shown: Entries
     """Those that pass."""
     chosen: LogFilter
     """What they were to pass."""
@@ -39,28 +36,11 @@ class LogBlock:
     """A host has given all that was there when it was asked."""
 
 
-def items_of(host: str, batch: logs_pb2.LogBatch, offset_ns: int) -> list[Item]:
-    """The lines of a batch."""
-    columns = batch.columns
-    if not columns.messages:
-        return [
-            (line.time_ns + offset_ns, host, line.instance, RANK.get(line.level, 0), line.message, offset_ns)
-            for line in batch.lines
-        ]
-    names = [source.instance for source in columns.sources]
-    times: Sequence[int] = columns.times_ns
-    if offset_ns:
-        times = [time + offset_ns for time in times]
-    instances = [names[source] for source in columns.source]
-    ranks = [kind & RANK_BITS for kind in columns.kinds]
-    return list(zip(times, repeat(host), instances, ranks, columns.messages, repeat(offset_ns)))
-
-
 class Flow:
     """One reading of several hosts. `offsets` is by host what has to be added to its times."""
 
     def __init__(self, hosts: Iterable[str], offsets: Mapping[str, int], order: int = 0) -> None:
-        self._window: Window[Item] = Window(hosts)
+        self._window = Window(hosts)
         self._offsets = offsets
         self._live: set[str] = set()
         """Hosts whose lines come as they are written; those of before are put in as they come."""
@@ -76,19 +56,21 @@ class Flow:
     ) -> LogBlock:
         """What can be shown now. `order` is the number of the last line that the view took in."""
         self._order = max(self._order, order)
-        block = LogBlock([], [], chosen, {}, self._order + 1)
-        past: list[Item] = []
+        block = LogBlock(Entries(), Entries(), chosen, {}, self._order + 1)
+        came = Lines()
         for host, batch in batches:
-            items = items_of(host, batch, self._offsets.get(host, 0))
+            lines = columns_of(batch, host, self._offsets.get(host, 0))
             if host in self._live:
-                self._window.push(host, [item[0] for item in items], items, now_ns)
+                self._window.push(host, lines, now_ns)
             else:
-                past += items
+                came.extend(lines)
             self._note(block, host, batch)
-        items, late = self._window.release(now_ns)
-        block.entries = [*self._entries(items[:late], late=True), *self._entries(past + items[late:], late=False)]
-        block.entries.sort()
-        block.shown = block.entries if chosen == UNFILTERED else list(filter(chosen.passes, block.entries))
+        lines, late = self._window.release(now_ns)
+        if late:
+            lines.mark_late(late)
+        came.extend(lines)
+        block.entries = self._numbered(came)
+        block.shown = passing(block.entries, chosen)
         block.counts = tally(block.shown)
         return block
 
@@ -99,7 +81,9 @@ class Flow:
             block.caught_up = True
             self._live.add(host)
 
-    def _entries(self, items: Sequence[Item], late: bool) -> Iterator[Entry]:
-        for number, (time_ns, host, instance, rank, message, offset_ns) in enumerate(items, self._order + 1):
-            yield Entry(time_ns, number, host, instance, rank, message, late, offset_ns)
-        self._order += len(items)
+    def _numbered(self, lines: Lines) -> Entries:
+        """In the order of time; of one moment, as they came."""
+        in_order = sorted(range(len(lines)), key=lines.times.__getitem__)
+        first = self._order + 1
+        self._order += len(lines)
+        return Entries(lines.picked(in_order), [first + place for place in in_order])

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from bisect import bisect_left, insort
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from bhtui.rpc.blackhole.v1 import events_pb2, logs_pb2
 
+from .entries import Entries, Entry
 from .match import Query
 
 if TYPE_CHECKING:
@@ -25,28 +25,6 @@ EVERYTHING = Query()
 _CHECK_EVERY = 2000
 _AROUND = 1000
 """Lines before a reader's that are kept for him."""
-_FEW = 16
-"""Lines that are put in one by one rather than sorted in."""
-
-
-class Entry(NamedTuple):
-    """One line. Sorts by time, then by arrival."""
-
-    time_ns: int
-    order: int
-    host: str
-    instance: str
-    rank: int
-    message: str
-    late: bool = False
-    """It came when later ones had been shown."""
-    offset_ns: int = 0
-    """What was added to the time that its host gave it, because the host's clock is wrong."""
-
-    @property
-    def stamp_ns(self) -> int:
-        """The time that its host gave it."""
-        return self.time_ns - self.offset_ns
 
 
 class Same(NamedTuple):
@@ -71,28 +49,41 @@ class LogFilter:
 UNFILTERED = LogFilter()
 
 
-def refilter(
-    entries: list[Entry], chosen: LogFilter, cancelled: Callable[[], bool] = lambda: False
-) -> list[Entry] | None:
+def refilter(entries: Entries, chosen: LogFilter, cancelled: Callable[[], bool] = lambda: False) -> Entries | None:
     """Those that pass; for a worker thread: it looks now and then whether it is wanted; if not, None."""
-    out: list[Entry] = []
+    origins, messages, matches, rank = (
+        entries.lines.origins,
+        entries.lines.messages,
+        chosen.query.matches_line,
+        chosen.rank,
+    )
+    places: list[int] = []
     for start in range(0, len(entries), _CHECK_EVERY):
         if cancelled():
             return None
-        out += filter(chosen.passes, entries[start : start + _CHECK_EVERY])
-    return out
+        for place in range(start, min(start + _CHECK_EVERY, len(entries))):
+            of = origins[place]
+            if of.rank >= rank and matches(of.host, of.instance, messages[place]):
+                places.append(place)
+    return entries.picked(places)
+
+
+def passing(entries: Entries, chosen: LogFilter) -> Entries:
+    """Those that pass; the same where all do."""
+    return entries if chosen == UNFILTERED else refilter(entries, chosen) or Entries()
 
 
 Tally = dict[int, list[int]]
 """By second: lines, warnings, errors."""
 
 
-def tally(entries: Sequence[Entry]) -> Tally:
-    """Counts lines by second."""
-    found = {second: [count, 0, 0] for second, count in Counter([entry[0] // 10**9 for entry in entries]).items()}
-    for entry in entries:
-        if entry.rank >= WARNING:
-            found[entry.time_ns // 10**9][1 if entry.rank < ERROR else 2] += 1
+def tally(entries: Entries, end: int | None = None) -> Tally:
+    """Counts lines by second, those before a place."""
+    times, origins = entries.lines.times[:end], entries.lines.origins[:end]
+    found = {second: [count, 0, 0] for second, count in Counter([time // 10**9 for time in times]).items()}
+    for time, of in zip(times, origins, strict=True):
+        if of.rank >= WARNING:
+            found[time // 10**9][1 if of.rank < ERROR else 2] += 1
     return found
 
 
@@ -109,7 +100,7 @@ def crash_entry(host: str, event: events_pb2.Event, offset_ns: int = 0) -> Entry
 
 
 class LogModel:
-    """Lines of one view. `entries` is everything kept, `shown` what the filter lets through, both in time order."""
+    """Lines of one view, everything that is kept in time order in `entries`."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self.capacity = capacity
@@ -117,8 +108,9 @@ class LogModel:
 
     def clear(self) -> None:
         """Forgets every line; the filter stays."""
-        self.entries: list[Entry] = []
-        self.shown: list[Entry] = []
+        self.entries = Entries()
+        self._passing = Entries()
+        """Those that pass, where there is a filter: what was looked for stays when the rest is gone."""
         self.filter: LogFilter = getattr(self, "filter", LogFilter())
         self.order = self.lowest = 0
         """The numbers of the last line that came, and of the first of those that were read later from further back."""
@@ -130,6 +122,11 @@ class LogModel:
         """Of what is shown."""
         self.judged = 0
         """Lines among which those that are shown were looked for."""
+
+    @property
+    def shown(self) -> Entries:
+        """What the filter lets through, in time order."""
+        return self.entries if self.filter == UNFILTERED else self._passing
 
     def add(self, host: str, batch: logs_pb2.LogBatch) -> int:
         """Takes a batch in. Returns how many of its lines are shown."""
@@ -157,8 +154,7 @@ class LogModel:
             )
             for place, line in enumerate(reversed(new))
         ]  # fmt: skip
-        entries.sort()
-        return self.take(entries, list(filter(self.filter.passes, entries)))
+        return self._put(sorted(entries))
 
     def first(self, host: str) -> int:
         """When the oldest line of a host was written; 0 when there is none."""
@@ -167,7 +163,7 @@ class LogModel:
     def at(self, host: str, time_ns: int) -> list[Same]:
         """The lines of a host of one moment, with the times that it gave them. A service's lines that were read at
         once have the same."""
-        start, end = bisect_left(self.entries, (time_ns,)), bisect_left(self.entries, (time_ns + 1,))
+        start, end = self.entries.before(time_ns), self.entries.before(time_ns + 1)
         found = [entry for entry in self.entries[start:end] if entry.host == host]
         return [Same(entry.stamp_ns, entry.instance, entry.message) for entry in found]
 
@@ -176,19 +172,24 @@ class LogModel:
 
         new = [line._replace(order=number) for number, line in enumerate(lines, self.order + 1)]
         self.order += len(new)
-        new.sort()
-        return self.take(new, list(filter(self.filter.passes, new)))
+        return self._put(sorted(new))
 
-    def take(self, new: list[Entry], shown: list[Entry], counts: Tally | None = None) -> int:
-        """Takes sorted lines in, of which `shown` pass the filter; `counts` are those of these. Returns how many are
-        shown. Lists are worked on as a whole, as this is done on the screen's thread."""
+    def _put(self, new: list[Entry]) -> int:
+        entries = Entries.of(new)
+        return self.take(entries, passing(entries, self.filter))
+
+    def take(self, new: Entries, shown: Entries, counts: Tally | None = None) -> int:
+        """Takes lines in, of which `shown` pass the filter; `counts` are those of these. Returns how many are shown.
+        Lists are worked on as a whole, as this is done on the screen's thread."""
         if not new:
             return 0
         self.judged += len(new)
-        self.hosts.update({entry.host for entry in new})
-        self.instances.update({entry.instance for entry in new})
-        _merge(self.entries, new)
-        _merge(self.shown, shown)
+        for of in set(new.lines.origins):
+            self.hosts.add(of.host)
+            self.instances.add(of.instance)
+        self.entries.merge(new)
+        if self.filter != UNFILTERED:
+            self._passing.merge(shown)
         self._count(counts if counts is not None else tally(shown), 1)
         self._evict()
         return len(shown)
@@ -198,35 +199,35 @@ class LogModel:
         self.lost += block.dropped
         new, shown, counts = block.entries, block.shown, block.counts
         if new and block.first <= self.order:  # a line of the view's own was numbered meanwhile
-            new = [entry._replace(order=number) for number, entry in enumerate(new, self.order + 1)]
+            new = Entries(new.lines, range(self.order + 1, self.order + 1 + len(new)))
         if new is not block.entries or block.chosen != self.filter:
-            shown = list(filter(self.filter.passes, new))
+            shown = passing(new, self.filter)
             counts = tally(shown)
-        self.order = max(self.order, max((entry.order for entry in new), default=0))
+        self.order = max(self.order, max(new.orders, default=0))
         return self.take(new, shown, counts)
 
     def room(self, entry: Entry) -> int:
         """How many lines can be taken in before those around an entry that is shown fall out at the far end."""
-        there = self.entries if self.filter == UNFILTERED else self.shown
-        return self.capacity - self.capacity // 50 - len(there) + bisect_left(there, entry) - _AROUND
+        there = self.shown
+        return self.capacity - self.capacity // 50 - len(there) + there.before(*entry[:2]) - _AROUND
 
     def set_filter(self, chosen: LogFilter) -> None:
         """Filters at once; for few lines."""
-        self.install(chosen, refilter(self.entries, chosen) or [], self.order)
+        self.install(chosen, refilter(self.entries, chosen) or Entries(), self.order)
 
-    def install(self, chosen: LogFilter, shown: list[Entry], order: int) -> None:
-        """Takes what a worker found among the lines up to `order`, and adds those that came or went meanwhile."""
+    def install(self, chosen: LogFilter, shown: Entries, order: int) -> None:
+        """Takes what a worker found among the lines up to `order`, and adds those that came meanwhile."""
         self.filter = chosen
-        gone = 0 if chosen != UNFILTERED else bisect_left(shown, self.entries[0]) if self.entries else len(shown)
-        self.shown = shown[gone:]
+        self._passing = shown if chosen != UNFILTERED else Entries()
         self.judged = len(self.entries)
-        if order < self.order:
-            _merge(self.shown, [entry for entry in self.entries if entry.order > order and chosen.passes(entry)])
+        if order < self.order and chosen != UNFILTERED:
+            came = [place for place, number in enumerate(self.entries.orders) if number > order]
+            self._passing.merge(passing(self.entries.picked(came), chosen))
         self.seconds = tally(self.shown)
 
     def near(self, time_ns: int) -> int:
         """The place in `shown` of the last line at or before a time; 0 when there is none."""
-        return max(0, bisect_left(self.shown, (time_ns + 1,)) - 1)
+        return max(0, self.shown.before(time_ns + 1) - 1)
 
     def find_line(self, line: Same) -> int:
         """The place in `shown` of a line, or else of the last one at or before its time."""
@@ -239,7 +240,7 @@ class LogModel:
 
     def place(self, entry: Entry) -> int:
         """Where in `shown` an entry is, or the next one after it."""
-        return min(bisect_left(self.shown, entry), max(0, len(self.shown) - 1))
+        return min(self.shown.before(*entry[:2]), max(0, len(self.shown) - 1))
 
     def find(self, start: int, step: int, wanted: Callable[[Entry], bool]) -> int | None:
         """The next place after `start` in the direction of `step` whose entry is wanted."""
@@ -270,25 +271,11 @@ class LogModel:
             return
         # Some more than needed, so that a full view does not shift its whole list for every line.
         cut = over + self.capacity // 50
-        del self.entries[:cut]
-        self.evicted += cut
         if self.filter == UNFILTERED:
-            gone = bisect_left(self.shown, self.entries[0]) if self.entries else len(self.shown)
-        else:  # what was looked for stays, however fast the rest goes by
-            gone = max(0, len(self.shown) - self.capacity)
-        self._count(tally(self.shown[:gone]), -1)
-        del self.shown[:gone]
-
-
-def _merge(entries: list[Entry], new: list[Entry]) -> None:
-    """Puts sorted lines in; as a rule they come after those that are there, and a few do not."""
-    early = bisect_left(new, entries[-1]) if entries else 0
-    if early > _FEW:
-        start = bisect_left(entries, new[0])
-        tail = entries[start:] + new[:early]
-        tail.sort()
-        entries[start:] = tail
-    else:
-        for entry in new[:early]:
-            insort(entries, entry)
-    entries += new[early:]
+            self._count(tally(self.entries, cut), -1)
+        self.entries.drop(cut)
+        self.evicted += cut
+        # What was looked for stays, however fast the rest goes by.
+        gone = max(0, len(self._passing) - self.capacity)
+        self._count(tally(self._passing, gone), -1)
+        self._passing.drop(gone)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
-from .logs import LEVELS, Entry
+from .entries import Entry
+from .logs import LEVELS
 
 Key = tuple[int, str, str, str]
 """Time, host, instance, message: what a line is, however often it is read."""

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from .logs import Entry, LogFilter, LogModel
+from .entries import Entry
+from .logs import LogFilter, LogModel
 
 
 @dataclass(frozen=True, slots=True)

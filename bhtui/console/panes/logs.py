@@ -16,7 +16,8 @@ from bhtui.core.units import format_age
 
 from ..actions import BY_ID, bindings, shown_key
 from ..columns.cells import clock
-from ..models.logs import ERROR, LEVELS, WARNING, Entry
+from ..models.entries import Entry
+from ..models.logs import ERROR, LEVELS, WARNING
 from ..models.page import Page
 from ..models.reading import SINCE
 from ..paint import Line, Spans, fit, paragraph, plain

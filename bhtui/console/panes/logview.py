@@ -16,10 +16,11 @@ from textual.worker import get_current_worker
 from bhtui.core.units import format_age
 from bhtui.rpc.blackhole.v1 import logs_pb2
 
+from ..models.entries import Entries, Entry
 from ..models.histogram import Column, Counted, columns
 from ..models.host import HostView
 from ..models.logflow import LogBlock
-from ..models.logs import UNFILTERED, WARNING, Entry, LogFilter, LogModel, Same, crash_entry, refilter
+from ..models.logs import UNFILTERED, WARNING, LogFilter, LogModel, Same, crash_entry, refilter
 from ..models.marks import Marks
 from ..models.match import parse_log
 from ..models.reading import AHEAD, SINCE, strip_range
@@ -65,7 +66,7 @@ class LogView(Canvas):
     class Filtered(Message):
         """A worker has filtered the lines up to `order`."""
 
-        def __init__(self, run: int, chosen: LogFilter, shown: list[Entry], order: int) -> None:
+        def __init__(self, run: int, chosen: LogFilter, shown: Entries, order: int) -> None:
             super().__init__()
             self.run, self.chosen, self.shown, self.order = run, chosen, shown, order
 
@@ -340,7 +341,7 @@ class LogView(Canvas):
             model.set_filter(chosen)
             self.repaint()
             return
-        entries, order = list(model.entries), model.order
+        entries, order = model.entries.copy(), model.order
 
         def work() -> None:
             worker = get_current_worker()

@@ -72,6 +72,6 @@ class Intake(Generic[T]):
                 if waiting:
                     batch = waiting.popleft()
                     found.append((host, batch))
-                    lines += len(batch.columns.messages) or len(batch.lines)
+                    lines += len(batch.columns.kinds) or len(batch.lines)
         self._taken.set()
         return found

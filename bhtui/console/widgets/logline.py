@@ -12,7 +12,8 @@ from zlib import crc32
 from bhtui.core.logfields import parse, text_of
 
 from ..columns.cells import clock
-from ..models.logs import LEVELS, Entry
+from ..models.entries import Entry
+from ..models.logs import LEVELS
 from ..models.match import Query
 from ..paint import Span, Spans, plain, width_of, wrap
 

@@ -1,14 +1,14 @@
-"""Log lines by column: a fifth of the work of a message for each line, at both ends of a stream that is in a hurry."""
+"""Log lines by column on the wire: a tenth of the work of a message for each line, at both ends."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bhtui.core.logs import LEVELS, LogLine
+from bhtui.core.logcolumns import LEVEL_NAMES, Lines, Origin, origin
+from bhtui.core.logs import LogLine
 from bhtui.rpc.blackhole.v1 import logs_pb2 as pb
 
-RANKS = {"": 0} | {name: rank for rank, name in enumerate(LEVELS, 1)}
-NAMES = ("", *LEVELS)
+RANKS = {name: rank for rank, name in enumerate(LEVEL_NAMES)}
 RANK_BITS, STDERR, PARTIAL, CONTEXT = 7, 8, 16, 32
 _KINDS = {
     (level, stream, partial, context): rank
@@ -31,24 +31,33 @@ def encode(lines: Sequence[LogLine]) -> pb.LogColumns:
         times_ns=[line.time_ns for line in lines],
         source=[places[line.service, line.instance] for line in lines],
         kinds=bytes([_KINDS[line.level, line.stream, line.partial, line.context] for line in lines]),
-        messages=[line.message for line in lines],
+        text="\n".join([line.message.replace("\n", "\\n") for line in lines]).encode(),
     )
 
 
-def decode(columns: pb.LogColumns) -> list[LogLine]:
-    """The lines in columns."""
-    names = [(source.service, source.instance) for source in columns.sources]
-    return [
-        LogLine(
-            time_ns,
-            *names[source],
-            "stderr" if kind & STDERR else "stdout",
-            NAMES[kind & RANK_BITS],
-            message,
-            bool(kind & PARTIAL),
-            bool(kind & CONTEXT),
-        )
-        for time_ns, source, kind, message in zip(
-            columns.times_ns, columns.source, columns.kinds, columns.messages, strict=True
-        )
-    ]
+def decode(columns: pb.LogColumns, host: str = "", offset_ns: int = 0) -> Lines:
+    """The lines in columns; what is added to their times puts the host's clock right."""
+    alike = list(zip(columns.source, columns.kinds, strict=True))
+    if not alike:
+        return Lines()
+    origins = {key: _origin(columns, host, offset_ns, *key) for key in set(alike)}
+    times = list(columns.times_ns)
+    return Lines(
+        [time_ns + offset_ns for time_ns in times] if offset_ns else times,
+        [origins[key] for key in alike],
+        columns.text.decode("utf-8", "backslashreplace").split("\n"),
+    )
+
+
+def _origin(columns: pb.LogColumns, host: str, offset_ns: int, source: int, kind: int) -> Origin:
+    named = columns.sources[source]
+    return origin(
+        host,
+        named.service,
+        named.instance,
+        kind & RANK_BITS,
+        "stderr" if kind & STDERR else "stdout",
+        bool(kind & PARTIAL),
+        bool(kind & CONTEXT),
+        offset_ns,
+    )

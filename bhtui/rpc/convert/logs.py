@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from bhtui.core import logfields
+from bhtui.core.logcolumns import Lines, origin
 from bhtui.core.logs import LogBatch, LogCount, LogCounts, LogLine, LogPlace, LogsQuery
 from bhtui.core.outputs import OutputStatus
 from bhtui.core.units import format_time
@@ -55,16 +56,34 @@ def batch_from_message(message: pb.LogBatch) -> LogBatch:
     return flat.decode(message, LogBatch, {"lines": lambda _: tuple(lines_of(message)), "places": _places})
 
 
+def columns_of(message: pb.LogBatch, host: str = "", offset_ns: int = 0) -> Lines:
+    """The lines of a batch by column, however they came; `offset_ns` is added to their times."""
+    if message.columns.kinds:
+        return logcolumns.decode(message.columns, host, offset_ns)
+    return Lines(
+        [line.time_ns + offset_ns for line in message.lines],
+        [
+            origin(
+                host, line.service, line.instance, logcolumns.RANKS.get(line.level, 0), line.stream, line.partial,
+                line.context, offset_ns,
+            )
+            for line in message.lines
+        ],
+        [line.message for line in message.lines],
+    )  # fmt: skip
+
+
 def lines_of(message: pb.LogBatch) -> list[LogLine]:
     """The lines of a batch, however they came."""
-    if message.columns.messages:
-        return logcolumns.decode(message.columns)
-    return list(map(line_from_message, message.lines))
+    if not message.columns.kinds:
+        return list(map(line_from_message, message.lines))
+    lines = logcolumns.decode(message.columns)
+    return list(map(lines.line, range(len(lines))))
 
 
 def messages_of(message: pb.LogBatch) -> Sequence[pb.LogLine]:
     """The same as messages."""
-    return list(map(line_to_message, lines_of(message))) if message.columns.messages else message.lines
+    return list(map(line_to_message, lines_of(message))) if message.columns.kinds else message.lines
 
 
 def place_to_message(place: LogPlace) -> pb.LogPlace:

@@ -3,7 +3,8 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bhtui.console.models.logs import UNFILTERED, Entry, LogFilter, LogModel, Same, crash_entry, refilter
+from bhtui.console.models.entries import Entries, Entry
+from bhtui.console.models.logs import UNFILTERED, LogFilter, LogModel, Same, crash_entry, refilter
 from bhtui.console.models.match import parse
 from bhtui.rpc.blackhole.v1 import events_pb2, logs_pb2
 
@@ -50,7 +51,7 @@ def test_lines_are_in_time_order_filtered_counted_and_bounded(first, second, cap
 def test_a_filter_made_by_a_worker_takes_in_what_came_meanwhile(first, second):
     model = LogModel(50)
     model.extend(first)
-    snapshot, order = list(model.entries), model.order
+    snapshot, order = model.entries.copy(), model.order
     shown = refilter(snapshot, WANTED)
     model.extend(second)
     assert shown is not None
@@ -59,7 +60,7 @@ def test_a_filter_made_by_a_worker_takes_in_what_came_meanwhile(first, second):
 
 
 def test_a_worker_that_is_no_longer_wanted_stops():
-    assert refilter([Entry(0, 0, "a", "b", 0, "c")], WANTED, lambda: True) is None
+    assert refilter(Entries.of([Entry(0, 0, "a", "b", 0, "c")]), WANTED, lambda: True) is None
 
 
 def test_a_line_that_was_looked_for_outlives_a_flood():

@@ -1,4 +1,4 @@
-from bhtui.console.models.logs import Entry
+from bhtui.console.models.entries import Entry
 from bhtui.console.models.marks import NOTE_LIMIT, Marks, exported
 
 LINE = Entry(1_700_000_000_123_456_000, 1, "web", "api-1", 5, "refused")

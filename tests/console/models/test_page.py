@@ -1,4 +1,5 @@
-from bhtui.console.models.logs import Entry, LogFilter, LogModel
+from bhtui.console.models.entries import Entry
+from bhtui.console.models.logs import LogFilter, LogModel
 from bhtui.console.models.match import parse
 from bhtui.console.models.page import Page
 
@@ -18,7 +19,7 @@ def test_a_late_line_waits_until_the_reader_moves():
     assert page.turned(model.shown[2], model.shown[4], model) is page
     assert page.holds_back(late)
     assert not page.holds_back(new)
-    assert not any(map(page.holds_back, [each for each in model.shown if each is not late]))
+    assert not any(map(page.holds_back, [each for each in model.shown if each != late]))
     assert not page.turned(model.shown[2], model.shown[3], model).ending(model.shown[6]).holds_back(late)
 
 

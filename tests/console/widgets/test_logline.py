@@ -1,6 +1,6 @@
 import pytest
 
-from bhtui.console.models.logs import Entry
+from bhtui.console.models.entries import Entry
 from bhtui.console.models.match import parse
 from bhtui.console.widgets.logline import LATE, LineLayout, draw_entry, fields, folded, prefix, without_stamp
 

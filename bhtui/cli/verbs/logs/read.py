@@ -13,14 +13,14 @@ import click
 
 from bhtui.cli import logmerge
 from bhtui.cli.app import Verb
-from bhtui.cli.loglines import Away, Line, LogReader
+from bhtui.cli.loglines import LogReader
 from bhtui.cli.output import write_records
 from bhtui.cli.present import BLUE, GREY, RED, YELLOW, colourful, paint, printable
 from bhtui.cli.settings import Settings
-from bhtui.cli.targets import Answers, Target, everywhere, opened
+from bhtui.cli.targets import Answers, everywhere, opened
 from bhtui.cli.times import local_text
 from bhtui.core import logfields
-from bhtui.core.logs import LogLine
+from bhtui.core.logcolumns import LEVEL_NAMES, Lines, Origin
 from bhtui.core.units import format_time
 from bhtui.rpc.blackhole.v1.logs_pb2 import LogsRequest
 from bhtui.rpc.client import AgentClient
@@ -37,7 +37,7 @@ COLUMNS = ("time", "host", "service", "instance", "stream", "level", "message", 
 LATE = "~"
 """Behind the time of a line that came after later ones had been shown."""
 
-Write = Callable[[Sequence[Line], int], None]
+Write = Callable[[Lines, int], None]
 """Writes lines; so many at their head are late."""
 
 
@@ -121,20 +121,17 @@ def writer(form: str, hosts: bool, export: bool) -> Write:
         return lambda lines, late: out.writerows(map(_cells, _objects(lines, late)))
     if form != "text":
         return lambda lines, late: write_records(_objects(lines, late), form)
-    line_text = partial(_plain, hosts) if export else partial(_text, hosts, colourful())
-    return lambda lines, late: _write_texts(lines, late, line_text)
+    if export:
+        return lambda lines, _: _print(_plain(lines, hosts))
+    return lambda lines, late: _print(_texts(lines, late, hosts, colours=colourful()))
 
 
-def _objects(lines: Sequence[Line], late: int) -> Iterator[dict[str, object]]:
-    for place, (target, line) in enumerate(lines):
-        if isinstance(line, Away):
-            sys.stderr.write(f"{_away(target, line)}\n")
+def _objects(lines: Lines, late: int) -> Iterator[dict[str, object]]:
+    for place, of in enumerate(lines.origins):
+        if of.remark:
+            sys.stderr.write(f"{lines.messages[place]}\n")
         else:
-            yield line_to_json(line, target.name, place < late)
-
-
-def _away(target: Target, away: Away) -> str:
-    return f"{target.name} was away for {away.seconds:.1f} s; what it wrote meanwhile follows"
+            yield line_to_json(lines.line(place), of.host, place < late)
 
 
 def _cells(fields: dict[str, object]) -> list[object]:
@@ -142,18 +139,27 @@ def _cells(fields: dict[str, object]) -> list[object]:
     return [logfields.text_of(fields[name]) for name in COLUMNS]
 
 
-def _write_texts(lines: Sequence[Line], late: int, line_text: Callable[[str, LogLine, bool], str]) -> None:
-    texts = [
-        line_text(target.name, line, place < late) if isinstance(line, LogLine) else f"── {_away(target, line)} ──"
-        for place, (target, line) in enumerate(lines)
-    ]
+def _print(texts: Sequence[str]) -> None:
     if texts:
         sys.stdout.write("\n".join(texts) + "\n")
 
 
-def _plain(hosts: bool, host: str, line: LogLine, late: bool) -> str:  # noqa: ARG001 - its time says it
-    place = f"{host} {line.instance}" if hosts else line.instance
-    return f"{format_time(line.time_ns)} {place} {line.stream} {line.level or '-'} {line.message}"
+def _remark(message: str) -> str:
+    return f"── {message} ──"
+
+
+def _plain(lines: Lines, hosts: bool) -> list[str]:
+    return [
+        _remark(message)
+        if of.remark
+        else f"{format_time(time_ns - of.offset_ns)} {_place(of, hosts)} {of.stream} {LEVEL_NAMES[of.rank] or '-'} "
+        f"{message}"
+        for time_ns, of, message in zip(lines.times, lines.origins, lines.messages, strict=True)
+    ]
+
+
+def _place(of: Origin, hosts: bool) -> str:
+    return f"{of.host} {of.instance}" if hosts else of.instance
 
 
 def _folded(message: str) -> str:
@@ -164,13 +170,26 @@ def _folded(message: str) -> str:
     return " ".join([found.message, *(f"{key}={logfields.text_of(value)}" for key, value in found.rest.items())])
 
 
-def _text(hosts: bool, colours: bool, host: str, line: LogLine, late: bool) -> str:
+def _texts(lines: Lines, late: int, hosts: bool, colours: bool) -> list[str]:
+    """For eyes; what stands before the message is the same for lines that were written at once."""
+    head = partial(_head, hosts=hosts, colours=colours)
+    heads = {key: head(*key, late=False) for key in set(zip(lines.times, lines.origins, strict=True))}
+    texts = []
+    for place, (time_ns, of, message) in enumerate(zip(lines.times, lines.origins, lines.messages, strict=True)):
+        before = heads[time_ns, of] if place >= late else head(time_ns, of, late=True)
+        if of.remark:
+            texts.append(_remark(message))
+        elif colours:
+            colour = GREY if of.context else LEVEL_COLOURS.get(LEVEL_NAMES[of.rank], "")
+            texts.append(before + paint(printable(_folded(message)), colour, wanted=True))
+        else:
+            texts.append(before + printable(message))
+    return texts
+
+
+def _head(time_ns: int, of: Origin, *, hosts: bool, colours: bool, late: bool) -> str:
     """A late line has a `~` behind its time."""
-    moment = local_text(line.time_ns)
-    place = f"{host} {line.instance}" if hosts else line.instance
-    sign = LATE if late else " "
+    moment, place, sign = local_text(time_ns - of.offset_ns), _place(of, hosts), LATE if late else " "
     if not colours:
-        return f"{moment}{sign}{place} {printable(line.message)}"
-    colour = GREY if line.context else LEVEL_COLOURS.get(line.level, "")
-    text = paint(printable(_folded(line.message)), colour, wanted=True)
-    return f"{paint(moment, GREY, True)}{paint(sign, YELLOW, late)}{paint(place, BLUE, True)} {text}"
+        return f"{moment}{sign}{place} "
+    return f"{paint(moment, GREY, True)}{paint(sign, YELLOW, late)}{paint(place, BLUE, True)} "

@@ -194,9 +194,11 @@ class LogColumns(_message.Message):
     TIMES_NS_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     KINDS_FIELD_NUMBER: _builtins.int
-    MESSAGES_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
     kinds: _builtins.bytes
     """A byte for each line: 0 to 6, no level to fatal; 8: of stderr, 16: partial, 32: context."""
+    text: _builtins.bytes
+    """What they say, a newline between each and the next; as in LogLine."""
     @_builtins.property
     def sources(self) -> _containers.RepeatedCompositeFieldContainer[Global___LogSource]: ...
     @_builtins.property
@@ -205,8 +207,6 @@ class LogColumns(_message.Message):
     def source(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Its place in `sources`."""
 
-    @_builtins.property
-    def messages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
         self,
         *,
@@ -214,11 +214,11 @@ class LogColumns(_message.Message):
         times_ns: _abc.Iterable[_builtins.int] | None = ...,
         source: _abc.Iterable[_builtins.int] | None = ...,
         kinds: _builtins.bytes = ...,
-        messages: _abc.Iterable[_builtins.str] | None = ...,
+        text: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kinds", b"kinds", "messages", b"messages", "source", b"source", "sources", b"sources", "times_ns", b"times_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kinds", b"kinds", "source", b"source", "sources", b"sources", "text", b"text", "times_ns", b"times_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
