@@ -25,7 +25,8 @@ class LogReader:
     """Reads once; `past` first, `new` after it when the request follows. One of `several` never ends the others: it
     waits for its host as long as it takes, or ends, and `error` says why."""
 
-    def __init__(self, target: Target, request: LogsRequest, *, several: bool = False) -> None:
+    def __init__(self, target: Target, request: LogsRequest, *, several: bool = False, away: bool = False) -> None:
+        """`away`: its host does not answer now, and somebody was told."""
         self.error: BlackholeError | None = None
         self.target, self._several = target, several
         self._request = LogsRequest(columns=True)
@@ -33,8 +34,9 @@ class LogReader:
         self._batches: AsyncIterator[LogBatch] | None = None
         self._resume = LogResume()
         self._offset = Offset()
-        self._lost_at = self._away = 0.0
-        self._last = self._asked_ns = 0
+        self._lost_at, self._away = time.monotonic() if away else 0.0, 0.0
+        self._last = request.since_ns if away else 0
+        self._asked_ns = 0
 
     @property
     def name(self) -> str:

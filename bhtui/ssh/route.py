@@ -100,8 +100,9 @@ async def info_of(client: AgentClient, host: str) -> AgentInfo:
         async with asyncio.timeout(_ANSWER_TIMEOUT):
             return await client.info()
     except (BlackholeError, TimeoutError) as error:
+        why = str(error) or f"within {_ANSWER_TIMEOUT:g} s"
         raise LinkError(
-            LinkState.RECONNECTING, f"the agent of {host} does not answer ({error or 'timeout'})",
+            LinkState.RECONNECTING, f"the agent of {host} does not answer ({why})",
             "see agent.log in its log folder", retry=True,
         ) from None  # fmt: skip
 

@@ -164,3 +164,14 @@ async def test_the_only_host_that_stays_away_ends_it(monkeypatch: pytest.MonkeyP
     with pytest.raises(NoConnection):
         await anext(source)
     assert len(asyncio.all_tasks()) == 1
+
+
+async def test_a_host_that_was_away_at_first_comes_in_when_it_answers(monkeypatch, capsys) -> None:
+    monkeypatch.setattr(loglines, "PAUSE", 0.01)
+    now = time.time_ns()
+    there, late = Host("web1", LogBatch(lines=[line(now, "a")])), Host("web2", LogBatch(lines=[line(now + 1, "b")]))
+    late.is_away = True
+    asked = LogReader(late, LogsRequest(follow=True, since_ns=now), several=True, away=True)  # type: ignore[arg-type]
+    asyncio.get_running_loop().call_later(0.3, setattr, late, "is_away", False)
+    assert [text for text, _ in await take([reader(there), asked], 2)] == ["a", "--", "b"]
+    assert capsys.readouterr().err == ""

@@ -89,10 +89,11 @@ async def _read(settings: Settings, request: LogsRequest, write: Write) -> int:
     async with opened(settings) as targets:
         reached: Answers[AgentClient] = await everywhere(settings, targets, lambda target: target.client())
         readers = [LogReader(target, request, several=len(targets) > 1) for target, _ in reached.good]
+        away = _away_now(reached, request) if request.follow and len(targets) > 1 else []
         await _past(readers, request, write)
         sys.stdout.flush()
         if request.follow:
-            async for lines, late in logmerge.new([reader for reader in readers if reader.error is None]):
+            async for lines, late in logmerge.new([*(each for each in readers if each.error is None), *away]):
                 write(lines, late)
                 sys.stdout.flush()
         elif settings.remote:
@@ -102,6 +103,24 @@ async def _read(settings: Settings, request: LogsRequest, write: Write) -> int:
                 reached.good = [each for each in reached.good if each[0] is not reader.target]
                 reached.failed.append((reader.target, reader.error))
         return reached.report()
+
+
+def _away_now(reached: Answers[AgentClient], request: LogsRequest) -> list[LogReader]:
+    """Of the hosts that could not be reached, those that may answer later: what they write from now on comes in then.
+
+    Says at once who is missing; a person who follows would learn it only at the end.
+    """
+    found = []
+    since = LogsRequest()
+    since.CopyFrom(request)
+    since.since_ns, since.tail = max(request.since_ns, time.time_ns()), 0
+    for target, error in list(reached.failed):
+        is_tried = bool(getattr(error, "retry", False))
+        sys.stderr.write(f"{target.name}: {error}{'; trying again' if is_tried else ''}\n")
+        if is_tried:
+            reached.failed.remove((target, error))
+            found.append(LogReader(target, since, several=True, away=True))
+    return found
 
 
 async def _past(readers: list[LogReader], request: LogsRequest, write: Write) -> None:
