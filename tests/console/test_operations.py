@@ -16,7 +16,7 @@ def test_why_it_failed_comes_before_what_else_is_told_of_it() -> None:
         note="`blackhole operations resume 1` goes on " * 4, effects=["db stays up"] * 4,
     )  # fmt: skip
     pane = StepsPane()
-    pane._row = OperationRow(HostView(HostInfo("web")), failed)
+    pane.about = OperationRow(HostView(HostInfo("web")), failed)
     shown = ["".join(text for text, _ in line.spans) for line in pane.draw(80, 9)[:9]]
     assert any("cannot start api-4: exit 1" in line for line in shown)
     assert any("1 step before" in line or "steps before" in line for line in shown)

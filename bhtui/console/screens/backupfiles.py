@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from textual.widget import Widget
 
@@ -13,10 +13,11 @@ from bhtui.rpc.blackhole.v1 import backup_pb2
 
 from ..actions import bindings
 from ..columns.backups import CHANGES, FILES
-from ..models.match import parse
-from ..paint import Line, Spans, paragraph, plain
+from ..paint import Spans
 from ..widgets.table import Row, Table
-from .base import BaseScreen
+from .listing import ListScreen
+
+T = TypeVar("T")
 
 LIMIT = 5000
 """Entries of one list."""
@@ -29,39 +30,31 @@ class FilesTable(Table[Any]):
     BINDINGS = bindings("files")
 
 
-class _ListScreen(BaseScreen):
-    """One list that is asked for and can be filtered."""
+class _FoundScreen(ListScreen[T]):
+    """One list that is asked for."""
 
     AUTO_FOCUS = "FilesTable"
-    DEFAULT_CSS = "_ListScreen FilesTable { height: 1fr; }"
+    DEFAULT_CSS = "_FoundScreen FilesTable { height: 1fr; }"
 
     def __init__(self, host: str) -> None:
         super().__init__()
         self.host = host
-        self.problem = ""
         self.is_asking = True
-        self.more = False
-        self._filter = ""
-        self._counts = (0, 0)
-
-    @property
-    def table(self) -> FilesTable:
-        return self.query_one(FilesTable)
+        self._problem = ""
 
     def on_mount(self) -> None:
-        self.refresh_view()
         self.ask_again()
 
     def ask_again(self) -> None:
         """Asks the host for the list."""
-        self.is_asking, self.problem = True, ""
+        self.is_asking, self._problem = True, ""
         self.run_worker(self._asked(), name="find", exclusive=True)
 
     async def _asked(self) -> None:
         try:
             await self.ask()
         except BlackholeError as error:
-            self.problem = str(error)
+            self._problem = str(error)
         self.is_asking = False
         self.refresh_view()
 
@@ -69,54 +62,12 @@ class _ListScreen(BaseScreen):
         """Fills the list. Raises BlackholeError."""
         raise NotImplementedError
 
-    def fill(self, rows: list[tuple[str, Any]]) -> None:
-        """Shows what passes the filter."""
-        query = parse(self._filter)
-        shown = [Row(path, item) for path, item in rows if query.matches(path)]
-        self._counts = (len(shown), len(rows))
-        self.table.set_rows(shown)
-
-    def why_empty(self, width: int) -> list[Line]:
-        """What stands where there are no rows."""
-        if self.problem:
-            return [Line(), *paragraph(plain(self.problem), "bad", width)]
-        text = (
-            "asking ..."
-            if self.is_asking
-            else "nothing passes the filter; esc clears it"
-            if self._counts[1]
-            else self.nothing
-        )
-        return [Line(), *paragraph(text, "dim", width)]
-
-    nothing = "nothing"
-
-    def facts(self) -> Spans:
-        shown, total = self._counts
-        more = "+" if self.more else ""
-        found: list[tuple[str, str]] = [(f"{shown} of {total}{more}" if self._filter else f"{total}{more}", "dim")]
-        if self._filter:
-            found.insert(0, (f"/{self._filter}  ", "match"))
-        return tuple(found)
-
-    def filter_text(self) -> str:
-        return self._filter
-
-    def set_filter(self, text: str) -> None:
-        self._filter = text
-        self.refresh_view()
-
-    def focus_back(self) -> None:
-        self.table.focus()
-
-    def on_table_moved(self) -> None:
-        self.refresh_footer()
+    def problem(self) -> str:
+        return self._problem
 
 
-class BackupFilesScreen(_ListScreen):
+class BackupFilesScreen(_FoundScreen[backup_pb2.BackupEntry]):
     """One folder of a snapshot at a time."""
-
-    nothing = "an empty folder"
 
     def __init__(self, host: str, snapshot: str) -> None:
         super().__init__(host)
@@ -131,8 +82,14 @@ class BackupFilesScreen(_ListScreen):
         said = await self.console_app.backend.backup_files(self.host, request)
         self.entries, self.more = list(said.entries), said.more
 
-    def show(self) -> None:
-        self.fill([(one.path, one) for one in self.entries])
+    def rows(self) -> list[Row[backup_pb2.BackupEntry]]:
+        return [Row(one.path, one) for one in self.entries]
+
+    def words(self, item: backup_pb2.BackupEntry) -> str:
+        return item.path
+
+    def nothing(self) -> str:
+        return "asking ..." if self.is_asking else "an empty folder"
 
     def path(self) -> tuple[str, ...]:
         return ("fleet", self.host, "backups", self.snapshot[:8], self.folder or "/")
@@ -154,10 +111,8 @@ class BackupFilesScreen(_ListScreen):
         self.ask_again()
 
 
-class BackupDiffScreen(_ListScreen):
+class BackupDiffScreen(_FoundScreen[backup_pb2.BackupChange]):
     """From one snapshot to another."""
-
-    nothing = "they hold the same"
 
     def __init__(self, host: str, before: str, after: str) -> None:
         super().__init__(host)
@@ -172,8 +127,14 @@ class BackupDiffScreen(_ListScreen):
         self.said = await self.console_app.backend.backup_diff(self.host, request)
         self.more = self.said.more
 
-    def show(self) -> None:
-        self.fill([(one.path, one) for one in self.said.changes])
+    def rows(self) -> list[Row[backup_pb2.BackupChange]]:
+        return [Row(one.path, one) for one in self.said.changes]
+
+    def words(self, item: backup_pb2.BackupChange) -> str:
+        return item.path
+
+    def nothing(self) -> str:
+        return "asking ..." if self.is_asking else "they hold the same"
 
     def path(self) -> tuple[str, ...]:
         return ("fleet", self.host, "backups", f"{self.before[:8]} → {self.after[:8]}")

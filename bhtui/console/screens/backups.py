@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 
 from textual.widget import Widget
 from typing_extensions import override
 
-from bhtui.core.errors import BlackholeError
 from bhtui.core.units import format_age, format_size
 from bhtui.rpc.blackhole.v1 import backup_pb2
 
 from ..actions import Action, Target, bindings
 from ..columns.backups import PROTECTION, SNAPSHOTS, BackupRow
 from ..columns.cells import clock
-from ..columns.operations import without_host
-from ..models.match import parse
 from ..models.protection import Protected, protected, remaining
-from ..paint import Line, Spans, meter, paragraph, plain, wrap
+from ..paint import Line, Spans, meter, plain
 from ..sources.message import Seen
-from ..widgets.canvas import Canvas
+from ..widgets.about import AboutPane, Fact, fact_lines
 from ..widgets.table import Row, Table
 from ..widgets.title import ruled, title
-from .base import BaseScreen
-
-PERIOD = 3.0
-"""Seconds between two looks while something runs, and until the next try after one that failed."""
+from .listing import AskedListScreen
 
 
 class ProtectionTable(Table[Protected]):
@@ -56,37 +49,28 @@ class SnapshotTable(Table[BackupRow]):
         return 2
 
 
-class AboutPane(Canvas):
-    """All that is known of what is selected."""
+class ProtectedPane(AboutPane[Protected]):
+    """All that is known of a service, or of one of its snapshots."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._service: Protected | None = None
-        self._snapshot: BackupRow | None = None
-
-    def show(self, service: Protected | None, snapshot: BackupRow | None) -> None:
-        """Shows a snapshot, or a service."""
-        self._service, self._snapshot = service, snapshot
-        self.repaint()
+        self.snapshot: BackupRow | None = None
 
     @override
     def draw(self, width: int, height: int) -> list[Line]:
         now = self.console_app.now()
-        if self._snapshot:
-            head: Spans = ((self._snapshot.snapshot.id[:8], "strong"),)
-            name, facts = "SNAPSHOT", _of_snapshot(self._snapshot, now)
-        elif self._service:
-            head = ((plain(self._service.key), "strong"),)
-            name, facts = "SERVICE", _of_service(self._service, now)
+        if self.snapshot:
+            head: Spans = ((self.snapshot.snapshot.id[:8], "strong"),)
+            name, facts = "SNAPSHOT", _of_snapshot(self.snapshot, now)
+        elif self.about:
+            head = ((plain(self.about.key), "strong"),)
+            name, facts = "SERVICE", _of_service(self.about, now)
         else:
             return [Line(ruled(title("", "BACKUPS", False), (), width))]
         lines = [Line(ruled(title("", name, False, head), (), width))]
-        if self._service and self._service.running:
-            lines.append(_progress(self._service.running))
-        for key, text, style in facts:
-            pieces = wrap(plain(text), max(10, width - 15))
-            lines += [Line(((f"   {'' if n else key:>9}  ", "dim"), (piece, style))) for n, piece in enumerate(pieces)]
-        return lines
+        if self.about and self.about.running:
+            lines.append(_progress(self.about.running))
+        return lines + fact_lines(facts, width)
 
 
 def _progress(running: backup_pb2.BackupProgress) -> Line:
@@ -99,13 +83,10 @@ def _progress(running: backup_pb2.BackupProgress) -> Line:
     return Line((("   ", ""), (full, "link"), (empty, "faint"), (text, ""), (plain(running.current), "dim")))
 
 
-Facts = list[tuple[str, str, str]]
-
-
-def _of_service(row: Protected, now: float) -> Facts:
+def _of_service(row: Protected, now: float) -> list[Fact]:
     state, view = row.state, row.host.backups
     assert view is not None
-    facts: Facts = []
+    facts: list[Fact] = []
     if row.problem:
         facts.append(("trouble", row.problem, "bad"))
     good = f"{format_age(row.host.instance_age(state.last_good_ns, now))} ago" if state.last_good_ns else "never"
@@ -129,9 +110,9 @@ def _of_service(row: Protected, now: float) -> Facts:
     return facts
 
 
-def _of_snapshot(row: BackupRow, now: float) -> Facts:
+def _of_snapshot(row: BackupRow, now: float) -> list[Fact]:
     one = row.snapshot
-    facts: Facts = [
+    facts: list[Fact] = [
         ("made", f"{clock(one.time_ns)}, {format_age(row.host.instance_age(one.time_ns, now))} ago, {one.type}", "")
     ]
     for text, name in ((one.problem, "problem"), (one.drill_problem, "drill")):
@@ -148,7 +129,7 @@ def _of_snapshot(row: BackupRow, now: float) -> Facts:
     return facts
 
 
-class BackupsScreen(BaseScreen):
+class BackupsScreen(AskedListScreen[Protected]):
     """Of all hosts, or of one."""
 
     contexts = ("backups-screen",)
@@ -156,83 +137,43 @@ class BackupsScreen(BaseScreen):
     AUTO_FOCUS = "ProtectionTable"
     DEFAULT_CSS = (
         "BackupsScreen ProtectionTable { height: 2fr; } BackupsScreen SnapshotTable { height: 3fr; }"
-        "BackupsScreen AboutPane { height: 2fr; min-height: 7; }"
+        "BackupsScreen ProtectedPane { height: 2fr; min-height: 7; }"
     )
-
-    def __init__(self, hosts: list[str] | None = None) -> None:
-        super().__init__()
-        self.only = hosts
-        self.problems: dict[str, str] = {}
-        self._filter = ""
-        self._counts = (0, 0)
+    subject = "backups"
+    columns = PROTECTION
 
     def body(self) -> Iterable[Widget]:
-        yield ProtectionTable(PROTECTION, empty=self._why_empty)
+        yield ProtectionTable(PROTECTION, empty=self.why_empty)
         yield SnapshotTable()
-        yield AboutPane()
-
-    @property
-    def services(self) -> ProtectionTable:
-        return self.query_one(ProtectionTable)
+        yield ProtectedPane()
 
     @property
     def snapshots(self) -> SnapshotTable:
         return self.query_one(SnapshotTable)
 
-    @property
-    def hosts(self) -> list[str]:
-        return self.only or list(self.console_app.fleet.hosts)
-
-    def on_mount(self) -> None:
-        self.refresh_view()
-        self.run_worker(self._look(), name="backups", exclusive=True)
-
-    async def _look(self) -> None:
-        while True:
-            async with asyncio.TaskGroup() as group:
-                for host in self.hosts:
-                    group.create_task(self._ask(host))
-            self.console_app.refresh_soon()
-            await asyncio.sleep(PERIOD)
-
-    async def _ask(self, host: str) -> None:
+    async def ask(self, host: str) -> None:
         app = self.console_app
-        if not self.only and not app.host(host).fresh(app.now()):
-            return
-        try:
-            app.take(Seen(app.now(), host, await app.backend.backups(host)))
-            self.problems.pop(host, None)
-        except BlackholeError as error:
-            self.problems[host] = str(error)
+        app.take(Seen(app.now(), host, await app.backend.backups(host)))
 
-    def _why_empty(self, width: int) -> list[Line]:
-        known = [self.console_app.host(host).backups for host in self.hosts]
+    def rows(self) -> list[Row[Protected]]:
+        return [Row(row.key, row) for row in protected(self.views)]
+
+    def words(self, item: Protected) -> str:
+        return f"{item.host.name} {item.service} {item.problem}"
+
+    def nothing(self) -> str:
+        known = [view.backups for view in self.views]
+        if all(one is None for one in known):
+            return "asking ..."
         hints = [one.hint for one in known if one is not None and one.hint]
-        if self._counts[1]:
-            text = "nothing passes the filter; esc clears it"
-        elif self.problems:
-            text = next(iter(self.problems.values()))
-        elif all(one is None for one in known):
-            text = "asking ..."
-        else:
-            text = hints[0] if hints else "no service declares its data; add `data: [PATH]` to services"
-        return [Line(), *paragraph(plain(text), "dim", width)]
+        return hints[0] if hints else "no service declares its data; add `data: [PATH]` to services"
 
-    def show(self) -> None:
-        views = [self.console_app.host(name) for name in self.hosts]
-        rows = protected(views)
-        query = parse(self._filter)
-        shown = [row for row in rows if query.matches(f"{row.host.name} {row.service} {row.problem}")]
-        self._counts = (len(shown), len(rows))
-        self.services.columns = without_host(PROTECTION) if len(views) == 1 else PROTECTION
-        self.services.set_rows([Row(row.key, row) for row in shown])
-        self._show_snapshots()
-
-    def _show_snapshots(self) -> None:
-        row = self.services.selected
+    def show_selected(self) -> None:
+        row, pane = self.table.selected, self.query_one(ProtectedPane)
         self.snapshots.name_of = row.key if row else ""
         self.snapshots.set_rows([Row(one.id, BackupRow(row.host, one)) for one in row.snapshots] if row else [])
-        self.query_one(AboutPane).show(row, self.snapshots.selected if self.snapshots.has_focus else None)
+        pane.snapshot = self.snapshots.selected if self.snapshots.has_focus else None
+        pane.show(row)
 
     def targets(self) -> list[Target]:
         """The selected or marked services; in the list below the selected snapshot, by its id."""
@@ -240,7 +181,7 @@ class BackupsScreen(BaseScreen):
             one = self.snapshots.selected
             return [Target(one.host, (one.snapshot.id,), ())] if one else []
         by_host: dict[str, list[Protected]] = {}
-        for row in self.services.chosen():
+        for row in self.table.chosen():
             by_host.setdefault(row.host.name, []).append(row)
         return [Target(rows[0].host, tuple(one.service for one in rows), ()) for rows in by_host.values()]
 
@@ -249,50 +190,17 @@ class BackupsScreen(BaseScreen):
             return self._before() is not None
         return True
 
-    def path(self) -> tuple[str, ...]:
-        return ("fleet", *(self.only or ()), "backups")
-
-    def facts(self) -> Spans:
-        shown, total = self._counts
-        found: list[tuple[str, str]] = [(f"{shown} of {total}" if self._filter else f"{total}", "dim")]
-        if self._filter:
-            found.insert(0, (f"/{self._filter}  ", "match"))
-        if self.problems and total:
-            host, why = next(iter(self.problems.items()))
-            found.append((f"  {host}: {plain(why)}", "warn"))
-        return tuple(found)
-
-    def filter_text(self) -> str:
-        return self._filter
-
-    def set_filter(self, text: str) -> None:
-        self._filter = text
-        self.refresh_view()
-
-    def focus_back(self) -> None:
-        self.services.focus()
-
-    def on_table_moved(self, event: Table.Moved) -> None:
-        if event.table is self.services:
-            self._show_snapshots()
-        else:
-            self.query_one(AboutPane).show(self.services.selected, self.snapshots.selected)
-        self.refresh_footer()
-
     def on_descendant_focus(self) -> None:
-        self.query_one(AboutPane).show(
-            self.services.selected, self.snapshots.selected if self.snapshots.has_focus else None
-        )
-        super().on_descendant_focus()
+        self.show_selected()
 
     def on_table_opened(self, event: Table.Opened) -> None:
-        if event.table is self.services:
+        if event.table is self.table:
             self.snapshots.focus()
         elif one := self.snapshots.selected:
             self.console_app.go_backup_files(one.host.name, one.snapshot.id)
 
     def action_other_list(self) -> None:
-        (self.services if self.snapshots.has_focus else self.snapshots).focus()
+        (self.table if self.snapshots.has_focus else self.snapshots).focus()
 
     def action_compare_backup(self) -> None:
         one, before = self.snapshots.selected, self._before()
@@ -301,7 +209,7 @@ class BackupsScreen(BaseScreen):
 
     def _before(self) -> backup_pb2.BackupSnapshot | None:
         """The snapshot of the same service before the selected one."""
-        row, one = self.services.selected, self.snapshots.selected
+        row, one = self.table.selected, self.snapshots.selected
         if row is None or one is None:
             return None
         return next((each for each in row.snapshots if each.time_ns < one.snapshot.time_ns), None)

@@ -25,6 +25,8 @@ class BaseScreen(Screen[None]):
     contexts: tuple[str, ...] = ()
     AUTO_FOCUS: ClassVar[str | None] = None
 
+    _filter = ""
+
     @property
     def console_app(self) -> Console:
         return cast("Console", self.app)
@@ -64,10 +66,12 @@ class BaseScreen(Screen[None]):
 
     def filter_text(self) -> str:
         """The filter that is set."""
-        return ""
+        return self._filter
 
     def set_filter(self, text: str) -> None:
-        """Takes a filter."""
+        """Takes a filter, and shows what passes."""
+        self._filter = text
+        self.refresh_view()
 
     def filter_help(self) -> str:
         """What stands in the empty prompt."""

@@ -7,11 +7,9 @@ from collections.abc import Iterable
 from textual.widget import Widget
 
 from ..actions import bindings
-from ..columns.operations import EVENTS, EventRow, without_host
-from ..models.match import parse
-from ..paint import Line, Spans
+from ..columns.operations import EVENTS, EventRow
 from ..widgets.table import Row, Table
-from .base import BaseScreen
+from .listing import HostsListScreen
 
 
 class EventsTable(Table[EventRow]):
@@ -21,59 +19,43 @@ class EventsTable(Table[EventRow]):
     BINDINGS = bindings("events")
 
 
-class EventsScreen(BaseScreen):
+class EventsScreen(HostsListScreen[EventRow]):
     """Events of all hosts, of one, or of one of its instances; all, or those somebody caused."""
 
     AUTO_FOCUS = "EventsTable"
+    columns = EVENTS
 
     def __init__(self, hosts: list[str] | None = None, instance: str = "", *, audit: bool = False) -> None:
-        super().__init__()
-        self.only, self.audit = hosts, audit
+        super().__init__(hosts)
+        self.audit = audit
         self._filter = instance
-        self._counts = (0, 0)
         self._drawn: tuple[object, ...] = ()
 
     def body(self) -> Iterable[Widget]:
-        empty = [Line(), Line((("   nothing yet", "dim"),))]
-        yield EventsTable(EVENTS, empty=lambda _: empty)
-
-    @property
-    def table(self) -> EventsTable:
-        return self.query_one(EventsTable)
+        yield EventsTable(EVENTS, empty=self.why_empty)
 
     def show(self) -> None:
-        views = [view for view in self.console_app.fleet.hosts.values() if not self.only or view.name in self.only]
         # Rows are made anew only when there is an event more.
-        drawn = (self._filter, *(view.events[-1].seq if view.events else 0 for view in views))
-        if drawn == self._drawn:
-            return
-        self._drawn = drawn
-        query = parse(self._filter)
-        rows = [EventRow(view, one) for view in views for one in view.events if not self.audit or one.HasField("actor")]
-        shown = [row for row in rows if query.matches(_words(row))]
-        shown.sort(key=lambda row: (-row.event.time_ns, -row.event.seq))
-        self._counts = (len(shown), len(rows))
-        self.table.columns = without_host(EVENTS) if len(views) == 1 else EVENTS
-        self.table.set_rows([Row(f"{row.host.name} {row.event.seq}", row) for row in shown])
+        drawn = (self._filter, *(view.events[-1].seq if view.events else 0 for view in self.views))
+        if drawn != self._drawn:
+            self._drawn = drawn
+            super().show()
+
+    def rows(self) -> list[Row[EventRow]]:
+        rows = [EventRow(view, one) for view in self.views for one in view.events]
+        rows = [row for row in rows if not self.audit or row.event.HasField("actor")]
+        rows.sort(key=lambda row: (-row.event.time_ns, -row.event.seq))
+        return [Row(f"{row.host.name} {row.event.seq}", row) for row in rows]
+
+    def words(self, item: EventRow) -> str:
+        event = item.event
+        return f"{item.host.name} {event.kind} {event.target} {event.message} {event.actor.name}"
+
+    def nothing(self) -> str:
+        return "nothing yet"
 
     def path(self) -> tuple[str, ...]:
         return ("fleet", *(self.only or ()), "audit" if self.audit else "events")
-
-    def facts(self) -> Spans:
-        shown, total = self._counts
-        if self._filter:
-            return ((f"/{self._filter}", "match"), (f"  {shown:,} of {total:,}", "dim"))
-        return ((f"{total:,}", "dim"),)
-
-    def filter_text(self) -> str:
-        return self._filter
-
-    def set_filter(self, text: str) -> None:
-        self._filter = text
-        self.refresh_view()
-
-    def focus_back(self) -> None:
-        self.table.focus()
 
     def on_table_opened(self) -> None:
         row = self.table.selected
@@ -83,7 +65,3 @@ class EventsScreen(BaseScreen):
             self.console_app.go("instance", row.host.name, row.event.target)
         else:
             self.console_app.go("host", row.host.name)
-
-
-def _words(row: EventRow) -> str:
-    return f"{row.host.name} {row.event.kind} {row.event.target} {row.event.message} {row.event.actor.name}"

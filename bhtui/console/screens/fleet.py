@@ -40,7 +40,6 @@ class FleetScreen(BaseScreen):
         super().__init__()
         self.group = ""
         self.faults_only = False
-        self._filter = ""
         self._matched = 0
 
     def body(self) -> Iterable[Widget]:
@@ -97,13 +96,6 @@ class FleetScreen(BaseScreen):
 
     def targets(self) -> list[Target]:
         return [Target(view, (), tuple(view.instances.values())) for view in self.table.chosen() if view.instances]
-
-    def filter_text(self) -> str:
-        return self._filter
-
-    def set_filter(self, text: str) -> None:
-        self._filter = text
-        self.refresh_view()
 
     def on_table_opened(self, event: FleetTable.Opened) -> None:
         self.console_app.go("host", event.key)

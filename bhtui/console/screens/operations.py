@@ -11,15 +11,14 @@ from bhtui.rpc.blackhole.v1 import operations_pb2
 
 from ..actions import Action, Target, bindings
 from ..columns.cells import clock
-from ..columns.operations import OPERATIONS, STEP_SIGN, OperationRow, without_host
-from ..models.match import parse
+from ..columns.operations import OPERATIONS, STEP_SIGN, OperationRow
 from ..models.operation import ENDED, progress
-from ..paint import Line, Spans, meter, plain, wrap
-from ..widgets.canvas import Canvas
+from ..paint import Line, Spans, meter, plain
+from ..widgets.about import AboutPane, fact_lines
 from ..widgets.table import Row, Table
 from ..widgets.title import ruled, title
-from .base import BaseScreen
 from .confirm import ConfirmScreen
+from .listing import HostsListScreen
 
 
 class OperationsTable(Table[OperationRow]):
@@ -29,24 +28,14 @@ class OperationsTable(Table[OperationRow]):
     BINDINGS = bindings("operations")
 
 
-class StepsPane(Canvas):
+class StepsPane(AboutPane[OperationRow]):
     """The steps of one operation."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._row: OperationRow | None = None
-
-    def show(self, row: OperationRow | None) -> None:
-        """Shows an operation."""
-        self._row = row
-        self.repaint()
 
     @override
     def draw(self, width: int, height: int) -> list[Line]:
-        row = self._row
-        if row is None:
+        if self.about is None:
             return [Line(ruled(title("", "STEPS", False), (), width))]
-        one = row.operation
+        one = self.about.operation
         over = ("done",) if one.state in ("failed", "cancelled") else ("done", "skipped", "undone")
         share = sum(step.state in over for step in one.steps) / max(1, len(one.steps))
         full, empty = meter(share, 20)
@@ -55,18 +44,14 @@ class StepsPane(Canvas):
         lines = [Line(ruled(title("", "STEPS", False, head), bar, width))]
         lines += _visible([Line(_step(step)) for step in one.steps], one, height - 1 - (3 if one.error else 1))
         # First of all why: where there is little room, the rest is what is cut off.
-        for n, piece in enumerate(wrap(plain(one.error.replace("\n", " · ")), width - 12) if one.error else []):
-            lines.append(Line(((" " * 11 if n else "    error  ", "dim"), (piece, "bad"))))
         facts = [
-            ("by", f"{one.actor.name} from {one.actor.origin or 'this machine'}"),
-            ("reason", one.reason),
+            ("error", one.error.replace("\n", " · "), "bad"),
+            ("by", f"{one.actor.name} from {one.actor.origin or 'this machine'}", ""),
+            ("reason", one.reason, ""),
+            ("note", one.note, ""),
+            *(("effect", effect, "notice") for effect in one.effects),
         ]
-        lines += [Line(((f"   {name.rjust(7)}  ", "dim"), (plain(text), ""))) for name, text in facts if text]
-        notes = wrap(plain(one.note), width - 12) if one.note else []
-        lines += [Line((("   " + "note".rjust(7) * (not n) + " " * 7 * bool(n) + "  ", "dim"), (piece, "")))
-                  for n, piece in enumerate(notes)]  # fmt: skip
-        lines += [Line((("   effect  ", "dim"), (plain(effect), "notice"))) for effect in one.effects]
-        return lines
+        return lines + fact_lines(facts, width)
 
 
 def _visible(lines: list[Line], one: operations_pb2.Operation, room: int) -> list[Line]:
@@ -99,40 +84,35 @@ def _step(step: operations_pb2.Step) -> Spans:
     )
 
 
-class OperationsScreen(BaseScreen):
+class OperationsScreen(HostsListScreen[OperationRow]):
     """Operations of all hosts, or of one."""
 
     AUTO_FOCUS = "OperationsTable"
     DEFAULT_CSS = (
         "OperationsScreen OperationsTable { height: 3fr; } OperationsScreen StepsPane { height: 2fr; min-height: 8; }"
     )
-
-    def __init__(self, hosts: list[str] | None = None) -> None:
-        super().__init__()
-        self.only = hosts
-        self._filter = ""
-        self._counts = (0, 0)
+    subject = "operations"
+    columns = OPERATIONS
 
     def body(self) -> Iterable[Widget]:
-        empty = [Line(), Line((("   nothing has been changed yet", "dim"),))]
-        yield OperationsTable(OPERATIONS, empty=lambda _: empty)
+        yield OperationsTable(OPERATIONS, empty=self.why_empty)
         yield StepsPane()
 
-    @property
-    def table(self) -> OperationsTable:
-        return self.query_one(OperationsTable)
-
-    def show(self) -> None:
-        app = self.console_app
-        views = [view for view in app.fleet.hosts.values() if not self.only or view.name in self.only]
-        rows = [OperationRow(view, one) for view in views for one in view.operations]
-        query = parse(self._filter)
-        shown = [row for row in rows if query.matches(_words(row))]
+    def rows(self) -> list[Row[OperationRow]]:
+        rows = [OperationRow(view, one) for view in self.views for one in view.operations]
         # Open ones first: they are what one looks for here.
-        shown.sort(key=lambda row: (row.operation.state in ENDED, -row.operation.created_ns))
-        self._counts = (len(shown), len(rows))
-        self.table.columns = without_host(OPERATIONS) if len(views) == 1 else OPERATIONS
-        self.table.set_rows([Row(row.operation.id, row) for row in shown])
+        rows.sort(key=lambda row: (row.operation.state in ENDED, -row.operation.created_ns))
+        return [Row(row.operation.id, row) for row in rows]
+
+    def words(self, item: OperationRow) -> str:
+        one = item.operation
+        words = (item.host.name, one.kind, *one.targets, one.state, one.actor.name, one.reason, one.id, one.error)
+        return " ".join(words)
+
+    def nothing(self) -> str:
+        return "nothing has been changed yet"
+
+    def show_selected(self) -> None:
         self.query_one(StepsPane).show(self.table.selected)
 
     def offers(self, action: Action) -> bool:
@@ -153,31 +133,6 @@ class OperationsScreen(BaseScreen):
         row = self.table.selected
         return [Target(row.host, (row.operation.id[:8],), ())] if row else []
 
-    def path(self) -> tuple[str, ...]:
-        return ("fleet", *(self.only or ()), "operations")
-
-    def facts(self) -> Spans:
-        shown, total = self._counts
-        return (
-            ((f"/{self._filter}", "match"), (f"  {shown} of {total}", "dim"))
-            if self._filter
-            else ((f"{total}", "dim"),)
-        )
-
-    def filter_text(self) -> str:
-        return self._filter
-
-    def set_filter(self, text: str) -> None:
-        self._filter = text
-        self.refresh_view()
-
-    def focus_back(self) -> None:
-        self.table.focus()
-
-    def on_table_moved(self) -> None:
-        self.query_one(StepsPane).show(self.table.selected)
-        self.refresh_footer()
-
     def on_table_opened(self) -> None:
         row = self.table.selected
         if row is not None:
@@ -197,9 +152,3 @@ class OperationsScreen(BaseScreen):
 
     def _cancel(self, row: OperationRow) -> None:
         self.console_app.cancel_operation(row.host.name, row.operation.id)
-
-
-def _words(row: OperationRow) -> str:
-    one = row.operation
-    words = (row.host.name, one.kind, *one.targets, one.state, one.actor.name, one.reason, one.id, one.error)
-    return " ".join(words)

@@ -87,7 +87,6 @@ class OverviewScreen(PaneActions, LookingScreen):
 
     def __init__(self, host: str) -> None:
         super().__init__(host)
-        self._filter = ""
         self._settled = False
 
     def body(self) -> Iterable[Widget]:
@@ -152,13 +151,6 @@ class OverviewScreen(PaneActions, LookingScreen):
     def chosen(self) -> Thing | None:
         pane = self.layout_panes.focused
         return pane.selected if isinstance(pane, ThingsPane) else None
-
-    def filter_text(self) -> str:
-        return self._filter
-
-    def set_filter(self, text: str) -> None:
-        self._filter = text
-        self.refresh_view()
 
     def focus_back(self) -> None:
         self.layout_panes.focused.focus()
