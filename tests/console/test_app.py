@@ -93,7 +93,7 @@ async def open_host(session: Session, name: str = "web-07") -> HostScreen:
     screen = session.app.screen
     assert isinstance(screen, HostScreen)
     await session.until(lambda: screen.services.rows, "no services")
-    await session.until(lambda: screen.logs.model.shown, "no lines")
+    await session.until(lambda: screen.log_pane.model.shown, "no lines")
     return screen
 
 
@@ -296,7 +296,7 @@ def read(pane: LogPane) -> list[str]:
 
 async def test_following_moves_and_reading_does_not(session):
     screen = await open_host(session)
-    pane = screen.logs
+    pane = screen.log_pane
     await session.press("2")
     give(pane, late_lines(3))
     await session.shows("new 2")
@@ -324,10 +324,10 @@ async def test_a_crash_stands_between_the_lines(session):
     )
     session.app.take(Seen(NOW, "web-07", events_pb2.EventBatch(events=[crash])))
     await session.shows("── killed by SIGSEGV ──")
-    lines = len(screen.logs.model.entries)
+    lines = len(screen.log_pane.model.entries)
     session.app.refresh_soon()
     await session.pilot.pause(0.1)
-    assert len(screen.logs.model.entries) == lines
+    assert len(screen.log_pane.model.entries) == lines
 
 
 async def test_what_is_over_a_rate_limit_is_in_the_title_of_the_log(session):
@@ -341,13 +341,13 @@ async def test_what_is_over_a_rate_limit_is_in_the_title_of_the_log(session):
     status.log_dropped.seconds = 700
     session.app.take(Seen(NOW, "web-07", status_pb2.Snapshot(instances=[status])))
     await session.until(lambda: "over limit" not in session.text())
-    assert screen.logs.limited == {"web-07": 0}
+    assert screen.log_pane.limited == {"web-07": 0}
 
 
 async def test_a_reader_behind_a_flood_is_told_and_can_skip(session):
     screen = await open_host(session)
     await session.press("2")
-    give(screen.logs, late_lines(200, ago=40))
+    give(screen.log_pane, late_lines(200, ago=40))
     await session.shows("behind")
     await session.press("end")
     await session.shows("skipped what was written in", "follow ●")
@@ -403,7 +403,7 @@ async def test_a_long_plan_can_be_read_to_its_end(session, monkeypatch):
 
 async def test_lost_lines_are_counted(session):
     screen = await open_host(session)
-    give(screen.logs, logs_pb2.LogBatch(dropped=12))
+    give(screen.log_pane, logs_pb2.LogBatch(dropped=12))
     await session.shows("12 lost")
 
 
@@ -433,7 +433,7 @@ async def test_lines_are_filtered_found_marked_and_exported(session, tmp_path, m
 async def test_too_much_is_not_copied(session):
     screen = await open_host(session)
     give(
-        screen.logs, logs_pb2.LogBatch(lines=[logs_pb2.LogLine(time_ns=ns(-9), instance="api-1", message="x" * 80_000)])
+        screen.log_pane, logs_pb2.LogBatch(lines=[logs_pb2.LogLine(time_ns=ns(-9), instance="api-1", message="x" * 80_000)])
     )
     await session.press("2", "y")
     await session.shows("cannot copy 80,000 bytes")
@@ -441,21 +441,21 @@ async def test_too_much_is_not_copied(session):
 
 async def test_a_filter_over_many_lines_is_made_by_a_worker(session):
     screen = await open_host(session)
-    give(screen.logs, late_lines(20_000))
-    screen.logs.set_filter("new 19999")
-    await session.until(lambda: len(screen.logs.model.shown) == 1, "not filtered")
-    screen.logs.set_filter("")
-    await session.until(lambda: len(screen.logs.model.shown) > 20_000, "filter not taken away")
+    give(screen.log_pane, late_lines(20_000))
+    screen.log_pane.set_filter("new 19999")
+    await session.until(lambda: len(screen.log_pane.model.shown) == 1, "not filtered")
+    screen.log_pane.set_filter("")
+    await session.until(lambda: len(screen.log_pane.model.shown) > 20_000, "filter not taken away")
 
 
 async def test_the_time_cursor_is_shared(session):
     screen = await open_host(session)
     await session.press("3", *["left"] * 5)
     assert screen.graphs.cursor is not None
-    assert not screen.logs.follow
-    assert abs(screen.logs.cursor.time_ns / 1e9 - screen.graphs.cursor) < 2
+    assert not screen.log_pane.follow
+    assert abs(screen.log_pane.cursor.time_ns / 1e9 - screen.graphs.cursor) < 2
     await session.press("2", "up", "up")
-    assert screen.graphs.cursor == screen.logs.cursor.time_ns / 1e9
+    assert screen.graphs.cursor == screen.log_pane.cursor.time_ns / 1e9
     await session.press("end")
     assert screen.graphs.cursor is None
 
@@ -583,7 +583,7 @@ async def test_rows_can_be_clicked(session):
 async def test_markup_and_escapes_from_outside_are_only_text(session):
     screen = await open_host(session)
     give(
-        screen.logs,
+        screen.log_pane,
         logs_pb2.LogBatch(
             lines=[logs_pb2.LogLine(time_ns=ns(-9), instance="api-1", message="[bold red]a[/] \x1b[2Jb")]
         ),
@@ -673,10 +673,10 @@ async def test_a_time_that_is_not_loaded_is_asked_for(session, monkeypatch):
     screen = await open_host(session)
     at = first / 1e9 - 60
     screen.graphs._move(at)
-    await session.until(lambda: screen.logs.cursor and abs(screen.logs.cursor.time_ns / 1e9 - at) < 2, "not there")
-    assert not screen.logs.follow
+    await session.until(lambda: screen.log_pane.cursor and abs(screen.log_pane.cursor.time_ns / 1e9 - at) < 2, "not there")
+    assert not screen.log_pane.follow
     screen.graphs._move(None)
-    await session.until(lambda: screen.logs.follow, "does not follow")
+    await session.until(lambda: screen.log_pane.follow, "does not follow")
 
 
 async def test_a_filter_is_applied_by_the_host_for_a_longer_time(session):
@@ -740,12 +740,12 @@ async def test_the_graph_tells_which_time_the_log_shows(session):
 
 async def test_a_host_counts_as_soon_as_it_can_be_asked(session):
     screen = await open_host(session)
-    await session.until(lambda: screen.logs.past is not None, "not counted")
+    await session.until(lambda: screen.log_pane.past is not None, "not counted")
     session.world.later.put_nowait(Seen(NOW, "web-07", LinkSeen("reconnecting")))
     await session.until(lambda: not session.app.host("web-07").fresh(NOW), "still live")
     await session.press("l")
     await session.until(lambda: not screen._counted, "nobody can be asked")
-    assert screen.logs.past is None
+    assert screen.log_pane.past is None
     session.world.later.put_nowait(Seen(NOW, "web-07", LinkSeen("live")))
     session.world.later.put_nowait(Seen(NOW, "web-07", status_pb2.Snapshot()))
-    await session.until(lambda: screen.logs.past is not None, "not counted again")
+    await session.until(lambda: screen.log_pane.past is not None, "not counted again")

@@ -89,7 +89,7 @@ class BaseScreen(Screen[None]):
 
     def refresh_view(self) -> None:
         """Draws everything that may have changed."""
-        if not self.is_mounted:
+        if not self.is_mounted or not self.children:  # not there yet, or gone while a task of it ends
             return
         self.show()
         self.query_one(TopLine).tell(self.path(), self.facts(), worst_badge(*self.worst()))

@@ -40,6 +40,9 @@ _FILTER_HELP = "words are regular expressions, !word must not be there, status>=
 class FeedingScreen(BaseScreen):
     """A screen with a log pane, and maybe a graph pane; the two share one time cursor."""
 
+    log_pane: LogPane
+    """Made by `body`; still there for a task that ends after the screen has gone."""
+
     def __init__(self) -> None:
         super().__init__()
         self._counted: set[str] = set()
@@ -50,10 +53,6 @@ class FeedingScreen(BaseScreen):
     def log_hosts(self) -> list[str]:
         """Hosts whose lines are shown."""
         return []
-
-    @property
-    def log_pane(self) -> LogPane:
-        return self.query_one(LogPane)
 
     @property
     def graph_pane(self) -> GraphPane | None:

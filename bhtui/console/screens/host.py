@@ -59,10 +59,10 @@ class HostScreen(PaneActions, FeedingScreen):
 
     def body(self) -> Iterable[Widget]:
         self.services = ServicesPane("1")
-        self.logs = LogPane("2")
+        self.log_pane = LogPane("2")
         self.graphs = GraphPane("3", self.console_app.series)
         self.backups = BackupsPane("4")
-        yield Panes([self.services, self.logs], [self.graphs, self.backups])
+        yield Panes([self.services, self.log_pane], [self.graphs, self.backups])
 
     @property
     def view(self) -> HostView:
@@ -93,8 +93,8 @@ class HostScreen(PaneActions, FeedingScreen):
             self.console_app.call_later(self.console_app.show_bare, self)
         self.services.show(self.view, parse(self._services_filter), now)
         self._fit_height(self.services, 0.5)
-        self.logs.problem = self.view.link.detail if not self.view.fresh(now) else ""
-        self.logs.repaint()
+        self.log_pane.problem = self.view.link.detail if not self.view.fresh(now) else ""
+        self.log_pane.repaint()
         self.graphs.repaint()
         self.backups.show(self.view, now)
         self._fit_height(self.backups, 0.4)
@@ -121,7 +121,7 @@ class HostScreen(PaneActions, FeedingScreen):
 
     @property
     def _filters_logs(self) -> bool:
-        return self.layout_panes.focused is self.logs
+        return self.layout_panes.focused is self.log_pane
 
     def filter_text(self) -> str:
         return super().filter_text() if self._filters_logs else self._services_filter
@@ -141,7 +141,7 @@ class HostScreen(PaneActions, FeedingScreen):
 
     def on_table_moved(self, event: Table.Moved) -> None:
         if event.table is self.services:
-            self.logs.one = event.key
+            self.log_pane.one = event.key
             self.graphs.show(self.host, event.key)
             self.graphs.repaint()
             self.refresh_footer()
@@ -153,8 +153,8 @@ class HostScreen(PaneActions, FeedingScreen):
             self.console_app.go_backup_files(self.host, event.key)
 
     def action_show_logs(self) -> None:
-        if self.logs.scope != self.services.cursor_key:
-            self.logs.scope, self.logs.past = self.services.cursor_key, None
+        if self.log_pane.scope != self.services.cursor_key:
+            self.log_pane.scope, self.log_pane.past = self.services.cursor_key, None
             self.start_logs()
         self.layout_panes.focus_pane(1)
 
@@ -165,7 +165,7 @@ class HostScreen(PaneActions, FeedingScreen):
         self.layout_panes.focus_pane(3)
 
     def action_whole_log(self) -> None:
-        self.console_app.go_logs([self.host], self.logs.scope)
+        self.console_app.go_logs([self.host], self.log_pane.scope)
 
     def action_whole_graphs(self) -> None:
         instance = "" if self.graphs.whole_host else self.services.cursor_key

@@ -36,10 +36,10 @@ class InstanceScreen(PaneActions, FeedingScreen):
 
     def body(self) -> Iterable[Widget]:
         self.detail = DetailPane()
-        self.logs = LogPane("2")
-        self.logs.scope = self.logs.one = self.instance
+        self.log_pane = LogPane("2")
+        self.log_pane.scope = self.log_pane.one = self.instance
         self.graphs = GraphPane("3", self.console_app.series)
-        yield Panes([self.detail, self.logs], [self.graphs])
+        yield Panes([self.detail, self.log_pane], [self.graphs])
 
     @property
     def view(self) -> HostView:
@@ -68,7 +68,7 @@ class InstanceScreen(PaneActions, FeedingScreen):
     def show(self) -> None:
         found = self.view.instances.get(self.instance)
         self.detail.show(self.instance, ServiceRow(self.view, found) if found else None)
-        self.logs.repaint()
+        self.log_pane.repaint()
         self.graphs.repaint()
 
     def targets(self) -> list[Target]:
@@ -76,7 +76,7 @@ class InstanceScreen(PaneActions, FeedingScreen):
         return [Target(self.view, (found.status.service,), (found,))] if found else []
 
     def focus_back(self) -> None:
-        self.logs.focus()
+        self.log_pane.focus()
 
     def action_show_logs(self) -> None:
         self.layout_panes.focus_pane(1)

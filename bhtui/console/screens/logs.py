@@ -27,7 +27,7 @@ class LogScreen(FeedingScreen):
         self.hosts, self._scope, self._at = list(hosts), scope, at
 
     def body(self) -> Iterable[Widget]:
-        pane = LogPane(whole=True)
+        pane = self.log_pane = LogPane(whole=True)
         pane.scope = pane.one = self._scope
         if self._at is not None:
             pane.at_ns = int(self._at * 1e9)
