@@ -82,7 +82,7 @@ async def settled(pilot, deadline: float = 10.0) -> None:
     same, before = 0, None
     while same < 4 and time.monotonic() < until:
         await pilot.pause(pilot.app.frame)
-        now = [line for canvas in pilot.app.screen.query(Canvas) for line in canvas.lines]
+        now = [line for screen in pilot.app.screen_stack for canvas in screen.query(Canvas) for line in canvas.lines]
         asking = any(worker.name in ASKING and not worker.is_finished for worker in pilot.app.workers)
         same, before = (same + 1 if now == before and not asking else 0), now
 

@@ -433,7 +433,8 @@ async def test_lines_are_filtered_found_marked_and_exported(session, tmp_path, m
 async def test_too_much_is_not_copied(session):
     screen = await open_host(session)
     give(
-        screen.log_pane, logs_pb2.LogBatch(lines=[logs_pb2.LogLine(time_ns=ns(-9), instance="api-1", message="x" * 80_000)])
+        screen.log_pane,
+        logs_pb2.LogBatch(lines=[logs_pb2.LogLine(time_ns=ns(-9), instance="api-1", message="x" * 80_000)]),
     )
     await session.press("2", "y")
     await session.shows("cannot copy 80,000 bytes")
@@ -673,7 +674,9 @@ async def test_a_time_that_is_not_loaded_is_asked_for(session, monkeypatch):
     screen = await open_host(session)
     at = first / 1e9 - 60
     screen.graphs._move(at)
-    await session.until(lambda: screen.log_pane.cursor and abs(screen.log_pane.cursor.time_ns / 1e9 - at) < 2, "not there")
+    await session.until(
+        lambda: screen.log_pane.cursor and abs(screen.log_pane.cursor.time_ns / 1e9 - at) < 2, "not there"
+    )
     assert not screen.log_pane.follow
     screen.graphs._move(None)
     await session.until(lambda: screen.log_pane.follow, "does not follow")

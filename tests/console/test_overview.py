@@ -185,3 +185,16 @@ async def test_once_there_are_services_the_host_shows_them(session):
     session.app.go("host", "shop-1")
     await session.on(HostScreen)
     assert "unit failed" not in session.text()
+
+
+async def test_only_the_list_with_the_keys_looks_as_if_it_had_them(session) -> None:
+    lists = (await opened(session)).lists
+    for number in "3142":
+        await session.press(number)
+        await session.until(
+            lambda number=number: _lit(lists) == [number], f"list {number} is not the only one that is lit"
+        )
+
+
+def _lit(lists) -> list[str]:
+    return [pane.number for pane in lists if pane.lines and pane.lines[0].spans[0][1] == "title-on"]

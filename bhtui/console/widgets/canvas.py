@@ -92,8 +92,7 @@ class Canvas(Widget):
     def on_resize(self, _: events.Resize) -> None:
         self.repaint()
 
-    def on_focus(self, _: events.Focus) -> None:
-        self.repaint()
-
-    def on_blur(self, _: events.Blur) -> None:
+    def watch_has_focus(self, has_focus: bool) -> None:
+        # Not on the events: those reach a subclass before `has_focus` has changed.
+        super().watch_has_focus(has_focus)
         self.repaint()
