@@ -6,7 +6,18 @@ from bhtui.core.units import format_age, format_size
 
 from ..models.host import HostView
 from ..models.overview import bare_text, failed_units, is_bare
-from ..models.trouble import STYLE, Level, completed, counts, host_level, is_up, link_level, link_text, worst_text
+from ..models.trouble import (
+    STYLE,
+    Level,
+    completed,
+    counts,
+    host_level,
+    is_up,
+    link_level,
+    link_text,
+    notes_text,
+    worst_text,
+)
 from ..paint import Spans, fit, meter
 from . import cells
 from .column import Column
@@ -55,6 +66,8 @@ def _what(view: HostView, now: float, _: int) -> Spans:
     if is_bare(view):
         return _dimmed(view, now, cells.text(bare_text(view), "warn" if failed_units(view) else "dim"))
     worst = max((one.level for one in view.instances.values()), default=Level.FINE)
+    if view.notes and worst < Level.WARN:
+        return _dimmed(view, now, cells.text(notes_text(view), "warn"))
     return _dimmed(view, now, cells.text(worst_text(view), STYLE[worst]))
 
 

@@ -68,6 +68,8 @@ class HostView:
     overview: overview_pb2.OverviewResponse | None = None
     outputs: logs_pb2.LogOutputsResponse | None = None
     remote_write: metrics_pb2.RemoteWriteResponse | None = None
+    notes: tuple[str, ...] = ()
+    """What is wrong with its agent itself: log outputs that fail, a keeper that was lost."""
 
     @property
     def name(self) -> str:
@@ -145,7 +147,7 @@ def _with_snapshot(view: HostView, snapshot: status_pb2.Snapshot, now: float) ->
     cpu = view.cpu
     if host is not None and host.HasField("cpu_percent"):
         cpu = (*cpu, host.cpu_percent)[-HISTORY:]
-    return replace(view, status=host, instances=instances, seen_at=now, cpu=cpu)
+    return replace(view, status=host, instances=instances, seen_at=now, cpu=cpu, notes=tuple(snapshot.notes))
 
 
 def _sampled(old: InstanceView, status: status_pb2.InstanceStatus) -> InstanceView:

@@ -107,11 +107,11 @@ def link_text(view: HostView, now: float) -> str:
 
 
 def host_level(view: HostView, now: float) -> Level:
-    """The worst of its connection and its instances."""
+    """The worst of its connection, its instances, and what its agent says of itself."""
     return max(
         [
             link_level(view, now),
-            Level.WARN if _failed_units(view) else Level.OFF,
+            Level.WARN if _failed_units(view) or view.notes else Level.OFF,
             *(Level.FINE if one.level is Level.OFF else one.level for one in view.instances.values()),
         ]
     )
@@ -137,12 +137,19 @@ def worst_text(view: HostView) -> str:
     return f"{worst.name} {word(worst.status)}" + (f" +{len(bad) - 1}" if len(bad) > 1 else "")
 
 
+def notes_text(view: HostView) -> str:
+    """What its agent says of itself in one line; empty when all is well."""
+    return "; ".join(view.notes)
+
+
 def trouble_text(view: HostView, now: float) -> str:
     """The worst of a host in words: its worst instance, or its connection when that is worse."""
     link = link_level(view, now)
     if (failed := _failed_units(view)) and link is Level.FINE:
         return f"{failed} unit{'s' if failed > 1 else ''} failed"
     worst = max((one.level for one in view.instances.values()), default=Level.OFF)
+    if view.notes and worst < Level.WARN and link is Level.FINE:
+        return notes_text(view)
     wins = worst >= link if worst >= Level.WARN else link is Level.FINE
     return (worst_text(view) if wins else "") or link_text(view, now)
 

@@ -12,7 +12,7 @@ from ..models.fleet import chosen
 from ..models.host import HostView
 from ..models.match import parse
 from ..models.overview import bare_text, failed_units
-from ..models.trouble import Level, host_level, reason, word
+from ..models.trouble import Level, host_level, notes_text, reason, word
 from ..paint import Line, Spans, crop, plain, wrap
 from ..widgets.table import Row, Table
 from .base import BaseScreen
@@ -140,8 +140,8 @@ class FleetScreen(BaseScreen):
 def _why(view: HostView, now: float, width: int) -> tuple[Spans, ...]:
     """Why it is not well, and the remedy, as far as there is room."""
     if host_level(view, now) < Level.BAD:
-        text = crop(plain(bare_text(view)), max(20, width - 8))
-        return ((("   └ ", "faint"), (text, "warn")),) if failed_units(view) else ()
+        said = bare_text(view) if failed_units(view) else notes_text(view)
+        return ((("   └ ", "faint"), (crop(plain(said), max(20, width - 8)), "warn")),) if said else ()
     bad = max(view.instances.values(), key=lambda one: one.level, default=None)
     if not view.fresh(now) or bad is None:
         text, style = view.link.detail or view.trouble, "dim"

@@ -174,3 +174,17 @@ def test_the_worst_in_words_is_of_the_instance_unless_the_link_is_worse():
     view = replace(view, instances={"api-1": InstanceView(stopping)})
     assert trouble_text(view, 100.0) == "api-1 stopping"
     assert trouble_text(view, 120.0) == "stale 20 s"
+
+
+def test_what_an_agent_says_of_itself_is_told_while_nothing_is_worse():
+    well = see(HostView(HostInfo("web")), LinkSeen("live"), snapshot(one(), full=True))
+    said = snapshot(one(), full=True)
+    said.notes.append("the output elk fails")
+    view = see(well, said)
+    assert host_level(view, NOW) is Level.WARN
+    assert trouble_text(view, NOW) == "the output elk fails"
+    failed = see(view, snapshot(one(state="failed"), full=True), said)
+    assert "elk" in trouble_text(failed, NOW)
+    assert see(view, snapshot(one(), full=True)).notes == ()
+    said.instances[0].state = "failed"
+    assert trouble_text(see(view, said), NOW) == "api-1 failed"
