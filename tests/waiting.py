@@ -14,29 +14,44 @@ PATIENCE = 60.0
 tests, and perhaps with more, so a shorter one says nothing about the product. Only a failure takes as long."""
 
 
-def until(condition: Callable[[], T], deadline: float = PATIENCE, what: str = "", pause: float = 0.01) -> T:
-    """The first true value of the condition, asked every `pause`; fails with `what` after `deadline` seconds, at least
-    PATIENCE."""
-    deadline = max(deadline, PATIENCE)
-    end = time.monotonic() + deadline
-    while True:
-        if value := condition():
-            return value
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {deadline:g} s: {what or condition}; last value {value!r}")
-        time.sleep(pause)
+FIRST, LONGEST = 0.001, 0.02
+"""Seconds between two looks: at first often, for what is quick; then seldom, for whoever is looked at works too."""
+DEAREST = 0.25
+"""Seconds between two looks at most where a look itself takes long: most of the time nobody looks."""
+
+
+def until(condition: Callable[[], T], deadline: float = PATIENCE, what: str = "") -> T:
+    """The first true value of the condition; fails with `what` after `deadline` seconds, at least PATIENCE."""
+    looks = _Looks(deadline, what or repr(condition))
+    while not (value := condition()):
+        time.sleep(looks.pause(value))
+    return value
 
 
 async def eventually(condition: Callable[[], T | Awaitable[T]], deadline: float = PATIENCE, what: str = "") -> T:
     """As `until`, for conditions that may be awaited, without stopping the loop."""
-    deadline = max(deadline, PATIENCE)
-    end = time.monotonic() + deadline
+    looks = _Looks(deadline, what or repr(condition))
     while True:
         value = condition()
         if isinstance(value, Awaitable):
             value = await value
         if value:
             return value
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {deadline:g} s: {what or condition}; last value {value!r}")
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(looks.pause(value))
+
+
+class _Looks:
+    """How long to wait before the next look."""
+
+    def __init__(self, deadline: float, what: str) -> None:
+        self._deadline, self._what = max(deadline, PATIENCE), what
+        self._end, self._pause, self._looked = time.monotonic() + self._deadline, FIRST, time.monotonic()
+
+    def pause(self, value: object) -> float:
+        """After a look that found `value`. Raises AssertionError when it is too late for another."""
+        now = time.monotonic()
+        if now > self._end:
+            raise AssertionError(f"not within {self._deadline:g} s: {self._what}; last value {value!r}")
+        pause, self._pause = max(self._pause, min(2 * (now - self._looked), DEAREST)), min(self._pause * 1.5, LONGEST)
+        self._looked = now + pause
+        return pause

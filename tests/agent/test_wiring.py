@@ -34,7 +34,7 @@ def states(here: Home) -> dict[str, str]:
 async def test_both_roads_give_the_same_objects() -> None:
     config = """
         services:
-          web: {command: [sleep, '1000'], limits: {memory: 64M}, ports: [65123]}
+          web: {command: [sleep, '1000'], limits: {memory: 64M}, ports: [19123]}
           bad: {command: ['false'], restart: 'no'}
     """
     with home(config) as here:

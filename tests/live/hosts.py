@@ -14,7 +14,6 @@ import itertools
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from contextlib import suppress
@@ -27,6 +26,7 @@ import psutil
 
 from bhtui.ssh.inventory import Host
 from tests.live import require
+from tests.ports import free_port
 from tests.waiting import until
 
 _SERIAL = itertools.count()
@@ -236,10 +236,7 @@ class TestHosts:
 
     def loopback(self, name: str, *options: str, address: str = "127.0.0.1", **environ: str) -> TestHost:
         """A host on a free port of a loopback address. `options`: lines of its sshd_config."""
-        with socket.socket() as sock:
-            sock.bind((address, 0))
-            port = sock.getsockname()[1]
-        return self._make(name, address, port, options, environ)
+        return self._make(name, address, free_port(), options, environ)
 
     def namespaced(self, name: str, *options: str, behind: TestHost | None = None) -> TestHost:
         """A host in a namespace of its own, with a cable to this machine, or only to the host it is `behind`."""

@@ -19,6 +19,9 @@ from tests.live.hosts import TestHosts, have_sshd, need
 from tests.live.promserver import prometheus
 from tests.waiting import until
 
+STEP = 15.0
+"""Seconds between points at least; they lie at multiples of it."""
+
 
 async def direct(address: str, port: int) -> str:
     return ""
@@ -41,7 +44,7 @@ async def test_series_are_those_that_the_agent_sent(tmp_path: Path) -> None:
             until(lambda: server.query('process_resource_usage{instance="idle-2", resource="threads"}'), 60, "samples")
             until(lambda: server.query('blackhole_host_usage{resource="cpu_percent"}'), 60, "of the host")
             there = time.time()
-            until(lambda: time.time() > there + 16, 30, "a step is over, in which all of them were there")
+            until(lambda: time.time() // STEP > there // STEP, 30, "a step has ended since all of them were there")
             # The command, while the agent is away.
             here.cli("agent", "stop")
             declared = f"{{url: '{server.url}', labels: {{host: web-1}}}}"
@@ -60,7 +63,7 @@ async def test_series_are_those_that_the_agent_sent(tmp_path: Path) -> None:
         asked = Prometheus("web-1", at, direct)
         since = int((begun - 300) * 1e9)
 
-        both = metrics_pb2.SeriesRequest(names=["idle-1", "idle-2", "host"], since_ns=since, step=15.0)
+        both = metrics_pb2.SeriesRequest(names=["idle-1", "idle-2", "host"], since_ns=since, step=STEP)
         answer = await asked.series(both, time.time())
         found = {(one.instance, one.metric): one for one in answer.series}
         assert found["idle-1", "threads"].values[0] == 1

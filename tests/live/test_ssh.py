@@ -273,7 +273,10 @@ async def test_one_host_is_cut_off_and_the_others_stay(hosts: TestHosts, cache: 
         await eventually(lambda: fleet.links["one"].status.state is LinkState.LIVE)
         assert (await fleet.links["one"].client.info()).agent_pid == agent
     await asyncio.gather(*watching)
-    assert seen == {name: {LinkState.LIVE, LinkState.CLOSED} for name in seen}
+    # A machine that is busy with other tests may answer late, which is shown at once; no connection is lost.
+    assert {name: states - {LinkState.STALE} for name, states in seen.items()} == {
+        name: {LinkState.LIVE, LinkState.CLOSED} for name in seen
+    }
 
 
 async def test_through_a_jump_host(hosts: TestHosts, cache: Path, tmp_path: Path):

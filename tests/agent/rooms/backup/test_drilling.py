@@ -22,7 +22,7 @@ http.server.HTTPServer(("127.0.0.1", {port}), Answer).serve_forever()
 """
 
 
-def yaml(folder: Path, port: int) -> str:
+def yaml(folder: Path, port: int, patience: str) -> str:
     script = folder / "server.py"
     script.write_text(SERVER.format(data=folder / "data", port=port))
     (folder / "password").write_text("secret\n")
@@ -36,7 +36,7 @@ services:
 backup:
   storage: {{type: local, path: {folder}/repo}}
   password_file: {folder}/password
-  drill: {{timeout: 20s}}
+  drill: {{timeout: {patience}}}
 """
 
 
@@ -50,7 +50,7 @@ def test_a_backup_that_brings_the_service_back_is_told_from_one_that_does_not(tm
     state = tmp_path / "data" / "state"
     state.parent.mkdir()
     state.write_text("good")
-    with home(yaml(tmp_path, port)) as made:
+    with home(yaml(tmp_path, port, "60s")) as made:
         made.cli("start", "shop")
         made.cli("backup", "create", "--full", timeout=60)
         assert ": well" in made.cli("backup", "drill", timeout=90).stderr
@@ -59,8 +59,10 @@ def test_a_backup_that_brings_the_service_back_is_told_from_one_that_does_not(tm
         state.write_text("bad")
         made.cli("backup", "create", timeout=60)
         state.write_text("good")
+        made.write_config(yaml(tmp_path, port, "3s"))
+        made.cli("restart", "--reload-config")
         failed = made.cli("backup", "drill", "--service", "shop", timeout=90, code=1)
-        assert "was not well within 20 s" in failed.stderr
+        assert "was not well within 3 s" in failed.stderr
         assert made.status()["shop-1"]["health"] == "healthy"
         assert not list((made.paths.state / "drill").iterdir())
         restored = made.cli("backup", "restore", good["id"][:8], "--yes", timeout=90)

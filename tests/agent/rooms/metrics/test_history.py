@@ -1,3 +1,4 @@
+import asyncio
 import math
 from pathlib import Path
 
@@ -9,7 +10,6 @@ from bhtui.agent.rooms.metrics import history as under_test
 from bhtui.agent.rooms.metrics.archive import HOUR_NS, STEP_NS
 from bhtui.agent.rooms.metrics.history import History
 from bhtui.core.spec import MetricsSpec
-from tests.waiting import eventually
 
 SECOND = 1_000_000_000
 KEY = ("api-1", "cpu_percent")
@@ -19,7 +19,7 @@ async def fill(history: History, first: int, last: int, step: int = 10) -> None:
     """A tick every so many seconds, of the number of the second."""
     for number in range(first, last, step):
         history.append(number * SECOND, {KEY: float(number)})
-        await eventually(lambda: history._writing.done())
+        await asyncio.wrap_future(history._writing)
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ async def test_archived_or_not_a_step_is_the_same(tmp_path_factory, pauses):
         now += pause * SECOND
         ticks[now] = float(pause)
         history.append(now, {KEY: float(pause)})
-        await eventually(lambda: history._writing.done())
+        await asyncio.wrap_future(history._writing)
     found = (await history.read([KEY], 0, now, STEP_NS))[KEY]
     groups: dict[int, list[float]] = {}
     for time, value in ticks.items():
