@@ -1,5 +1,5 @@
-"""For all tests: Ctrl-C works, what is compiled is kept, and where everything must be there (BHTUI_REQUIRE_ALL=1) a
-skipped one fails."""
+"""For all tests: Ctrl-C works, what is compiled is kept, examples are the same each time, and where everything must be
+there (BHTUI_REQUIRE_ALL=1) a skipped one fails."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ import sys
 from collections.abc import Generator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.long import IS_LONG
 
 # A shell that starts the tests in the background has SIGINT ignored, and what is ignored is inherited: no program that
 # a test starts would feel Ctrl-C. A handler is not inherited.
@@ -18,6 +21,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # Images of containers like to set this. The tests start a thousand Pythons, and each would compile the product anew.
 if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
     sys.dont_write_bytecode = False
+
+# The same examples each time, and no clock on them: a change is judged by what it does, on a machine that is busy.
+# BHTUI_LONG=1 looks for others.
+settings.register_profile(
+    "ours", derandomize=not IS_LONG, deadline=None, suppress_health_check=[HealthCheck.too_slow], database=None
+)
+settings.load_profile("ours")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

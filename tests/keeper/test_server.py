@@ -93,7 +93,7 @@ names = st.sampled_from(["spawn", "signal", "kill", "tree", "list", "forget", "a
 fields = st.sampled_from(["key", "argv", "env", "log", "fds", "pid", "timeout", "action", "after", "uid", "cgroups"])
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(op=names, body=st.dictionaries(fields, json_values, max_size=5))
 def test_no_request_ends_the_keeper(keeper: Running, op: str, body: dict[str, object]) -> None:
     if op == "agent" and body.get("action") in ("stop", "start", "restart"):

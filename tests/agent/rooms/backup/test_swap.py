@@ -166,7 +166,7 @@ def test_half_done_restores_are_found(tmp_path):
     assert swap.leftovers(str(tmp_path / "other")) == []
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
+@settings(suppress_health_check=list(HealthCheck), max_examples=40, deadline=None)
 @given(st.lists(st.sampled_from(["do", "undo", "cut-do", "cut-undo"]), max_size=8), st.booleans(), st.data())
 def test_any_order_of_calls_ends_whole(tmp_path_factory, monkeypatch, calls, within, data):
     tmp_path = tmp_path_factory.mktemp("swap")
