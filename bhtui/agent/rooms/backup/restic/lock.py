@@ -22,7 +22,11 @@ RENEW = 300.0
 """Seconds between two renewals."""
 STALE_NS = 30 * 60 * gotime.BILLION
 SETTLE = 0.2
-"""Seconds after which the locks are read once more: two may have been taken at the same time."""
+"""Seconds after which the locks of a storage far away are read once more: it may list a new one late.
+
+A folder of this host lists at once what was written. Each of two that store a lock and then look cannot miss the
+other: who stored last sees the first, unless that is done, and then what is read now is what it left.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +104,12 @@ class Lock:
         exclusive: bool,
         wait: float = 0.0,
         now_ns: Callable[[], int] = time.time_ns,
-        settle: float = SETTLE,
+        settle: float | None = None,
         meanwhile: Callable[[], object] = lambda: None,
     ) -> None:
-        self._repository, self._exclusive, self._wait, self._settle = repository, exclusive, wait, settle
+        self._repository, self._exclusive, self._wait = repository, exclusive, wait
+        is_local = repository.storage.local("locks", "0" * 64) is not None
+        self._settle = settle if settle is not None else 0.0 if is_local else SETTLE
         self._now_ns, self._meanwhile = now_ns, meanwhile
         self._id = ""
         self._ended = threading.Event()
@@ -141,9 +147,11 @@ class Lock:
         self._id = self._store()
         try:
             settled = time.monotonic() + self._settle
-            self._meanwhile()
-            time.sleep(max(settled - time.monotonic(), 0))
             self._refuse_conflicts()
+            self._meanwhile()
+            if self._settle:
+                time.sleep(max(settled - time.monotonic(), 0))
+                self._refuse_conflicts()
         except BaseException:
             self._repository.storage.remove("locks", self._id)
             raise

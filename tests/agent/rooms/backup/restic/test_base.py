@@ -156,6 +156,26 @@ def test_an_exclusive_lock_keeps_others_out(made: Repository) -> None:
     assert "no errors were found" in restic(Path(made.storage.place), "check")
 
 
+def test_a_lock_that_comes_while_one_is_taken_is_seen_before_anything_is_read(made: Repository) -> None:
+    others: list[str] = []
+
+    def now_ns() -> int:
+        """Asked when the lock is written, after it was seen that there is no other."""
+        if not others:
+            said = {"time": gotime.text(time.time_ns()), "exclusive": True, "hostname": "elsewhere", "pid": 1}
+            others.append(made.save("locks", said))
+        return time.time_ns()
+
+    read: list[None] = []
+    with (
+        pytest.raises(EngineError, match="in use by"),
+        lock.Lock(made, exclusive=False, now_ns=now_ns, meanwhile=lambda: read.append(None)),
+    ):
+        pass
+    assert read == []
+    assert [one.id for one in lock.locks(made)] == others
+
+
 def test_a_lock_of_the_dead_does_not_count(made: Repository) -> None:
     gone = subprocess.Popen(["true"])
     gone.wait()

@@ -145,7 +145,7 @@ class Worker:
             for id, content in self._blobs.read(offsets):
                 if isinstance(content, EngineError):
                     return (str(content),)
-                is_hole = content.count(0) == len(content)
+                is_hole = content[:1] == b"\0" and content.count(0) == len(content)
                 for offset in offsets[id]:
                     if not is_hole:
                         write_at(file, content, offset)
