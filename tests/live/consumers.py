@@ -31,9 +31,9 @@ ruleset(name="udp") {{ action(type="omfile" file="{folder}/udp.log" template="al
 ruleset(name="tcp") {{ action(type="omfile" file="{folder}/tcp.log" template="all" asyncWriting="off") }}
 ruleset(name="tls") {{ action(type="omfile" file="{folder}/tls.log" template="all" asyncWriting="off") }}
 ruleset(name="unix") {{ action(type="omfile" file="{folder}/unix.log" template="all" asyncWriting="off") }}
-input(type="imudp" address="127.0.0.1" port="{udp}" ruleset="udp" rcvbufSize="4m")
-input(type="imptcp" address="127.0.0.1" port="{tcp}" ruleset="tcp")
-input(type="imtcp" address="127.0.0.1" port="{tls}" ruleset="tls")
+input(type="imudp" address="{host}" port="{udp}" ruleset="udp" rcvbufSize="4m")
+input(type="imptcp" address="{host}" port="{tcp}" ruleset="tcp")
+input(type="imtcp" address="{host}" port="{tls}" ruleset="tls")
 input(type="imuxsock" socket="{folder}/log.sock" ruleset="unix" useSpecialParser="off" rateLimit.interval="0")
 """
 
@@ -70,18 +70,18 @@ class Program:
 class Rsyslog(Program):
     """Takes RFC 5424 and writes what it understood: a file for each way."""
 
-    def __init__(self) -> None:
+    def __init__(self, host: str = "127.0.0.1") -> None:
         self._program = require.program("rsyslogd", "/usr/sbin/rsyslogd")
         if not any(Path("/usr/lib").glob("*/rsyslog/lmnsd_gtls.so")):
             require.missing("rsyslog-gnutls is not installed")
         super().__init__("bh-rsyslog-")
         authority = trustme.CA()
         authority.cert_pem.write_to_path(str(self.folder / "ca.pem"))
-        made = authority.issue_cert("127.0.0.1")
+        made = authority.issue_cert(host)
         made.private_key_pem.write_to_path(str(self.folder / "key.pem"))
         made.cert_chain_pems[0].write_to_path(str(self.folder / "cert.pem"))
         self.ports = {"udp": free_port(), "tcp": free_port(), "tls": free_port()}
-        (self.folder / "conf").write_text(RSYSLOG.format(folder=self.folder, **self.ports))
+        (self.folder / "conf").write_text(RSYSLOG.format(folder=self.folder, host=host, **self.ports))
 
     def argv(self) -> list[str]:
         return [self._program, "-n", "-f", str(self.folder / "conf"), "-i", str(self.folder / "pid")]

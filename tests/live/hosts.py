@@ -260,6 +260,11 @@ class TestHosts:
         _run("ip", "-n", namespace, "link", "set", "lo", "up")
         return self._make(name, address, 22, options, {}, namespace, cable, behind)
 
+    @property
+    def here(self) -> str:
+        """The address of this machine for those in namespaces."""
+        return f"{self._net}.1"
+
     def _need_bridge(self) -> str:
         if not self._bridge:
             self._bridge = f"bb{self._serial}"

@@ -28,6 +28,8 @@ WAIT_SECONDS = 0.03
 _BEFORE, _AFTER, _MANY = 2 << 10, 6 << 10, 64 << 10
 """Bytes read before and behind a place, and where there are several."""
 
+_PLACES_A_TURN, _BYTES_A_TURN = 64, 256 << 10
+
 Found = Iterator[tuple[list[LogLine], int]]
 """Lines, and how many were looked at for them."""
 _SAMPLE = 32 << 10
@@ -43,21 +45,31 @@ class Seeker(Forward):
         """Lines a byte."""
 
     def advance(self) -> None:
-        """Reads what may be wanted next, if it is known where."""
-        if self._places.is_dense or self.scanner.is_open or self._rest:
-            self._read_on()
-            return
-        place = self._places.after(self._at) if self._at < self._run.end else self._run.end
-        self.is_waiting = place < 0
-        if self.is_waiting:
-            return
+        """Reads what may be wanted next, if it is known where: several places at once, as each turn costs something."""
+        read = 0
+        for _ in range(_PLACES_A_TURN):
+            if self._places.is_dense or self.scanner.is_open or self._rest:
+                self._read_on()
+                return
+            place = self._places.after(self._at) if self._at < self._run.end else self._run.end
+            self.is_waiting = place < 0 and not read
+            if place < 0:
+                return
+            read += self._read_at(place)
+            if self._at >= self._run.end:
+                super().advance()
+                return
+            if read >= _BYTES_A_TURN:
+                return
+
+    def _read_at(self, place: int) -> int:
+        """Reads the lines of a place; how many bytes they have."""
         data, end = self._wanted(place)
         self._pass_over(end - self._at - len(data))
         self.lines += self.scanner.feed(data)
         self._at = end
         self.upto = max(self.upto, self.scanner.last_ns)
-        if self._at >= self._run.end:
-            super().advance()
+        return len(data)
 
     def _read_on(self) -> None:
         """A block, as if nothing were known of it."""

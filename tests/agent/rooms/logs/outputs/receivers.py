@@ -261,10 +261,10 @@ def journal_fields(data: bytes) -> dict[str, bytes]:
 class HttpReceiver(Receiver):
     """Answers POST by `reply(handler, body)`, which may be exchanged while it runs."""
 
-    def __init__(self, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, context: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
         super().__init__()
-        self.port = free_port()
-        self.address = f"http{'s' if context else ''}://127.0.0.1:{self.port}"
+        self.port, self._host = free_port(), host
+        self.address = f"http{'s' if context else ''}://{host}:{self.port}"
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
         self.refuse: Callable[[str, bytes], tuple[int, dict[str, str], bytes] | None] = lambda path, body: None
         """What to answer instead, for a while."""
@@ -302,7 +302,7 @@ class HttpReceiver(Receiver):
             def handle_error(self, request: Any, client_address: Any) -> None:
                 """A client that went away."""
 
-        self._server = Server(("127.0.0.1", self.port), Handler)
+        self._server = Server((self._host, self.port), Handler)
         if self._context:
             self._server.socket = self._context.wrap_socket(self._server.socket, server_side=True)
 
@@ -327,8 +327,8 @@ class HttpReceiver(Receiver):
 class ElasticReceiver(HttpReceiver):
     """`_bulk` as Elasticsearch answers it: each item by itself; `item_status` says otherwise than 201."""
 
-    def __init__(self, context: ssl.SSLContext | None = None) -> None:
-        super().__init__(context)
+    def __init__(self, context: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
+        super().__init__(context, host)
         self.documents: dict[tuple[str, str], dict[str, Any]] = {}
         self.item_status: Callable[[dict[str, Any]], int] = lambda document: 201
 
@@ -355,8 +355,8 @@ class ElasticReceiver(HttpReceiver):
 class LokiReceiver(HttpReceiver):
     """`/loki/api/v1/push` as Loki takes it: per stream in order, equal time and text once."""
 
-    def __init__(self, context: ssl.SSLContext | None = None) -> None:
-        super().__init__(context)
+    def __init__(self, context: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> None:
+        super().__init__(context, host)
         self.streams: dict[tuple[tuple[str, str], ...], list[tuple[int, str]]] = defaultdict(list)
 
     def accept(self, path: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
