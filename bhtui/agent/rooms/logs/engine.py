@@ -29,7 +29,7 @@ PROCESSES = min(4, os.cpu_count() or 1)
 NICENESS = 10
 PARTS = " P "
 """Part of every partial line: where they are joined, what is wanted may reach over their ends."""
-GATHER_SECONDS = 0.002
+GATHER_SECONDS = 0.01
 """What is found one by one is taken together."""
 SAMPLE = 32 << 10
 _CHUNK = 1 << 16
