@@ -54,6 +54,7 @@ class EventKind(StrEnum):
     BACKUP_VERIFIED = "backup.verified"
     BACKUP_DAMAGED = "backup.damaged"
     BACKUP_RESTORED = "backup.restored"
+    DATA_RESET = "data.reset"
     BACKUP_DRILLED = "backup.drilled"
     BACKUP_PRUNED = "backup.pruned"
     REMOTE_WRITE_FAILING = "remote-write.failing"
@@ -111,6 +112,7 @@ MEANING: dict[EventKind, str] = {
     EventKind.BACKUP_VERIFIED: "A snapshot, or the whole repository, was checked, and nothing wrong was found.",
     EventKind.BACKUP_DAMAGED: "A check of the repository found damage: what, and which snapshots it hurts.",
     EventKind.BACKUP_RESTORED: "The data of a service was put back from a snapshot, or into a folder.",
+    EventKind.DATA_RESET: "The data of a service was put aside or removed by a reset; it begins with none.",
     EventKind.BACKUP_DRILLED: "A backup was restored on trial and the service started with it, apart from the host: "
     "whether it was well, how long that took, and how old the backup was.",
     EventKind.BACKUP_PRUNED: "Snapshots were removed from the repository, which ones, and how much space that freed.",

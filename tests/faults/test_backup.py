@@ -18,6 +18,8 @@ from tests.live.home import Home, home
 from tests.waiting import until
 
 FILES = 40
+KILLS = int(os.environ.get("BHTUI_RESTORE_KILLS", "3"))
+"""Of the agent in the middle of a restore."""
 PROGRAM = """
 import pathlib, sys, time
 found = {each.read_text() for each in pathlib.Path(sys.argv[1]).iterdir()}
@@ -103,7 +105,7 @@ def test_a_service_that_does_not_start_with_it_gets_its_data_back(rig: Rig) -> N
 def test_killed_at_any_moment_it_ends_on_one_whole_data_set(rig: Rig) -> None:
     snapshot = rig.backup()
     chance = random.Random(6)
-    for turn in range(3):
+    for turn in range(KILLS):
         rig.write("two")
         environ = rig.home.environ
         words = [sys.executable, "-m", "bhtui.cli.main", "backup", "restore", snapshot[:8]]

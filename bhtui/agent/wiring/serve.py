@@ -56,7 +56,7 @@ def _add_servicers(server: grpc.aio.Server, agent: Agent, out: Outgoing) -> serv
         lambda now_ns: alone.metrics.host_status(now_ns, alone.backup.newest_ns),
         memory.events,
         lambda: [operation.id for operation in agent.runner.list(open_only=True)],
-        lambda: [*filter(None, [agent.keeper_watch.trouble]), *alone.outputs.notes],
+        lambda: [*filter(None, [agent.keeper_watch.trouble]), *alone.outputs.notes, *alone.backup.notes],
     )
     agent_pb2_grpc.add_AgentServicer_to_server(servicers.Agent(agent.info, agent.shutdown, agent.upgrade), server)
     backup_pb2_grpc.add_BackupServicer_to_server(servicers.Backup(alone.backup), server)

@@ -36,6 +36,9 @@ class BackupsPane(Table[BackupRow]):
             self._facts = ((f"last {age} ago", "strong"),)
         else:
             self._facts = (("none yet", "warn"),) if host.backups else ()
+        if late := [each.service for each in host.backups.services if each.late] if host.backups else []:
+            told = late[0] if len(late) == 1 else f"{len(late)} services"
+            self._facts = (*self._facts, (f" · {plain(told)} late", "bad"))
         self.set_rows([Row(one.id, BackupRow(host, one)) for one in snapshots])
 
     @override

@@ -140,8 +140,11 @@ class _Steps:
             else:
                 kept += [keep_as] if keep_as else []
         snapshot = call.args["snapshot"]
-        message = f"restored from {short(snapshot)}" if snapshot else "put aside by a reset; it begins with none"
-        self._room.events.append(EventKind.BACKUP_RESTORED, call.target, message, {"snapshot": snapshot, "kept": kept})
+        message = f"restored from {short(snapshot)}"
+        if not snapshot:
+            message = f"{'put aside' if kept else 'removed'} by a reset; it begins with none"
+        event = EventKind.BACKUP_RESTORED if snapshot else EventKind.DATA_RESET
+        self._room.events.append(event, call.target, message, {"snapshot": snapshot, "kept": kept})
         return Done({"kept": kept}, "; ".join((*trouble, *(f"kept as {each}" for each in kept))))
 
     # ---- restore.extract -----------------------------------------------------------------------------------------

@@ -73,6 +73,10 @@ class Backup:
         """What makes a service consistent first; the wiring gives it."""
         self.scratch = Path(os.devnull)
         """The agent's own folder, for what is restored on trial; the wiring gives it."""
+        self.notes: list[str] = []
+        """What is wrong with the protection of services, for `status`; found by the watch, which looks now and then."""
+        self.told: Callable[[], None] = lambda: None
+        """Called when a backup was made or has failed; the watch looks then."""
         self.turn = asyncio.Lock()
         """Held by the one service that is being backed up."""
         self._count_seconds = count_seconds
@@ -212,6 +216,7 @@ class Backup:
         """The attempt has failed: told, and remembered until there is a backup."""
         self.catalog.fail(service, why, self.clock())
         self.events.append(EventKind.BACKUP_FAILED, service, why, {})
+        self.told()
 
     def target(self, folder: str) -> requests.Target:
         """The repository that a request is about. Raises UsageError."""

@@ -191,6 +191,7 @@ class Taking:
             "notes": notes.first, "unreadable": unreadable,
         }  # fmt: skip
         self._room.events.append(EventKind.BACKUP_MADE, work.service.name, message, data)
+        self._room.told()
         return Done({"snapshot": snapshot.id, "finished": True}, message)
 
 

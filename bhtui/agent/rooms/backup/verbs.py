@@ -88,6 +88,8 @@ def backup(request: Request, child: Child) -> Done:
         nonlocal parent
         parent = _parent(repository, request.get("parent"))  # before the index, which then has all that it needs
         repository.load_index()
+        if request.get("force"):
+            _distrust(repository, child)
 
     with locked(request, exclusive=False, meanwhile=read) as (repository, _):
         unreadable = 0
@@ -116,6 +118,18 @@ def backup(request: Request, child: Child) -> Done:
             cancelled=child.cancelled,
         )
         return _said(made) | _counts(made) | {"seconds": time.monotonic() - began, "unreadable": unreadable}
+
+
+def _distrust(repository: Repository, child: Child) -> None:
+    """What the index says of packs that are not there counts for nothing: what they held is stored once more."""
+    there = {name for name, _ in repository.storage.list("data")}
+    lost = {pack for pack in repository.index.packs() if pack.hex() not in there}
+    if lost:
+        repository.index = repository.index.without(lost)
+        for pack in sorted(lost):
+            child.note(
+                Note(f"data/{pack.hex()[:8]}", "this pack is lost; what is still here of it is stored once more")
+            )
 
 
 def restore(request: Request, child: Child) -> Done:

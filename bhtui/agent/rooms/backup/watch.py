@@ -72,6 +72,7 @@ class BackupWatch:
         self._unreadable = ""
         self._asked_ns = 0
         self._changed = asyncio.Event()
+        room.told = self._changed.set
 
     def follow(self, _: Spec) -> None:
         """Another configuration is in force."""
@@ -227,6 +228,7 @@ class BackupWatch:
         told = set(self._settings.setting(LATE) or ())
         now = {each.service: each for each in self._room.protection()}
         late = {name for name, each in now.items() if each.late}
+        self._room.notes = [self._note(each) for each in now.values() if each.late or each.error]
         if late == told:
             return
         self._settings.set_setting(LATE, sorted(late))
@@ -237,6 +239,12 @@ class BackupWatch:
                 f"the newest backup of {name} is in time again" if name in now else f"{name} is not backed up any more"
             )
             self._room.events.append(EventKind.BACKUP_LATE, name, message, {"late": False})
+
+    def _note(self, each: ServiceProtection) -> str:
+        """What `status` says as long as it is so."""
+        if each.late:
+            return f"backup: {self._late_text(each)}"
+        return f"backup: {each.service} could not be backed up: {each.error}"
 
     def _late_text(self, each: ServiceProtection) -> str:
         promised = format_age(self._room.spec().backup.promise.rpo)

@@ -104,3 +104,21 @@ def test_what_cannot_be_done_is_said(tmp_path: Path, request_: dict[str, str], c
 
 def test_every_verb_says_what_it_does() -> None:
     assert [name for name, verb in VERBS.items() if not verb.__doc__] == []
+
+
+def test_a_full_backup_stores_once_more_what_lay_in_a_lost_pack(tmp_path: Path) -> None:
+    folder, source = tmp_path / "repo", tmp_path / "source"
+    source.mkdir()
+    (source / "file").write_text("one")
+    ask(folder, "init")
+    asked: dict[str, Any] = {"paths": [str(source)], "host": "here", "time_ns": 1_700_000_000_000_000_000}
+    first = ask(folder, "backup", **asked, force=True)["done"]
+    for pack in (folder / "data").rglob("*"):
+        if pack.is_file():
+            pack.unlink()
+    second = ask(folder, "backup", **asked, parent=first["id"], force=True)["done"]
+    out = tmp_path / "out"
+    assert ask(folder, "restore", id=second["id"], target=str(out))["done"]["files"]
+    assert (out / str(source)[1:] / "file").read_text() == "one"
+    told = {one["id"]: one["problems"] for one in ask(folder, "verify", read_data=True)["done"]["snapshots"]}
+    assert told == {first["id"]: [], second["id"]: []}, "the first is whole again too: its pieces are there"

@@ -155,6 +155,7 @@ async def test_a_reset_puts_the_data_aside_and_leaves_an_empty_folder_like_it(ma
     made.now_ns = 1_772_366_400_000_000_000
     await carry_out(made, ResetRequest(("db",), keep))
     assert read(path) == {}
+    assert made.events.kinds() == [("data.reset", "db")]
     assert path.stat().st_mode & 0o777 == 0o750
     kept = Path(f"{path}.before-restore-20260301T120000Z")
     assert kept.exists() == keep

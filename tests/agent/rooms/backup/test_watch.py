@@ -151,9 +151,14 @@ async def test_a_promise_that_is_not_kept_is_told_once_and_when_it_is_kept_again
     await watch.look()
     assert late() == [("db", True)]
     assert "is 1 d old, and 1 d is promised" in rig_.events.told[-1][2]
+    assert rig_.room.notes == [f"backup: {rig_.events.told[-1][2]}"]
     snapshot(rig_, rig_.now_ns)
     await BackupWatch(rig_.room, rig_.store, Journal(), Journal().begin).look()
     assert late() == [("db", True), ("db", False)]
+    assert rig_.room.notes == []
+    rig_.room.not_backed_up("db", "the disk is full")
+    await watch.look()
+    assert rig_.room.notes == ["backup: db could not be backed up: the disk is full"]
 
 
 async def test_what_another_program_put_in_is_noticed(made):

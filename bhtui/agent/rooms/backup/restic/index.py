@@ -90,6 +90,14 @@ class Index:
             yield pack, sorted(found, key=lambda one: one[1].offset)
             record.clear()
 
+    def without(self, packs: set[bytes]) -> Index:
+        """Another index, that does not know these packs."""
+        kept = Index()
+        for id, place in self:
+            if place.pack not in packs:
+                kept.add(id, place)
+        return kept
+
     def load(self, name: str, file: dict[str, Any]) -> None:
         """Adds what an index file says. Raises EngineError: damaged."""
         ids, places, packed = self._ids, self._places, _PLACE.pack

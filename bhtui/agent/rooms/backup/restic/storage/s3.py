@@ -138,6 +138,11 @@ class S3:
                 "`backup.storage.credentials_file` and the rights of its key",
             ) from error  # fmt: skip
         except (exceptions.BaseError, OSError, ValueError) as error:
+            if "NoSuchBucket" in str(error) or ("list request" in str(error) and "404 Not Found" in str(error)):
+                raise EngineError(
+                    "not_found", f"cannot {what} at {place}: there is no bucket {self._bucket}; make it, or check "
+                    "`backup.storage.bucket`",
+                ) from error  # fmt: skip
             raise EngineError("unreachable", f"cannot {what} at {place}: {_why(error)}; check the endpoint") from error
 
 

@@ -40,6 +40,8 @@ class Patient:
         self._sleep, self._clock = sleep, clock
         self._free_at = 0.0
         self._lock = threading.Lock()
+        self._is_away = False
+        """Whether the last call was given up: what follows (a lock to be removed) does not wait as long once more."""
 
     @property
     def place(self) -> str:
@@ -92,14 +94,18 @@ class Patient:
         self._storage.close()
 
     def _again(self, call: Callable[[], T]) -> T:
-        for delay in self._delays:
+        for delay in (*(() if self._is_away else self._delays), -1.0):
             try:
-                return call()
+                answer = call()
             except EngineError as error:
-                if error.code != "unreachable":
+                if error.code != "unreachable" or delay < 0:
+                    self._is_away = error.code == "unreachable"
                     raise
                 self._sleep(delay)
-        return call()
+            else:
+                self._is_away = False
+                return answer
+        raise AssertionError("the last try returns or raises")
 
     def _pay(self, size: int) -> None:
         """Waits until what was moved before has had its time."""

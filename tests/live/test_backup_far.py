@@ -1,0 +1,216 @@
+"""Repositories on S3 and SFTP through the whole product: what stock restic reads, and what is told of faults."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.agent.rooms.backup.restic.storage.places import BUCKET, CREDENTIALS, s3_server
+from tests.live import require
+from tests.live.home import Home, home
+from tests.live.hosts import TestHosts, have_sshd, need
+
+PASSWORD = "secret"
+CONFIG = """
+services:
+  job: {command: [sleep, "1000"], data: [FOLDER/data]}
+backup:
+  storage: STORAGE
+  password_file: FOLDER/password
+"""
+FORBIDDEN = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+
+class Proxy:
+    """Between the agent and a server: passes, refuses whom it does not know, or hangs up after so many bytes."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._there = host, port
+        self.answer = b""
+        """What is said instead of the server's answer."""
+        self.left = -1
+        """Bytes to the server until everybody is hung up on, and nobody let in; -1: no limit."""
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listening.getsockname()[1]
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._listening.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                here, _ = self._listening.accept()
+                threading.Thread(target=self._serve, args=(here,), daemon=True).start()
+
+    def _serve(self, here: socket.socket) -> None:
+        with here, suppress(OSError):
+            if self.answer:
+                here.recv(1 << 16)
+                here.sendall(self.answer)
+                return
+            if self.left == 0:
+                return
+            with socket.create_connection(self._there) as there:
+                back = threading.Thread(target=self._pump, args=(there, here), daemon=True)
+                back.start()
+                while (part := here.recv(1 << 16)) and self.left:
+                    if self.left > 0:
+                        part = part[: self.left]
+                        self.left -= len(part)
+                    there.sendall(part)
+                there.shutdown(socket.SHUT_RDWR)
+                back.join(10)
+
+    def _pump(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while part := source.recv(1 << 16):
+                target.sendall(part)
+
+
+class Rig:
+    def __init__(self, made: Home, folder: Path) -> None:
+        self.home, self.folder, self.data = made, folder, folder / "data"
+
+    def cli(self, *words: str, code: int = 0) -> str:
+        return self.home.cli("backup", *words, code=code, timeout=200).stderr
+
+    def snapshots(self) -> list[str]:
+        return [each["id"] for each in json.loads(self.home.cli("backup", "list", "--output", "json").stdout)]
+
+    def failed(self) -> str:
+        """The last event of a backup that failed."""
+        lines = self.home.cli("events", "--output", "json").stdout.splitlines()
+        return str([each for each in map(json.loads, lines) if each["kind"] == "backup.failed"][-1]["message"])
+
+    def work(self) -> None:
+        """Everything that is done with backups, once."""
+        first = self.data / "first"
+        first.write_text("one")
+        self.cli("create", "--full")
+        first.write_text("two")
+        self.cli("create")
+        newest, oldest = self.snapshots()
+        self.cli("verify", "--read-data")
+        self.cli("restore", oldest[:8])
+        assert first.read_text() == "one"
+        self.cli("restore", "--latest", "--target", str(self.folder / "out"))
+        assert (self.folder / f"out{first}").read_text() == "two"
+        self.cli("forget", oldest[:8])
+        self.cli("prune")
+        self.cli("repo", "check", "--read-data")
+        assert self.snapshots() == [newest]
+
+
+@contextmanager
+def rig(storage: str, folder: Path, environ: dict[str, str]) -> Iterator[Rig]:
+    (folder / "data").mkdir(exist_ok=True)
+    (folder / "password").write_text(PASSWORD)
+    (folder / "password").chmod(0o600)
+    config = CONFIG.replace("STORAGE", storage).replace("FOLDER", str(folder))
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environ.items():
+            patch.setenv(name, value)
+        with home(config) as made:
+            made.cli("start")
+            yield Rig(made, folder)
+
+
+def restic(repository: str, *words: str, environ: dict[str, str]) -> str:
+    program = require.program("restic")
+    done = subprocess.run(
+        [program, "--no-cache", "-r", repository, *words], env={**os.environ, "RESTIC_PASSWORD": PASSWORD, **environ},
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    made = Path(tempfile.mkdtemp(prefix="bh-far-", dir="/tmp"))
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+def test_s3_through_the_whole_product_and_its_faults(folder: Path) -> None:
+    (folder / "credentials").write_text(CREDENTIALS)
+    with s3_server() as endpoint:
+        there = urlsplit(endpoint)
+        proxy = Proxy(there.hostname or "", there.port or 0)
+        storage = f"{{type: s3, bucket: {BUCKET}, prefix: some/where, endpoint: 'http://127.0.0.1:{proxy.port}', "
+        storage += f"credentials_file: {folder}/credentials}}"
+        with rig(storage, folder, {}) as made:
+            made.work()
+            kept = made.snapshots()
+            keys = {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+            where = f"s3:{endpoint}/{BUCKET}/some/where"
+            assert "no errors were found" in restic(where, "check", "--read-data", environ=keys)
+
+            proxy.answer = FORBIDDEN
+            assert "the service refuses these credentials" in made.cli("create", code=5)
+            assert "credentials_file" in made.failed()
+            assert made.snapshots() == kept, "what is known is still listed"
+            proxy.answer = b""
+
+            (made.data / "large").write_bytes(os.urandom(20 << 20))
+            proxy.left = 6 << 20
+            assert "check the endpoint" in made.cli("create", code=4)
+            assert "check the endpoint" in made.failed()
+            proxy.left = -1
+            made.cli("create")
+            assert len(made.snapshots()) == 2
+            restic(where, "unlock", "--remove-all", environ=keys)  # what was cut off could not remove its lock
+            assert "no errors were found" in restic(where, "check", "--read-data", environ=keys)
+
+            text = made.home.paths.config.read_text()
+            made.home.write_config(text.replace(f"bucket: {BUCKET}", "bucket: nowhere"))
+            made.home.cli("restart", "--reload-config")
+            assert "there is no bucket nowhere" in made.cli("create", code=3)
+            made.home.write_config(text.replace("/credentials", "/none"))
+            made.home.cli("restart", "--reload-config")
+            assert "cannot read the credentials" in made.cli("create", code=5)
+        proxy.close()
+
+
+def test_sftp_through_the_whole_product_and_its_faults(folder: Path) -> None:
+    need(have_sshd(), "an OpenSSH server")
+    with TestHosts() as hosts:
+        far = hosts.loopback("far")
+        ssh = folder / "bin" / "ssh"  # as the agent's user has configured it
+        ssh.parent.mkdir()
+        known = f"-o UserKnownHostsFile={folder}/known"
+        ssh.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F /dev/null {known} "$@"\n')
+        ssh.chmod(0o755)
+        shutil.copy(far.known_hosts, folder / "known")
+        storage = f"{{type: sftp, host: {far.address}, port: {far.port}, path: {folder}/far, "
+        storage += f"identity_file: {far.key}}}"
+        with rig(storage, folder, {"PATH": f"{ssh.parent}:{os.environ['PATH']}"}) as made:
+            made.work()
+            kept = made.snapshots()
+            assert "no errors were found" in restic(f"{folder}/far", "check", "--read-data", environ={})
+
+            (folder / "known").write_text("")
+            assert "Host key verification failed" in made.cli("create", code=5)
+            assert "check its key" in made.failed()
+            shutil.copy(far.known_hosts, folder / "known")
+            far.key.rename(folder / "key")
+            assert "Permission denied" in made.cli("create", code=5)
+            assert "identity_file" in made.failed()
+            (folder / "key").rename(far.key)
+
+            made.cli("create")
+            assert kept[0] in made.snapshots()
+            assert "no errors were found" in restic(f"{folder}/far", "check", "--read-data", environ={})
