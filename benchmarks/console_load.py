@@ -34,6 +34,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks._common import workplace
+from benchmarks._usage import per_million
 
 HOSTS, PROCESSES = 20, 2
 WIDTH, HEIGHT = 160, 48
@@ -210,6 +211,8 @@ def report(
         f"{1000 * statistics.median(ages):.0f} ms, p99 {1000 * quantile(ages, 0.99):.0f} ms old; processor: console "
         f"{100 * (last['cpu'] - first['cpu']) / took:.0f} %, hosts {100 * used / took:.0f} % of a core"
     )
+    seconds = {"console, with what it draws": last["cpu"] - first["cpu"], "hosts": used}
+    print(f"  {per_million(seconds, taken * took)}")
     names = {b"\x1b[A": "up", b"\x1b[F": "end", b"/": "/", b"\r": "enter"}
     by_name = [
         f"{names[key]} {1000 * quantile(each, 0.5):.0f} and {1000 * quantile(each, 0.99):.0f}"

@@ -6,6 +6,7 @@ Little is imported before the first frame: the links and what they need are load
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 import time
@@ -143,6 +144,8 @@ def live_backend(hosts: tuple[Host, ...]) -> LiveBackend:
     def connect() -> Links:
         from bhtui.ssh.fleet import Fleet
 
+        # What is loaded now stays: otherwise the collector goes through all of it again and again, and the keys wait.
+        gc.freeze()
         return Fleet(hosts)
 
     kept = {host.name: host.prometheus for host in hosts if host.prometheus is not None}

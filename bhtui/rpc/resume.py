@@ -7,9 +7,10 @@ order of time: there the next stream begins with the last moment that was seen, 
 from __future__ import annotations
 
 from collections import Counter
+from itertools import takewhile
 
 from bhtui.rpc.blackhole.v1 import logs_pb2 as pb
-from bhtui.rpc.convert.logs import line_to_message, lines_of
+from bhtui.rpc.convert.logs import line_to_message, lines_of, newest_of
 
 Key = tuple[int, str, str, str, str]
 
@@ -75,7 +76,8 @@ class LogResume:
         if (last := max(times)) > self._last_ns:
             self._last_ns = last
             self._at_last.clear()
-        for line in reversed(lines_of(batch)) if last == self._last_ns else ():
-            if line.time_ns < last:
-                return
+        if last < self._last_ns:
+            return
+        count = sum(1 for _ in takewhile(last.__eq__, reversed(times)))
+        for line in newest_of(batch, count) if count else ():
             self._at_last[line.time_ns, line.service, line.instance, line.stream, line.message] += 1

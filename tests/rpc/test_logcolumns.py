@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from bhtui.core.logs import LEVELS, LogBatch, LogLine
 from bhtui.rpc.blackhole.v1 import logs_pb2
-from bhtui.rpc.convert.logs import batch_to_message, columns_of, lines_of
+from bhtui.rpc.convert.logs import batch_to_message, columns_of, lines_of, newest_of
 
 LINES = st.lists(
     st.builds(
@@ -37,3 +37,8 @@ def test_a_newline_in_a_line_never_shifts_those_behind_it():
     line = LogLine(1, "api", "api-1", "stdout", "", "a\nb")
     message = batch_to_message(LogBatch((line, replace(line, message=""))), columns=True)
     assert [each.message for each in lines_of(message)] == ["a\\nb", ""]
+
+
+@given(LINES.filter(bool), st.integers(1, 40), st.booleans())
+def test_the_newest_are_the_last(lines, count, columns):
+    assert newest_of(batch_to_message(LogBatch(tuple(lines)), columns), count) == lines[-count:]

@@ -10,8 +10,8 @@ from typing import NamedTuple, overload
 
 from bhtui.core.logcolumns import Lines, origin
 
-_FEW = 16
-"""Lines that are put in one by one rather than sorted in."""
+_STRETCHES = 32
+"""Stretches of lines that are put in one by one."""
 
 
 class Entry(NamedTuple):
@@ -95,32 +95,28 @@ class Entries(Sequence[Entry]):
         self._delete(slice(0, count))
 
     def merge(self, new: Entries) -> None:
-        """Puts others in; as a rule they come after those that are there, and a few do not."""
-        early = new.before(*self.key(-1)) if self.orders else 0
-        if early > _FEW:
-            self._sort_in(new.picked(range(early)))
-        else:
-            for place in range(early):
-                self._insert(new, place)
-        self._extend(new.picked(range(early, len(new))) if early else new)
+        """Puts others in; as a rule they come after those that are there. Those that do not go in by stretches that
+        come between the same two lines; where they are many, they are sorted in."""
+        done = stretches = 0
+        while done < len(new) and (at := self.before(*new.key(done))) < len(self):
+            if stretches == _STRETCHES:
+                self._sort_in(new.picked(range(done, len(new))), at)
+                return
+            end = new.before(*self.key(at))
+            self._put(at, new.picked(range(done, end)))
+            done, stretches = end, stretches + 1
+        self._put(len(self), new.picked(range(done, len(new))) if done else new)
 
-    def _extend(self, new: Entries) -> None:
-        self.lines.extend(new.lines)
-        self.orders += new.orders
+    def _put(self, at: int, new: Entries) -> None:
+        self.lines.times[at:at], self.lines.origins[at:at] = new.lines.times, new.lines.origins
+        self.lines.messages[at:at], self.orders[at:at] = new.lines.messages, new.orders
 
-    def _insert(self, new: Entries, place: int) -> None:
-        there = self.before(*new.key(place))
-        self.lines.times.insert(there, new.lines.times[place])
-        self.lines.origins.insert(there, new.lines.origins[place])
-        self.lines.messages.insert(there, new.lines.messages[place])
-        self.orders.insert(there, new.orders[place])
-
-    def _sort_in(self, new: Entries) -> None:
-        start = self.before(*new.key(0))
+    def _sort_in(self, new: Entries, start: int) -> None:
+        """Of one moment, lines that are read later from further back have the lesser numbers, and else the greater."""
         tail = self.picked(range(start, len(self)))
-        tail._extend(new)
+        tail._put(0 if new.orders[0] < tail.orders[0] else len(tail), new)
         self._delete(slice(start, None))
-        self._extend(tail.picked(sorted(range(len(tail)), key=tail.key)))
+        self._put(start, tail.picked(sorted(range(len(tail)), key=tail.lines.times.__getitem__)))
 
     def _delete(self, places: slice) -> None:
         del self.lines.times[places], self.lines.origins[places], self.lines.messages[places], self.orders[places]

@@ -83,7 +83,9 @@ class Flow:
 
     def _numbered(self, lines: Lines) -> Entries:
         """In the order of time; of one moment, as they came."""
-        in_order = sorted(range(len(lines)), key=lines.times.__getitem__)
-        first = self._order + 1
+        first, times = self._order + 1, lines.times
         self._order += len(lines)
+        if sorted(times) == times:
+            return Entries(lines, range(first, first + len(lines)))
+        in_order = sorted(range(len(lines)), key=times.__getitem__)
         return Entries(lines.picked(in_order), [first + place for place in in_order])

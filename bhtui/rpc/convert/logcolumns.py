@@ -49,6 +49,17 @@ def decode(columns: pb.LogColumns, host: str = "", offset_ns: int = 0) -> Lines:
     )
 
 
+def newest(columns: pb.LogColumns, count: int) -> pb.LogColumns:
+    """The last so many lines, at least one."""
+    return pb.LogColumns(
+        sources=columns.sources,
+        times_ns=columns.times_ns[-count:],
+        source=columns.source[-count:],
+        kinds=columns.kinds[-count:],
+        text=b"\n".join(columns.text.rsplit(b"\n", count)[-count:]),
+    )
+
+
 def _origin(columns: pb.LogColumns, host: str, offset_ns: int, source: int, kind: int) -> Origin:
     named = columns.sources[source]
     return origin(

@@ -81,6 +81,13 @@ def lines_of(message: pb.LogBatch) -> list[LogLine]:
     return list(map(lines.line, range(len(lines))))
 
 
+def newest_of(message: pb.LogBatch, count: int) -> list[LogLine]:
+    """The last so many of its lines, at least one; the others are not looked at."""
+    if not message.columns.kinds:
+        return list(map(line_from_message, message.lines[-count:]))
+    return lines_of(pb.LogBatch(columns=logcolumns.newest(message.columns, count)))
+
+
 def messages_of(message: pb.LogBatch) -> Sequence[pb.LogLine]:
     """The same as messages."""
     return list(map(line_to_message, lines_of(message))) if message.columns.kinds else message.lines
