@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -33,6 +34,20 @@ settings.load_profile("ours")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Those that wait for other programs begin first: what is left for the end is quick."""
     items.sort(key=lambda item: item.path.parent.name not in ("live", "faults"))
+
+
+@pytest.fixture
+def cache_home(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """For XDG_CACHE_HOME of whoever places the real agent on hosts. What is placed is made once for all workers: its
+    name says what is in it. Where it was placed is each test's own."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "bundles"
+    own = tmp_path / "cache/blackhole"
+    own.mkdir(parents=True)
+    for name in ("bundles", "wheels", "layers-backup", "layers-search"):
+        (shared / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+        (own / name).symlink_to(shared / name)
+    return own.parent
 
 
 @pytest.hookimpl(wrapper=True)

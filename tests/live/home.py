@@ -39,7 +39,7 @@ class Home:
     def write_config(self, text: str) -> None:
         self.paths.config.write_text(textwrap.dedent(text))
 
-    def cli(self, *arguments: str, code: int | None = 0, timeout: float = 90) -> subprocess.CompletedProcess[str]:
+    def cli(self, *arguments: str, code: int | None = 0, timeout: float = 180) -> subprocess.CompletedProcess[str]:
         """Runs `blackhole` as a person would; fails when its exit code is another (None: any)."""
         program = [sys.executable, "-m", "bhtui.cli.main", *arguments]
         done = subprocess.run(program, env=self.environ, capture_output=True, text=True, timeout=timeout, check=False)

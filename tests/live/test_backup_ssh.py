@@ -26,8 +26,8 @@ def hosts() -> Iterator[TestHosts]:
 
 
 @pytest.fixture
-def here(hosts: TestHosts, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(hosts.root / "cache"))
+def here(hosts: TestHosts, cache_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
     with home() as made:
         yield made
 

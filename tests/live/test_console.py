@@ -45,8 +45,8 @@ def screen(app: Console) -> str:
     return "\n".join(str(strip.text) for strip in app.screen._compositor.render_strips())
 
 
-async def test_one_host_is_cut_off_and_comes_back(hosts: dict[str, TestHost], tmp_path: Path) -> None:
-    fleet = Fleet([host.host() for host in hosts.values()], tmp_path)
+async def test_one_host_is_cut_off_and_comes_back(hosts: dict[str, TestHost], tmp_path: Path, cache_home: Path) -> None:
+    fleet = Fleet([host.host() for host in hosts.values()], cache_home / "blackhole")
     backend = LiveBackend(tuple(HostInfo(name) for name in NAMES), lambda: fleet, time.time)
     app = Console(backend, time.time, Options(crash_file=tmp_path / "crash"))
 

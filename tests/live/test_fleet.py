@@ -30,9 +30,9 @@ def hosts() -> Iterator[TestHosts]:
 
 
 @pytest.fixture
-def here(hosts: TestHosts, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+def here(hosts: TestHosts, cache_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
     """The operator's machine."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(hosts.root / "cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
     with home() as made:
         yield made
 

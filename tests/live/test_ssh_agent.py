@@ -37,9 +37,9 @@ def hosts() -> Iterator[TestHosts]:
         yield made
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
+@pytest.fixture
+def cache(cache_home: Path) -> Path:
+    return cache_home / "blackhole"
 
 
 def configured(host: TestHost) -> TestHost:
