@@ -82,6 +82,23 @@ def test_a_snapshot_of_stock_restic_is_a_parent(tmp_path: Path, source: Path) ->
     assert "no errors were found" in restic(repo, "check", "--read-data")
 
 
+@pytest.mark.parametrize("is_theirs", [False, True])
+def test_what_comes_into_a_folder_that_was_empty_is_taken(tmp_path: Path, is_theirs: bool) -> None:
+    repo, empty = tmp_path / "repo", tmp_path / "source" / "empty"
+    empty.mkdir(parents=True)
+    parent = take(repo, tmp_path / "source")
+    if is_theirs:
+        restic(repo, "backup", "--force", "--tag", "theirs", str(tmp_path / "source"))
+        (parent,) = [each for each in repository(repo).snapshots() if "theirs" in each.tags]
+    for name in ("a", "folder/b"):
+        (empty / name).parent.mkdir(exist_ok=True)
+        (empty / name).write_text(name)
+    made = take(repo, tmp_path / "source", parent=parent)
+    assert made.summary
+    assert (made.summary.files_new, made.summary.total_files_processed) == (2, 2)
+    assert "no errors were found" in restic(repo, "check", "--read-data")
+
+
 def test_a_byte_put_into_a_big_file_moves_one_cut(tmp_path: Path) -> None:
     big, repo = tmp_path / "big", tmp_path / "repo"
     content = os.urandom(40 << 20)

@@ -63,6 +63,6 @@ class Known:
     def _find(self, name_text: str) -> tuple[int, int]:
         if self._spans is None:
             found = [(each.group(1), each.start()) for each in _NODE.finditer(self.raw)]
-            ends = [start - 1 for _, start in found[1:]] + [self.raw.rfind("]")]
-            self._spans = {name: (start, end) for (name, start), end in zip(found, ends, strict=True)}
+            ends = [start - 1 for _, start in found[1:]] + [self.raw.rfind("]")]  # one more than an empty folder has
+            self._spans = {name: (start, end) for (name, start), end in zip(found, ends, strict=False)}
         return self._spans.get(name_text, (0, 0))
