@@ -15,7 +15,7 @@ from .crypto import Key, Unauthentic
 from .errors import damaged
 
 LEVEL = 3
-"""Of zstd; as stock restic."""
+"""Of zstd; as stock restic. Level 2 takes a fifth less time and 2 to 5 % more space, level 1 half and 4 % more."""
 MAX_RAW = 1 << 30
 """Bytes: no blob is longer, whatever a damaged index says."""
 

@@ -48,7 +48,6 @@ class Pool:
     def __init__(self, count: int, make: Callable[[int, Send], Handler]) -> None:
         self._selector = selectors.DefaultSelector()
         self._workers: list[_Worker] = []
-        gc.collect()
         gc.freeze()  # what is there now stays shared: a collection would write into every page of it
         try:
             for number in range(count):
