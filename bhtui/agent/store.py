@@ -150,11 +150,13 @@ class Store:
         return json.loads(rows[0][0]) if rows else None
 
     def set_setting(self, key: str, value: Any) -> None:
-        """Keeps a JSON value under a key. Raises StoreUnavailable, StoreDamaged."""
+        """Keeps a JSON value under a key, its keys in their order: that of the services is what people see. Raises
+        StoreUnavailable, StoreDamaged."""
+        text = json.dumps(value, separators=(",", ":"), allow_nan=False)
         with self.transaction() as db:
             db.execute(
                 "INSERT INTO settings VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-                (key, canonical(value)),
+                (key, text),
             )
 
     def load_overrides(self) -> dict[str, dict[str, Override]]:

@@ -100,7 +100,7 @@ def plan_text(plan: OperationPlan, host: str = "") -> str:
     lines += [f"    | {printable(each)}" for each in plan.document.splitlines()]
     lines += [f"  effect: {printable(each)}" for each in plan.effects]
     lines += [f"  in the way: {printable(each)}" for each in plan.conflicts]
-    if plan.undo_on_failure:
+    if plan.undo_on_failure and plan.steps:
         lines.append("  when a step fails, what was done is undone")
     if plan.recent_seconds:
         lines.append(f"  took lately: {', '.join(f'{each:.1f} s' for each in plan.recent_seconds)}")
@@ -186,13 +186,16 @@ async def follow(settings: Settings, target: Target, operation: Operation, progr
 
 async def _watch(target: Target, operation: Operation, progress: Progress) -> Operation:
     client = await target.client()
+    is_lost = False
     while operation.state not in OPERATION_ENDED:
         try:
             async for seen in client.watch_operation(operation.id):
-                operation = seen
+                operation, is_lost = seen, False
                 progress.show(operation)
         except NoConnection:
-            progress.note("the connection was lost; the operation goes on, connecting again")
+            if not is_lost:  # an agent that is coming up may accept and close several times
+                progress.note("the connection was lost; the operation goes on, connecting again")
+            is_lost = True
             client = await target.again()
     progress.show(operation)
     return operation

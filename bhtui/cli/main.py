@@ -66,7 +66,11 @@ def _quick_status(plain: Quick) -> int | None:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
     except TimeoutError:
-        sys.stderr.write("cannot get an answer in time: the agent is stuck; `blackhole agent stop` ends it\n")
+        from pathlib import Path
+
+        from bhtui.rpc.local import stuck_text
+
+        sys.stderr.write(f"{stuck_text(Path(quick.socket_path(os.environ, os.getuid())).parent)}\n")
         return 4
     except OSError:
         return None

@@ -121,7 +121,7 @@ MEMORY: dict[str, Column] = {
 }
 CPU: dict[str, Column] = {
     "CPU": _cpu,
-    "LIMIT": _limit("cpu", lambda number: f"{number:g} cores"),
+    "LIMIT": _limit("cpu", lambda number: f"{number:g} core{'s' * (number != 1)}"),
     "USED": lambda seen: _part(seen.cpu_percent, (seen.amount("cpu") or 0) * 100),
     "THROTTLED": _throttled,
     "THREADS": lambda seen: _count(seen.threads),

@@ -163,18 +163,23 @@ def _end_again(paths: Paths) -> None:
 
 def must_answer(paths: Paths) -> None:
     """Raises NoConnection when the agent accepts connections and says nothing."""
-    from bhtui.keeper import force
-
     try:
         quick.status(str(paths.agent_socket))
     except quick.QuickError:
         return  # it answers
     except OSError:
-        who = " ".join(map(str, force.agents(paths.run))) or "unknown"
-        raise NoConnection(
-            f"cannot get an answer: the agent, process {who}, is stuck; `blackhole agent stop` ends it with its "
-            f"services; `kill -9 {who}` ends it alone, and its keeper starts another"
-        ) from None
+        raise NoConnection(stuck_text(paths.run)) from None
+
+
+def stuck_text(run: Path) -> str:
+    """Of an agent that says nothing, and how to end it: with its services, or alone."""
+    from bhtui.keeper import force
+
+    who = " ".join(map(str, force.agents(run))) or "unknown"
+    return (
+        f"cannot get an answer: the agent, process {who}, is stuck; `kill -9 {who}` ends it alone, and its keeper "
+        "starts another; `blackhole agent stop` ends it with its services"
+    )
 
 
 def refuse_if_asleep(paths: Paths, wake: Wake) -> None:

@@ -145,6 +145,7 @@ def test_what_is_in_force_stays_whatever_became_of_its_files(world: World, tmp_p
         path.unlink()
     config = world.agent()
     assert config.spec == before
+    assert [*config.spec.services] == [*before.services] == ["web", "db"]  # the order in which all of it is shown
     assert config.spec.services["web"].environment == {"COLOUR": "green"}
     assert config.spec.services["web"].hidden == ("environment.COLOUR",)
     assert (set(config.spec.services), config.error) == ({"web", "db"}, "")

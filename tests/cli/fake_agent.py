@@ -105,6 +105,8 @@ class FakeAgent(
         self.hold.set()
         self.drop_watch = 0
         """So many times a watch breaks off after its first message."""
+        self.unheard_watch = 0
+        """So many times it breaks off before that."""
         self.refuse: BlackholeError | None = None
         self.conflicts: list[Operation] = []
         self.tasks: list[asyncio.Task[None]] = []
@@ -263,6 +265,9 @@ class FakeAgent(
 
     async def watch_operation(self, key: str, context: Any) -> AsyncIterator[operations_pb2.Operation]:
         operation = await self.find(key, context)
+        if self.unheard_watch:
+            self.unheard_watch -= 1
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the link broke")
         yield operations.operation_to_message(operation)
         if self.drop_watch:
             self.drop_watch -= 1

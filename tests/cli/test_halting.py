@@ -61,6 +61,8 @@ def test_a_stuck_agent_is_told_and_ended() -> None:
         with ThreadPoolExecutor() as pool:  # each of them waits for its answer
             for done in pool.map(lambda word: there.cli("agent", word, code=4), ("start", "status")):
                 assert "`blackhole agent stop`" in done.stderr and "unix:" not in done.stderr
+        # Who only looks is not told to end the services as the one way out.
+        assert f"`kill -9 {agent}` ends it alone" in there.cli("status", code=4).stderr
         there.cli("agent", "stop")
         until(lambda: not there.processes(), 20, "everything to end")
 

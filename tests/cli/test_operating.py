@@ -6,8 +6,10 @@ import asyncio
 import json
 import signal
 
+from bhtui.cli.carry import plan_text
 from bhtui.core.errors import Refused
 from bhtui.core.operation import Actor, Operation, OperationState
+from bhtui.rpc.blackhole.v1.operations_pb2 import OperationPlan
 from tests.waiting import eventually
 
 from .conftest import Home
@@ -119,6 +121,16 @@ async def test_a_lost_connection_is_taken_up_again(home: Home, agent: FakeAgent)
     assert len(agent.begun) == 1
 
 
+async def test_a_connection_that_does_not_come_back_at_once_is_told_once(home: Home, agent: FakeAgent) -> None:
+    agent.hold.clear()
+    agent.unheard_watch = 3
+    running = asyncio.create_task(home.blackhole("start", "api"))
+    await eventually(lambda: agent.unheard_watch == 0)
+    agent.hold.set()
+    ran = await running
+    assert (ran.code, ran.err.count("connecting again")) == (0, 1)
+
+
 async def test_ctrl_c_leaves_the_operation_alone_and_says_how_to_return(home: Home, agent: FakeAgent) -> None:
     agent.hold.clear()
     process = await home.start("restart", "api", "storage")
@@ -183,3 +195,7 @@ async def test_profiles_go_with_the_configuration(home: Home, agent: FakeAgent) 
     assert (start.start.config_yaml, start.start.config_path) == ("--- # blackhole profiles: dev, eu, big\n", "")
     assert reload.reload_config.config_yaml == "--- # blackhole profiles:\n"
     assert (await home.blackhole("restart", "--profile", "dev")).code == 2
+
+
+def test_a_plan_without_steps_speaks_of_no_failing_step() -> None:
+    assert plan_text(OperationPlan(kind="reload-config", undo_on_failure=True)) == "reload-config\n  nothing to do\n"

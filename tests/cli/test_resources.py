@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from bhtui.cli.resourcetables import CPU
 from bhtui.core.resources import DiskUse, InstanceResources, LimitState
 
 from .conftest import Home
@@ -147,3 +148,8 @@ async def test_wrong_words_are_2(home: Home, agent: FakeAgent, words: list[str],
     assert ran.code == 2
     assert text in ran.err
     assert agent.begun == []
+
+
+def test_one_core_is_one() -> None:
+    shown = [CPU["LIMIT"](InstanceResources("api", "api-1", limits=(LimitState("cpu", n),)))[0] for n in (1.0, 1.5)]
+    assert shown == ["1 core", "1.5 cores"]

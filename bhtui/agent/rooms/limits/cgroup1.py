@@ -102,5 +102,5 @@ SETTERS = {"memory": set_memory, "cpu": set_cpu, "pids": set_pids}
 DEVICE_SETTERS = {"iops": set_iops, "bandwidth": set_bandwidth}
 CONTROLLERS = {"memory": "memory", "cpu": "cpu", "pids": "pids", "iops": "blkio", "bandwidth": "blkio"}
 """What of the kernel holds which limit."""
-UNHELD_WRITES = "writes through the page cache: cgroup v1 counts them for nobody"
+UNHELD_WRITES = "writes through the page cache, which cgroup v1 counts for nobody (reads and direct writes are held)"
 """What a limit on a disk does not hold here (cgroup-v1/blkio-controller.html, "buffered writes")."""

@@ -51,7 +51,7 @@ def plan(
             _refuse_less_than_used(service, request.memory, in_use)
             # What its manager cannot hold it says when it is asked.
             known = () if service.is_foreign else [name for name in values if name not in request.lift]
-            effects = [f"{name} is not held here: {why}" for name in known if (why := not_held(name))]
+            effects = [f"{name}: not held here: {why}" for name in known if (why := not_held(name))]
             steps = [_set("limits.set", service, values, overrides(service.name))]
             return _override_plan("set-limit", service.name, steps, effects)
         case SetPriorityRequest():

@@ -75,7 +75,7 @@ class Resources:
             if held.refused:
                 name = held.refused[0]
                 raise BlackholeError(f"cannot hold {i.name} to its limit of {name}: {held.not_held[name]}")
-            told.update(dict.fromkeys(f"{name} is not held: {why}" for name, why in held.not_held.items()))
+            told.update(dict.fromkeys(f"{name}: not held: {why}" for name, why in held.not_held.items()))
         return "; ".join(told) or "held"
 
     def _hold_process(self, i: Running) -> Held:

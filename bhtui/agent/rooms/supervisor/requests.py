@@ -118,7 +118,8 @@ def _plan_restart(spec: Spec, picture: Picture, request: RestartRequest) -> Plan
         b.start(names, {})
     effects = [*stay_up(spec, picture, names), *(_alone(spec, picture, names, down) if request.rolling else [])]
     done = [n for n in chosen if n not in names and _has_completed(picture, n)]
-    left = [n for n in chosen if n not in names and n not in done]
+    # What others need is started first, also where somebody has stopped it.
+    left = [n for n in chosen if n not in names and n not in done and n not in b.starts]
     effects += [f"completed, and run again only when named: {', '.join(done)}"] if done else []
     effects += [f"stopped and left so: {', '.join(left)}"] if left else []
     effects += without_instances(request.services, spec.services, picture)

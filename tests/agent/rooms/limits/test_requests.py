@@ -40,12 +40,12 @@ def test_a_limit_is_lifted_and_that_is_not_to_be_held():
     (step,) = found.steps
     assert step.title == "hold api: cpu 2, memory none, iops none"
     assert step.args["values"] == {"cpu": 2.0, "memory": "none", "iops": "none"}
-    assert found.effects == ("cpu is not held here: no cpu",)
+    assert found.effects == ("cpu: not held here: no cpu",)
 
 
 def test_what_cannot_be_held_is_said_before():
     found = made(SetLimitsRequest("db", iops=100, pids=5), not_held=lambda name: "no disk" if name == "iops" else "")
-    assert found.effects == ("iops is not held here: no disk",)
+    assert found.effects == ("iops: not held here: no disk",)
 
 
 def test_less_than_is_used_is_refused():

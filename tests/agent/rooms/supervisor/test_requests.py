@@ -182,6 +182,12 @@ def test_restart_of_one_and_of_what_is_stopped() -> None:
     assert order(made(RestartRequest(("db",)))) == [("start", "db-1", ())]
 
 
+def test_what_a_restart_starts_because_others_need_it_is_not_told_to_stay_stopped() -> None:
+    found = made(RestartRequest(), picture(web=State.RUNNING, api=State.RUNNING))
+    assert order(found)[0] == ("start", "db-1", ())
+    assert found.effects == ()
+
+
 def test_rolling_is_one_after_the_other() -> None:
     found = made(RestartRequest(("api",), rolling=True), UP)
     assert [(s.kind, s.target, s.after) for s in found.steps] == [
