@@ -91,6 +91,9 @@ def test_wrong_password_other_version_and_lost_paths(rig: Rig) -> None:
     os.rename(rig.folder / "elsewhere", rig.data)
     rig.cli("create")
     rig.whole(2)
+    own = rig.home.paths.config  # every backup has it, for when the host is lost
+    rig.cli("restore", "--latest", "--target", str(rig.folder / "out"), "--path", str(own))
+    assert Path(f"{rig.folder}/out{own}").read_text() == own.read_text()
 
     old = rig.folder / "old"
     restic(old, "init", "--repository-version", "1", password=PASSWORD)
@@ -103,7 +106,7 @@ def test_a_repository_in_use_is_waited_for_and_said_so(rig: Rig) -> None:
     words = [sys.executable, "-m", "bhtui.cli.main", "backup", "create"]
     with subprocess.Popen(words, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as waiting:
         with Lock(held, exclusive=True, settle=0):
-            until(lambda: "waits, because somebody else" in rig.details(), 40, "it says that it waits", pause=0.2)
+            until(lambda: "waits, because somebody else" in rig.details(), 60, "it says that it waits")
             assert waiting.poll() is None
         assert waiting.wait(60) == 0
     rig.whole(2)

@@ -75,6 +75,7 @@ async def open_rooms(memory: Memory, paths: Paths, stack: AsyncExitStack) -> Alo
         lambda: zone_of(""),
     )
     backup.scratch = paths.state / "drill"
+    backup.config = str(paths.config)
     stack.callback(backup.close)
     return Alone(overrides, limits, health, replicas, logs, outputs, metrics, backup)
 

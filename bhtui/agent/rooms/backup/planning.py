@@ -170,7 +170,8 @@ class Planner:
             )
         places = tuple(Place(path, must_lie_within(path), "") for path in held)
         known = {*held, *(standins.beside(Path(path)).as_posix() for path in stand_ins)}
-        extras = tuple(each for each in snapshot.paths if each not in known)
+        own = {os.path.realpath(self._room.config)} if self._room.config else set()
+        extras = tuple(each for each in snapshot.paths if each not in known | own)
         untouched = tuple(path for path in data if path not in held)
         return Wanted(name, snapshot, places, extras, stand_ins, made, untouched)
 

@@ -75,6 +75,8 @@ class Backup:
         """The agent's own folder, for what is restored on trial; the wiring gives it."""
         self.notes: list[str] = []
         """What is wrong with the protection of services, for `status`; found by the watch, which looks now and then."""
+        self.config = ""
+        """The host's own configuration, which every snapshot takes along; the wiring gives it. Empty: none."""
         self.told: Callable[[], None] = lambda: None
         """Called when a backup was made or has failed; the watch looks then."""
         self.turn = asyncio.Lock()

@@ -128,6 +128,8 @@ class Taking:
         instead = next((each.instead for each in prepared if each.instead is not None), None)
         paths = [*(work.paths if instead is None else instead), *(path for each in prepared for path in each.paths)]
         streams = [stream for each in prepared for stream in each.streams]
+        if self._room.config and (paths or streams) and Path(self._room.config).is_file():
+            paths.append(str(Path(self._room.config).resolve()))
         known = self._room.catalog.snapshots(self._room.repositories.location(folder))
         parent = parent_of(known, service.name, host)
         is_full = work.type == BackupType.FULL
