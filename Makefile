@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-stamp
-# More than processors: many tests wait for other programs.
-JOBS ?= $(shell expr $$(nproc) + $$(nproc) / 2)
+# Twice the processors: with half of that again a third of their time is idle, for most tests wait for other programs.
+JOBS ?= $(shell expr 2 '*' $$(nproc))
 DEMO_HOME ?= $(HOME)/.blackhole-demo
 
 .PHONY: help setup demo demo-down test test-machine lint protos snapshots bench docs clean

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import pytest
 
 from tests.live import require
 from tests.live.home import Home, home
@@ -280,12 +279,13 @@ def test_a_readiness_that_never_comes_ends_the_start() -> None:
 # ---- what is asked for -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("words", [["start", "wep"], ["stop", "wep"], ["restart", "wep"], ["status", "wep"]])
-def test_an_unknown_service_gets_a_suggestion(words: list[str]) -> None:
+def test_an_unknown_service_gets_a_suggestion() -> None:
     with home(PAIR) as here:
         here.cli("agent", "start")
         with unchanged(here):
-            assert fails(here, *words, code=3) == "cannot find wep: there is no such service; did you mean web?\n"
+            for verb in ("start", "stop", "restart", "status"):
+                said = fails(here, verb, "wep", code=3)
+                assert said == "cannot find wep: there is no such service; did you mean web?\n"
 
 
 def test_a_dry_run_changes_nothing() -> None:
