@@ -13,6 +13,7 @@ from bhtui.agent.rooms.limits.detect import base_name
 from bhtui.agent.rooms.overview.model import FoundContainer, Ours
 from bhtui.agent.rooms.supervisor.room import Supervisor
 from bhtui.core.overview import Container
+from bhtui.core.spec import ServiceKind
 
 if TYPE_CHECKING:
     from bhtui.agent.foreign.containers.listing import ContainerList
@@ -29,12 +30,18 @@ class Surroundings:
     def ours(self) -> Ours:
         """What of this host is ours."""
         services = self._config.spec.services.values()
-        pids = {name: i.pid for name, i in self._supervisor.picture.items() if i.pid is not None}
+        picture = self._supervisor.picture
+        pids = {name: i.pid for name, i in picture.items() if i.pid is not None}
         return Ours(
             instances=pids,
             agent=frozenset((os.getpid(), self._keeper.pid)),
             units={unit: each.name for each in services if (unit := getattr(each, "unit", ""))},
             containers={name: each.name for each in services if (name := getattr(each, "container", ""))},
+            container_ids={
+                i.run.partition("@")[0]: i.service
+                for i in picture.values()
+                if i.spec.kind is ServiceKind.CONTAINER and i.run
+            },
             services=len(services),
             installation=self._installation,
         )

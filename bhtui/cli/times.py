@@ -10,6 +10,9 @@ from functools import lru_cache
 from bhtui.core.errors import UsageError
 from bhtui.core.units import parse_duration
 
+_SECONDS, _CLOCK = r"\d{9,11}(\.\d+)?$", r"(\d{1,2}):(\d{2})(?::(\d{2}))?$"
+_DATE = r"\d{4}-\d{2}"
+
 
 def local_text(time_ns: int) -> str:
     """`2026-03-01 13:00:00.123` in this machine's time zone, for people."""
@@ -37,16 +40,31 @@ def moment_ns(text: str, option: str, now: datetime) -> int:
     return round(when.timestamp() * 1_000_000) * 1000
 
 
+def ago_ns(text: str) -> int | None:
+    """Nanoseconds of an age (`1h`, `90s`); None: it is no age, but a moment, or neither."""
+    text = text.strip()
+    if _is_moment(text):
+        return None
+    try:
+        return round(parse_duration(text) * 1_000_000_000) or None
+    except ValueError:
+        return None
+
+
+def _is_moment(text: str) -> bool:
+    return text == "now" or any(re.match(each, text) for each in (_SECONDS, _CLOCK, _DATE))
+
+
 def _moment(text: str, now: datetime) -> datetime:
     if text == "now":
         return now
-    if re.fullmatch(r"\d{9,11}(\.\d+)?", text):
+    if re.match(_SECONDS, text):
         return datetime.fromtimestamp(float(text), now.tzinfo)
-    if match := re.fullmatch(r"(\d{1,2}):(\d{2})(?::(\d{2}))?", text):
+    if match := re.match(_CLOCK, text):
         hour, minute, second = (int(part or 0) for part in match.groups())
         when = now.replace(hour=hour, minute=minute, second=second, microsecond=0)
         return when if when <= now else when - timedelta(days=1)
-    if re.match(r"\d{4}-\d{2}", text):
+    if re.match(_DATE, text):
         when = datetime.fromisoformat(text)
         return when if when.tzinfo else when.replace(tzinfo=now.tzinfo)
     return now - timedelta(seconds=parse_duration(text))

@@ -33,15 +33,18 @@ class Origin:
     """They came when later ones had been given out."""
     remark: bool = False
     """No line: what the reader has to say about the host here."""
+    gap: bool = False
+    """With context: lines of their instance were left out before them."""
 
 
 @lru_cache(maxsize=16_384)
 def origin(
     host: str, service: str, instance: str, rank: int, stream: str = "stdout", partial: bool = False,
     context: bool = False, offset_ns: int = 0, late: bool = False, remark: bool = False,
+    gap: bool = False,
 ) -> Origin:  # fmt: skip
     """The same object for the same facts, as a rule."""
-    return Origin(host, service, instance, rank, stream, partial, context, offset_ns, late, remark)
+    return Origin(host, service, instance, rank, stream, partial, context, offset_ns, late, remark, gap)
 
 
 class Lines:
@@ -80,5 +83,5 @@ class Lines:
         of = self.origins[place]
         return LogLine(
             self.times[place] - of.offset_ns, of.service, of.instance, of.stream, LEVEL_NAMES[of.rank],
-            self.messages[place], of.partial, of.context,
+            self.messages[place], of.partial, of.context, of.gap,
         )  # fmt: skip

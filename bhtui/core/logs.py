@@ -26,6 +26,8 @@ class LogLine:
     """It was cut here and goes on in the next line of this instance and stream."""
     context: bool = False
     """It was not asked for; it stands near one that was."""
+    gap: bool = False
+    """With context: lines of its instance were left out between the one given before and this."""
 
 
 @dataclass(frozen=True, slots=True)

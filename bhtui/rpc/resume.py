@@ -32,7 +32,7 @@ class LogResume:
             return wanted
         again = pb.LogsRequest()
         again.CopyFrom(wanted)
-        again.tail = 0
+        again.tail = again.since_ago_ns = 0
         if self._places:
             again.after.extend(self._places.values())
         else:

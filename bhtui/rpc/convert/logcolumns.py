@@ -9,16 +9,18 @@ from bhtui.core.logs import LogLine
 from bhtui.rpc.blackhole.v1 import logs_pb2 as pb
 
 RANKS = {name: rank for rank, name in enumerate(LEVEL_NAMES)}
-RANK_BITS, STDERR, PARTIAL, CONTEXT = 7, 8, 16, 32
+RANK_BITS, STDERR, PARTIAL, CONTEXT, GAP = 7, 8, 16, 32, 64
 _KINDS = {
-    (level, stream, partial, context): rank
+    (level, stream, partial, context, gap): rank
     | (STDERR if stream == "stderr" else 0)
     | (PARTIAL if partial else 0)
     | (CONTEXT if context else 0)
+    | (GAP if gap else 0)
     for level, rank in RANKS.items()
     for stream in ("stdout", "stderr")
     for partial in (False, True)
     for context in (False, True)
+    for gap in (False, True)
 }
 
 
@@ -30,7 +32,7 @@ def encode(lines: Sequence[LogLine]) -> pb.LogColumns:
         sources=[pb.LogSource(service=service, instance=instance) for service, instance in names],
         times_ns=[line.time_ns for line in lines],
         source=[places[line.service, line.instance] for line in lines],
-        kinds=bytes([_KINDS[line.level, line.stream, line.partial, line.context] for line in lines]),
+        kinds=bytes([_KINDS[line.level, line.stream, line.partial, line.context, line.gap] for line in lines]),
         text="\n".join([line.message.replace("\n", "\\n") for line in lines]).encode(),
     )
 
@@ -71,4 +73,5 @@ def _origin(columns: pb.LogColumns, host: str, offset_ns: int, source: int, kind
         bool(kind & PARTIAL),
         bool(kind & CONTEXT),
         offset_ns,
+        gap=bool(kind & GAP),
     )

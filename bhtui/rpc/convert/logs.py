@@ -27,6 +27,7 @@ def line_to_message(line: LogLine) -> pb.LogLine:
         message=line.message,
         partial=line.partial,
         context=line.context,
+        gap=line.gap,
     )
 
 
@@ -40,6 +41,7 @@ def line_from_message(message: pb.LogLine) -> LogLine:
         message.message,
         message.partial,
         message.context,
+        message.gap,
     )
 
 
@@ -103,6 +105,19 @@ def _places(places: Iterable[pb.LogPlace]) -> tuple[LogPlace, ...]:
 
 def query_to_message(query: LogsQuery) -> pb.LogsRequest:
     return flat.encode(query, pb.LogsRequest, after=list(map(place_to_message, query.after)))
+
+
+def by_own_clock(request: pb.LogsRequest, now_ns: int) -> pb.LogsRequest:
+    """The request with moments for its ages: whoever asks may have another clock than this host."""
+    if not (request.since_ago_ns or request.until_ago_ns):
+        return request
+    told = pb.LogsRequest()
+    told.CopyFrom(request)
+    if request.since_ago_ns:
+        told.since_ns = max(1, now_ns - request.since_ago_ns)
+    if request.until_ago_ns:
+        told.until_ns = max(1, now_ns - request.until_ago_ns)
+    return told
 
 
 def query_from_message(message: pb.LogsRequest) -> LogsQuery:

@@ -164,21 +164,21 @@ class EndpointsRoom:
         if gone:
             self._keep(LEAVING, self._leaving)
 
-    def waits_for(self, i: Running) -> str:
-        """Why others may still send it requests; empty: they were told that it goes."""
+    def waits_for(self, service: str) -> str:
+        """Why others do not know what of it is ready now; empty: they were told."""
         if self._trouble:
             return self._trouble
-        teller = self._tellers.get(i.service)
+        teller = self._tellers.get(service)
         if teller is None or not teller.is_behind:
             return ""
-        return f"on_change of {i.service} failed: {teller.trouble}" if teller.trouble else "others to be told"
+        return f"on_change of {service} failed: {teller.trouble}" if teller.trouble else "others to be told"
 
-    def given_up(self, i: Running) -> str:
-        """Why an instance that is to go is waited for no longer: others could not be told several times; or empty."""
-        teller = self._tellers.get(i.service)
+    def given_up(self, service: str) -> str:
+        """Why that is waited for no longer: others could not be told several times; or empty."""
+        teller = self._tellers.get(service)
         if teller is None or not teller.is_behind or teller.failures < ATTEMPTS:
             return ""
-        return f"on_change of {i.service} failed {teller.failures} times: {teller.trouble}"
+        return f"on_change of {service} failed {teller.failures} times: {teller.trouble}"
 
     # ---- questions -------------------------------------------------------------------------------------------------
 

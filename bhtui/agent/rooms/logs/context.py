@@ -34,11 +34,20 @@ class Around:
         self.size = 0
         """Bytes of their texts."""
         self.after = 0
+        self._has_given = self._has_dropped = False
+
+    def open(self) -> bool:
+        """A line is wanted, with those before it: whether lines were left out since the last that was given."""
+        # As many as can be kept: what was before them, if anything, is not known any more.
+        gap = self._has_given and (self._has_dropped or len(self.before) == self.count)
+        self._has_given, self._has_dropped = True, False
+        return gap
 
     def keep(self, record: cri.Record) -> None:
         """One line more that may become context; very long ones push out those before them."""
         while self.before and (len(self.before) == self.count or self.size > MAX_KEPT):
             self.size -= len(self.before.popleft().text)
+            self._has_dropped = True
         self.before.append(record)
         self.size += len(record.text)
 
@@ -86,11 +95,13 @@ class ContextScanner(Scanner):
     def _place(self, record: cri.Record) -> Iterator[LogLine]:
         around = self._around
         if (line := self.judge(record)) is not None:
-            yield from (self._as_context(each) for each in around.before)
+            is_first = not around.after and around.open()
+            lines = [*map(self._as_context, around.before), line]
+            lines[0].gap = is_first
             around.before.clear()
             around.size = 0
             around.after = around.count
-            yield line
+            yield from lines
         elif around.after:
             around.after -= 1
             yield self._as_context(record)

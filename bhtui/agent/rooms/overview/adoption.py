@@ -107,7 +107,7 @@ class Adoption:
             told = "; ".join((await self._containers.list())[1])
             why = told or "no engine that can be asked has it"
             raise NotFound(f"cannot adopt the container {name}: {why}; `blackhole overview` lists containers")
-        if service := ours.containers.get(found.shown.name):
+        if service := ours.container(found.shown.name, found.shown.id):
             raise Refused(f"cannot adopt {found.shown.name}: it is the service {service} already")
         return spec.of_container(found.shown, wanted or spec.as_name(found.shown.name), found.ports)
 

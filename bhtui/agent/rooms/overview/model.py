@@ -10,6 +10,9 @@ from typing import Any, Protocol
 from bhtui.core.overview import Container
 from bhtui.core.spec import Spec
 
+SHORT_ID = 12
+"""Characters of an id that tell containers apart."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ours:
@@ -22,10 +25,19 @@ class Ours:
     units: Mapping[str, str] = field(default_factory=dict)
     """Units that are declared services, and those."""
     containers: Mapping[str, str] = field(default_factory=dict)
-    """Containers that are declared services, and those."""
+    """Containers that are declared services, by the name or id that is declared."""
+    container_ids: Mapping[str, str] = field(default_factory=dict)
+    """Ids (12 characters) of the containers that services follow now, and those services."""
     services: int = 0
     installation: str = ""
     """The folder of the groups of our instances; with it also those children are known that left their parents."""
+
+    def container(self, name: str, id_: str) -> str:
+        """The service that a container is; empty: none. Two engines may each have a container of one name."""
+        if service := self.container_ids.get(id_[:SHORT_ID]):
+            return service
+        declared = self.containers.get(name) or self.containers.get(id_, "")
+        return "" if declared in self.container_ids.values() else declared
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,8 +127,7 @@ def containers(reading: Reading, told: Iterable[Container], most: int = MOST_CON
         found.append(
             Container(id_, id_, engines[id_], "", "", "", total.cpu_percent, total.memory_bytes, total.processes)
         )
-    ours = reading.ours.containers
-    marked = [replace(each, service=ours.get(each.name, "")) for each in found]
+    marked = [replace(each, service=reading.ours.container(each.name, each.id)) for each in found]
     return tuple(sorted(marked, key=lambda each: (each.state == "exited", *_business(each)))[:most])
 
 

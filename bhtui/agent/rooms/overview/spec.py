@@ -36,6 +36,7 @@ INTERPRETERS = re.compile(r"(python|perl|ruby|node|nodejs|php|java|bash|sh|dash|
 MOST_VARIABLES = 100
 LONGEST_VALUE = 2000
 MOST_PORTS = 20
+MOST_NAMED = 12
 LOOPBACK = ("127.0.0.1", "0.0.0.0", "::", "::ffff:127.0.0.1")  # noqa: S104 - compared, never bound
 
 
@@ -133,7 +134,7 @@ def _environment(it: Subject, own: Own) -> list[Field | Remark]:
     if it.environment is None:
         return [Remark("its environment could not be read: run the agent as root, or write environment: by hand")]
     given = {**own.login, "PATH": DEFAULT_PATH}
-    kept, told = {}, []
+    kept, told, common = {}, [], []
     for key, value in sorted(it.environment.items()):
         if NOISE.fullmatch(key) or given.get(key) == value or (key in own.login and key != "LANG"):
             continue
@@ -141,8 +142,15 @@ def _environment(it: Subject, own: Own) -> list[Field | Remark]:
             told.append(Remark(f"{key} is set and looks secret: secrets: {{{key}: FILE}} reads it from a file"))
         elif len(value) > LONGEST_VALUE or not is_writable(value) or not re.fullmatch(r"[A-Za-z_]\w*", key, re.ASCII):
             told.append(Remark(f"{key} is set to what has no place here"))
+        elif it.common.get(key) == value:
+            common.append(key)
         else:
             kept[key] = value
+    if common:
+        more = f" and {len(common) - MOST_NAMED} more" if len(common) > MOST_NAMED else ""
+        told.append(
+            Remark(f"not of its own, everything has it that is started there: {', '.join(common[:MOST_NAMED])}{more}")
+        )
     if len(kept) > MOST_VARIABLES:
         told.append(Remark(f"{len(kept) - MOST_VARIABLES} more variables are set"))
         kept = dict(list(kept.items())[:MOST_VARIABLES])

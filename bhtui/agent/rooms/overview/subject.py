@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,6 +41,8 @@ class Subject:
     uid: int = 0
     gid: int = 0
     environment: Mapping[str, str] | None = None
+    common: Mapping[str, str] = field(default_factory=dict)
+    """What everything has that is started there: the environment of its login, and that of the host."""
     umask: int | None = None
     nice: int = 0
     rlimits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
@@ -79,6 +82,7 @@ def read(pid: int) -> Subject | None:
         uid=_second(status, "Uid"),
         gid=_second(status, "Gid"),
         environment=environment(pid),
+        common=_common(pid, every),
         umask=int(status["Umask"], 8) if status.get("Umask") else None,
         nice=seen.nice,
         rlimits=rlimits(pid),
@@ -110,6 +114,20 @@ def environment(pid: int) -> dict[str, str] | None:
         return None
     pairs = procfs.read(f"/proc/{pid}/environ", 1 << 20).decode("utf-8", "surrogateescape").split("\0")
     return {name: value for name, equals, value in (pair.partition("=") for pair in pairs) if equals and name}
+
+
+def _common(pid: int, every: Mapping[int, Seen]) -> dict[str, str]:
+    """The environment with which its session began (a login, a job of cron), and what the host gives to all."""
+    found: dict[str, str] = {}
+    for file in (Path("/etc/environment"), Path("/etc/default/locale")):
+        lines = procfs.read(str(file)).decode(errors="replace").splitlines()
+        pairs = (line.removeprefix("export ").partition("=") for line in lines if not line.lstrip().startswith("#"))
+        found |= {name.strip(): value.strip().strip("\"'") for name, equals, value in pairs if equals}
+    with suppress(OSError):
+        leader = os.getsid(pid)
+        if leader != pid and leader in every:
+            found |= environment(leader) or {}
+    return found
 
 
 def rlimits(pid: int) -> dict[str, tuple[int, int]]:

@@ -13,7 +13,7 @@ from bhtui.core.states import Goal, State
 
 from .gates import WORDS, Picture, reached
 from .naming import needs_of, service_of
-from .titles import drain_title, hold_title, reload_title, start_title, stop_title
+from .titles import drain_title, hold_title, reload_title, start_title, stop_title, tell_title
 
 APPLY, SWITCH = CONFIG_STEPS = ("spec.apply", "spec.switch")
 """Put a configuration in force: for all at once; for those that are to be restarted when their turn comes."""
@@ -87,6 +87,12 @@ class Builder:
         # The command may be under way for another reason, and fail once.
         patience = i.spec.endpoints.drain + 3 * i.spec.endpoints.timeout + 10
         return (self.add("endpoints.drain", name, drain_title(name, i.spec), {}, after, patience),)
+
+    def tell(self, spec: ServiceSpec, after: Iterable[int]) -> None:
+        """Waits until others know of the instances that came up."""
+        if spec.ports and spec.endpoints.on_change:
+            patience = 3 * spec.endpoints.timeout + 10
+            self.add("endpoints.tell", spec.name, tell_title(spec.name), {}, after, patience)
 
     def stop_again(self, names: Iterable[str], ordered: bool = True) -> None:
         """As `stop`, of what is started again in the same plan."""

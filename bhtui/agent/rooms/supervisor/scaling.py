@@ -134,10 +134,11 @@ def _more(b: Builder, service: ServiceSpec, old: int) -> list[str]:
     if mine and not any(i.goal is Goal.UP for i in mine):
         return [f"{service.name} is stopped and stays so; `blackhole start {service.name}` starts all of it"]
     b.start([name for name in coming if b.is_down(name)], {})
+    if started := [b.starts[name] for name in coming if name in b.starts]:
+        b.tell(service, started)
     down = [i.name for i in mine if i.state in (State.FAILED, State.STOPPED) and not i.completed]
     ports = [f"{name} :{port}" for name in coming for port in instance_spec(service, number_of(name)).ports[:1]]
-    told = f"; {service.name}'s on_change is told a moment later, `status` says when it fails"
-    said = [f"new endpoints: {_some(ports)}{told * bool(service.endpoints.on_change)}"] if ports else []
+    said = [f"new endpoints: {_some(ports)}"] if ports else []
     return [*said, *([f"down, and left so: {_some(down)}"] if down else [])]
 
 

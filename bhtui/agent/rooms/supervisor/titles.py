@@ -63,6 +63,11 @@ def stop_title(name: str, spec: ServiceSpec, timeout: float | None) -> str:
     return f"stop {name}: {how}, {seconds_text(grace)} grace, then the whole process tree"
 
 
+def tell_title(service: str) -> str:
+    """`tell of api: its on_change knows all that is ready`."""
+    return f"tell of {service}: its on_change knows all that is ready"
+
+
 def drain_title(name: str, spec: ServiceSpec) -> str:
     """`drain api-2: out of the endpoints, told to its on_change, then 1 s`."""
     told = ", told to its on_change" if spec.endpoints.on_change else ""

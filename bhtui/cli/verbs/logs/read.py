@@ -6,7 +6,7 @@ import asyncio
 import csv
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import click
@@ -34,6 +34,7 @@ TERMINAL_TAIL = 200
 
 LEVEL_COLOURS = {"trace": GREY, "debug": GREY, "warning": YELLOW, "error": RED, "fatal": RED}
 COLUMNS = ("time", "host", "service", "instance", "stream", "level", "message", "partial", "context", "late", "fields")
+GAP = "--"
 LATE = "~"
 """Behind the time of a line that came after later ones had been shown."""
 
@@ -81,7 +82,7 @@ def command(
     if tail == 0 and not follow:
         return 0
     if tail == 0:
-        request.since_ns = time.time_ns()
+        request.since_ago_ns = 1  # now, by the clock of each host
     return asyncio.run(_read(settings, request, writer(form, settings.remote, export)))
 
 
@@ -113,7 +114,7 @@ def _away_now(reached: Answers[AgentClient], request: LogsRequest) -> list[LogRe
     found = []
     since = LogsRequest()
     since.CopyFrom(request)
-    since.since_ns, since.tail = max(request.since_ns, time.time_ns()), 0
+    since.since_ns, since.since_ago_ns, since.tail = max(request.since_ns, time.time_ns()), 0, 0
     for target, error in list(reached.failed):
         is_tried = bool(getattr(error, "retry", False))
         sys.stderr.write(f"{target.name}: {error}{'; trying again' if is_tried else ''}\n")
@@ -140,9 +141,10 @@ def writer(form: str, hosts: bool, export: bool) -> Write:
         return lambda lines, late: out.writerows(map(_cells, _objects(lines, late)))
     if form != "text":
         return lambda lines, late: write_records(_objects(lines, late), form)
+    show = _Printer().show
     if export:
-        return lambda lines, _: _print(_plain(lines, hosts))
-    return lambda lines, late: _print(_texts(lines, late, hosts, colours=colourful()))
+        return lambda lines, _: show(lines, _plain(lines, hosts))
+    return lambda lines, late: show(lines, _texts(lines, late, hosts, colours=colourful()))
 
 
 def _objects(lines: Lines, late: int) -> Iterator[dict[str, object]]:
@@ -158,9 +160,23 @@ def _cells(fields: dict[str, object]) -> list[object]:
     return [logfields.text_of(fields[name]) for name in COLUMNS]
 
 
-def _print(texts: Sequence[str]) -> None:
-    if texts:
-        sys.stdout.write("\n".join(texts) + "\n")
+class _Printer:
+    """Lines of text; between groups of lines with their context a line `--`, as grep writes it."""
+
+    def __init__(self) -> None:
+        self._is_first = True
+
+    def show(self, lines: Lines, texts: list[str]) -> None:
+        """The texts of these lines."""
+        if any(of.gap for of in set(lines.origins)):
+            parted: list[str] = []
+            for of, text in zip(lines.origins, texts, strict=True):
+                parted += [GAP] if of.gap and (parted or not self._is_first) else []
+                parted.append(text)
+            texts = parted
+        if texts:
+            self._is_first = False
+            sys.stdout.write("\n".join(texts) + "\n")
 
 
 def _remark(message: str) -> str:

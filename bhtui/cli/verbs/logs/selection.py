@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from bhtui.cli.times import local_text, moment_ns
+from bhtui.cli.times import ago_ns, local_text, moment_ns
 from bhtui.core import logfields
 from bhtui.core.errors import UsageError
 from bhtui.core.logs import LEVELS
@@ -18,7 +18,11 @@ from bhtui.rpc.blackhole.v1.logs_pb2 import LogsRequest
 
 _OPTIONS = (
     click.argument("services", nargs=-1),
-    click.option("--since", metavar="TIME", help="From then on: 15m ago, 14:30, 2026-03-01T14:30:00Z."),
+    click.option(
+        "--since",
+        metavar="TIME",
+        help="From then on: 15m (ago, by the clock of the host), 14:30, 2026-03-01T14:30:00Z.",
+    ),
     click.option("--until", metavar="TIME", help="Up to then."),
     click.option("--grep", metavar="PATTERN", help="Only lines in which this regular expression (Python's) is found."),
     click.option("--ignore-case", "-i", is_flag=True, help="--grep takes capitals and small letters alike."),
@@ -67,10 +71,14 @@ def _request(
             f"cannot read from --since {since} ({local_text(since_ns)}) to --until {until} ({local_text(until_ns)}), "
             "which is not later; write the earlier one as --since, an age is counted from now"
         )
+    # An age is counted by the clock of each host: one whose clock is a day off has what it wrote a minute ago, too.
+    since_ago, until_ago = (ago_ns(text) if text else None for text in (since, until))
     return LogsRequest(
         names=services,
-        since_ns=since_ns,
-        until_ns=until_ns,
+        since_ns=0 if since_ago else since_ns,
+        until_ns=0 if until_ago else until_ns,
+        since_ago_ns=since_ago or 0,
+        until_ago_ns=until_ago or 0,
         grep=_pattern(grep),
         ignore_case=ignore_case,
         invert=invert,
@@ -81,7 +89,8 @@ def _request(
 
 def is_narrow(request: LogsRequest) -> bool:
     """Whether it asks for some lines of those services, and not for all."""
-    return bool(request.since_ns or request.until_ns or request.grep or request.level or request.fields)
+    moments = (request.since_ns, request.until_ns, request.since_ago_ns, request.until_ago_ns)
+    return bool(any(moments) or request.grep or request.level or request.fields)
 
 
 def _pattern(text: str | None) -> str:

@@ -33,6 +33,8 @@ class LogsRequest(_message.Message):
     LEVEL_FIELD_NUMBER: _builtins.int
     FIELDS_FIELD_NUMBER: _builtins.int
     CONTEXT_FIELD_NUMBER: _builtins.int
+    SINCE_AGO_NS_FIELD_NUMBER: _builtins.int
+    UNTIL_AGO_NS_FIELD_NUMBER: _builtins.int
     AFTER_FIELD_NUMBER: _builtins.int
     COLUMNS_FIELD_NUMBER: _builtins.int
     since_ns: _builtins.int
@@ -49,6 +51,9 @@ class LogsRequest(_message.Message):
     """Lowest level shown: trace debug info warning error fatal; empty: all, also lines without a known level."""
     context: _builtins.int
     """So many lines before and after each, of the same instance, are given too."""
+    since_ago_ns: _builtins.int
+    """Nanoseconds before now by the clock of the host that is asked, in place of since_ns and until_ns; 0: those hold."""
+    until_ago_ns: _builtins.int
     columns: _builtins.bool
     """Lines come as `columns`, which cost both ends much less."""
     @_builtins.property
@@ -79,12 +84,14 @@ class LogsRequest(_message.Message):
         level: _builtins.str = ...,
         fields: _abc.Iterable[_builtins.str] | None = ...,
         context: _builtins.int = ...,
+        since_ago_ns: _builtins.int = ...,
+        until_ago_ns: _builtins.int = ...,
         after: _abc.Iterable[Global___LogPlace] | None = ...,
         columns: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "columns", b"columns", "context", b"context", "fields", b"fields", "follow", b"follow", "grep", b"grep", "ignore_case", b"ignore_case", "invert", b"invert", "level", b"level", "names", b"names", "since_ns", b"since_ns", "tail", b"tail", "until_ns", b"until_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["after", b"after", "columns", b"columns", "context", b"context", "fields", b"fields", "follow", b"follow", "grep", b"grep", "ignore_case", b"ignore_case", "invert", b"invert", "level", b"level", "names", b"names", "since_ago_ns", b"since_ago_ns", "since_ns", b"since_ns", "tail", b"tail", "until_ago_ns", b"until_ago_ns", "until_ns", b"until_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -196,7 +203,9 @@ class LogColumns(_message.Message):
     KINDS_FIELD_NUMBER: _builtins.int
     TEXT_FIELD_NUMBER: _builtins.int
     kinds: _builtins.bytes
-    """A byte for each line: 0 to 6, no level to fatal; 8: of stderr, 16: partial, 32: context."""
+    """A byte for each line: 0 to 6, no level to fatal; 8: of stderr, 16: partial, 32: context, 64: a gap
+    before it.
+    """
     text: _builtins.bytes
     """What they say, a newline between each and the next; as in LogLine."""
     @_builtins.property
@@ -258,6 +267,7 @@ class LogLine(_message.Message):
     MESSAGE_FIELD_NUMBER: _builtins.int
     PARTIAL_FIELD_NUMBER: _builtins.int
     CONTEXT_FIELD_NUMBER: _builtins.int
+    GAP_FIELD_NUMBER: _builtins.int
     time_ns: _builtins.int
     service: _builtins.str
     instance: _builtins.str
@@ -271,6 +281,8 @@ class LogLine(_message.Message):
     """The line was cut here and goes on in the next of this instance and stream."""
     context: _builtins.bool
     """It was not asked for; it stands near one that was."""
+    gap: _builtins.bool
+    """With context: lines of its instance were left out between the one given before and this."""
     def __init__(
         self,
         *,
@@ -282,10 +294,11 @@ class LogLine(_message.Message):
         message: _builtins.str = ...,
         partial: _builtins.bool = ...,
         context: _builtins.bool = ...,
+        gap: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "instance", b"instance", "level", b"level", "message", b"message", "partial", b"partial", "service", b"service", "stream", b"stream", "time_ns", b"time_ns"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["context", b"context", "gap", b"gap", "instance", b"instance", "level", b"level", "message", b"message", "partial", b"partial", "service", b"service", "stream", b"stream", "time_ns", b"time_ns"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

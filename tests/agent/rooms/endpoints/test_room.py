@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bhtui.agent.journal.model import Call, WaitFor
+from bhtui.agent.journal.model import Call, Done, WaitFor
 from bhtui.agent.rooms.endpoints import teller
 from bhtui.agent.rooms.endpoints.ready import is_well, table
 from bhtui.agent.rooms.endpoints.steps import kinds
@@ -269,7 +269,7 @@ async def test_the_step_stands_the_suite(tmp_path: Path) -> None:
     for name in here.picture:
         here.move(name, spec=replace(here.picture[name].spec, endpoints=EndpointsSpec(drain=0.02)))
     async with rigged(tmp_path, here, Command()) as rig:
-        (kind,) = kinds(rig.room)
+        kind = kinds(rig.room)[0]
         file = rig.folder / "api.json"
 
         def seen() -> list[str]:
@@ -281,6 +281,29 @@ async def test_the_step_stands_the_suite(tmp_path: Path) -> None:
                 await check(Case(kind, target, seen))
 
 
+def _call(target: str) -> Call:
+    return Call("1", target, {}, {}, 0.0, lambda _: None)
+
+
+async def test_the_step_that_tells_waits_until_others_know(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(teller, "wait_before", lambda failures: 0.01)
+    command, here = Command(), host()
+    async with rigged(tmp_path, here, command) as rig:
+        await eventually(lambda: command.told == [ALL])
+        tell = kinds(rig.room)[1]
+        assert await tell.do(_call("api")) == Done()
+        here.move("api-1", health=Health.UNHEALTHY)  # nobody has looked yet
+        assert await tell.do(_call("api")) == WaitFor("others to be told", about="api")
+        await eventually(lambda: command.told[-1] == ALL[1:])
+        assert await tell.do(_call("api")) == Done()
+        command.fails = ["exit 1: no nginx"] * 10_000
+        here.move("api-1", health=Health.HEALTHY)
+        rig.room.look()
+        await eventually(lambda: rig.room.given_up("api"))
+        with pytest.raises(BlackholeError, match="cannot have others told of api: on_change of api failed"):
+            await tell.do(_call("api"))
+
+
 async def test_it_goes_only_when_others_know(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(teller, "wait_before", lambda failures: 0.01)
     command, here = Command(), host()
@@ -289,9 +312,9 @@ async def test_it_goes_only_when_others_know(tmp_path: Path, monkeypatch: pytest
         i = here.picture["api-2"]
         command.fails = ["exit 1: no nginx"] * 10_000
         rig.room.leave(i)
-        await eventually(lambda: rig.room.waits_for(i) == "on_change of api failed: exit 1: no nginx")
+        await eventually(lambda: rig.room.waits_for("api") == "on_change of api failed: exit 1: no nginx")
         command.fails = []
-        await eventually(lambda: rig.room.waits_for(i) == "")
+        await eventually(lambda: rig.room.waits_for("api") == "")
         assert command.told[-1] == (ALL[0], ALL[2])
 
 
@@ -302,18 +325,18 @@ async def test_it_does_not_go_when_others_cannot_be_told_several_times(
     command, here = Command(), host()
     async with rigged(tmp_path, here, command) as rig:
         await eventually(lambda: command.told == [ALL])
-        (kind,) = kinds(rig.room)
+        kind = kinds(rig.room)[0]
         call = Call("1", "api-2", {}, {}, 0.0, lambda _: None)
         command.fails = ["exit 1: no nginx"] * 10_000
         assert isinstance(await kind.do(call), WaitFor)
-        await eventually(lambda: rig.room.given_up(here.picture["api-2"]))
+        await eventually(lambda: rig.room.given_up("api"))
         with pytest.raises(
             BlackholeError, match=r"cannot take api-2 out of .* failed \d+ times: exit 1: no nginx; corr"
         ):
             await kind.do(call)
         # Whoever tries again gets as many attempts again.
         rig.room.stay("api-2")
-        await eventually(lambda: rig.room.given_up(here.picture["api-2"]) == "")
+        await eventually(lambda: rig.room.given_up("api") == "")
 
 
 async def test_that_it_goes_outlives_the_agent_but_not_its_process(tmp_path: Path) -> None:

@@ -96,3 +96,14 @@ def test_idle_threads_of_the_kernel_are_no_news() -> None:
         [seen(2, is_kernel=True, rss=0), seen(3, cpu=1, is_kernel=True), seen(4)],
     )
     assert ranking.busiest_pids(found) == [3, 4]
+
+
+def test_a_container_is_ours_by_its_id_where_that_is_known() -> None:
+    mine, other = "0123456789ab" + "0" * 52, "ba9876543210" + "0" * 52
+    followed = Ours(containers={"web": "front"}, container_ids={mine[:12]: "front"})
+    assert followed.container("web", mine) == "front"
+    assert followed.container("renamed", mine) == "front"
+    assert followed.container("web", other) == "", "that of another engine has the same name"
+    unseen = Ours(containers={"web": "front", mine: "back"})
+    assert (unseen.container("web", other), unseen.container("db", mine)) == ("front", "back")
+    assert unseen.container("db", other) == ""

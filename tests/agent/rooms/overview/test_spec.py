@@ -96,6 +96,14 @@ def test_secrets_are_known(name: str, value: str) -> None:
     assert not is_secret("COLOUR", "red")
 
 
+def test_what_everything_has_that_is_started_there_is_named_and_not_copied() -> None:
+    login = {"HTTP_PROXY": "http://proxy", "MODE": "prod", "SSH_TTY": "/dev/pts/1", "DB_PASSWORD": "hunter2"}
+    said = text(replace(WEB, environment={**login, "COLOUR": "red", "MODE": "test"}, common=login))
+    assert "  environment: {COLOUR: red, MODE: test}" in said
+    assert "# not of its own, everything has it that is started there: HTTP_PROXY" in said
+    assert "hunter2" not in said and "DB_PASSWORD is set and looks secret" in said
+
+
 @given(
     st.dictionaries(st.text(max_size=8), st.text(st.characters(), max_size=20), max_size=6),
     st.lists(st.text(st.characters(), max_size=12), max_size=5),

@@ -52,12 +52,13 @@ def test_more_are_started_beside_those_that_run() -> None:
     assert (found.undo_on_failure, found.claims) == (True, {"service:api"})
 
 
-def test_that_others_are_told_after_it_is_said() -> None:
+def test_it_is_done_when_others_were_told() -> None:
     told = replace(API, endpoints=EndpointsSpec(on_change=("tell",)))
     spec = spec_of(WEB, told, DB)
     found = plan_scale(spec, spec, picture(spec, api=State.RUNNING), ScaleRequest(("api",), 2), lambda _: None)
-    said = f"new endpoints: api-2 :{PORT + 1}; api's on_change is told a moment later, `status` says when it fails"
-    assert found.effects == (said,)
+    assert found.effects == (f"new endpoints: api-2 :{PORT + 1}",)
+    assert shown(found)[-1] == ("tell", "api", ("api-2",))
+    assert found.steps[-1].title == "tell of api: its on_change knows all that is ready"
 
 
 def test_what_new_ones_need_is_started_first() -> None:
