@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import NamedTuple
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -71,10 +70,11 @@ def descendants(pid: int, of: dict[int, list[int]]) -> list[int]:
 
 def open_files(pid: int) -> int | None:
     """How many file descriptors it has open; None when that is not ours to know."""
-    folder = Path(f"/proc/{pid}/fd")
+    folder = f"/proc/{pid}/fd"
     try:
-        # Since Linux 6.2 the size of the folder is the number, which saves listing it.
-        return folder.stat().st_size or len(list(folder.iterdir()))
+        # Since Linux 6.2 the size of the folder is the number, which saves listing it. No Path: this is asked of every
+        # process every second.
+        return os.stat(folder).st_size or len(os.listdir(folder))  # noqa: PTH116, PTH208
     except OSError:
         return None
 

@@ -8,8 +8,9 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
 from functools import cache, partial
+from operator import attrgetter
 from pathlib import Path
 
 from bhtui.core.errors import NotFound, UsageError
@@ -216,10 +217,13 @@ def _series(service: str, instance: str, metric: str, points: Points, limit: flo
     return Series(service, instance, metric, points.times_ns, points.means, limit, points.lows, points.highs)
 
 
+_PARTS = {kind: attrgetter(*(each.name for each in fields(kind))) for kind in (Sample, HostSample)}
+"""All numbers of a sample; ten times as fast as `astuple`, and it is asked of every instance every second."""
+
+
 def _known(name: str, metrics: Iterable[str], sample: Sample | HostSample) -> Iterator[tuple[Key, float]]:
-    return (
-        ((name, metric), value) for metric, value in zip(metrics, astuple(sample), strict=True) if value is not None
-    )
+    numbers = _PARTS[type(sample)](sample)
+    return (((name, metric), value) for metric, value in zip(metrics, numbers, strict=True) if value is not None)
 
 
 def _tell_failure(task: asyncio.Task[None]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -61,10 +62,13 @@ class Counter:
             self._fd = -1
 
 
-PSS_EVERY = 10
-"""Samples from one look at the proportional memory to the next."""
 PSS_MOST, PSS_PROCESSES = 1 << 30, 64
 """Bytes and processes up to which that is cheap."""
+
+
+LOOK_EVERY = 10
+"""Samples after which one is looked at whole although nothing of it seems to have run, and at its proportional memory.
+"""
 
 
 class Rate:
@@ -85,6 +89,11 @@ class Rate:
         seconds = (now_ns - self._time_ns) / 1e9
         is_first, self._last, self._time_ns = not self._time_ns, counters, now_ns
         return None if is_first or seconds <= 0 else grown / seconds
+
+    def rest(self, now_ns: int) -> None:
+        """Nothing has grown until now."""
+        if self._time_ns:
+            self._time_ns = now_ns
 
 
 class Files:
@@ -115,8 +124,10 @@ class Tree:
         self._pid, self._groups = pid, groups
         self._cpu, self._reads, self._writes, self._throttled = Rate(), Rate(), Rate(), Rate()
         self._stalls = tuple(Rate() for _ in PRESSURES)
-        self._samples = pid  # so that those of many instances do not look at the same second
+        self._turn = pid  # counts samples; not from 0, so that many instances are not looked at in the same second
         self._pss: int | None = None
+        self._marks: tuple[int, int] | None = None
+        self._last: Sample | None = None
 
     @cached_property
     def _files(self) -> Files:
@@ -125,6 +136,41 @@ class Tree:
 
     def sample(self, now_ns: int, children: Children) -> Sample | None:
         """What it uses now; None when nothing of it runs. `children` is asked only for a tree without groups."""
+        self._turn += 1
+        marks = self._now_marks()
+        last, is_at_rest = self._last, marks is not None and marks == self._marks
+        if is_at_rest and last is not None and last.cpu_percent is not None and self._turn % LOOK_EVERY:
+            return self._rested(last, now_ns)
+        self._marks = marks
+        self._last = self._looked(now_ns, children)
+        return self._last
+
+    def _now_marks(self) -> tuple[int, int] | None:
+        """What is otherwise as soon as anything of it has run: processor time and memory; None: they are not known."""
+        files = self._files
+        used = files.cpu_ns.read()
+        used = files.cpu_us.read(b"usage_usec") if used is None else used
+        memory = files.memory_2.read()
+        memory = files.memory_1.read() if memory is None else memory
+        return None if used is None or memory is None else (used, memory)
+
+    def _rested(self, last: Sample, now_ns: int) -> Sample:
+        """Nothing of it has run since the sample before, so that nothing can be otherwise but what it waits for."""
+        for rate in (self._cpu, self._reads, self._writes, self._throttled):
+            rate.rest(now_ns)
+        cpu, memory, io = self._pressures(now_ns)
+        return replace(
+            last,
+            cpu_percent=0.0,
+            read_bytes_per_second=_none_or_zero(last.read_bytes_per_second),
+            write_bytes_per_second=_none_or_zero(last.write_bytes_per_second),
+            throttled_percent=_none_or_zero(last.throttled_percent),
+            pressure_cpu_percent=cpu,
+            pressure_memory_percent=memory,
+            pressure_io_percent=io,
+        )
+
+    def _looked(self, now_ns: int, children: Children) -> Sample | None:
         processes = [one for pid in self._pids(children) if (one := procfs.process(pid)) is not None]
         if not processes:
             return None
@@ -149,10 +195,9 @@ class Tree:
 
     def _pss_bytes(self, processes: Sequence[procfs.Process], rss: int) -> int | None:
         """Looked at seldom, and not where it is dear: between the looks it is what it was."""
-        self._samples += 1
         if rss > PSS_MOST or len(processes) > PSS_PROCESSES:
             self._pss = None
-        elif self._pss is None or not self._samples % PSS_EVERY:
+        elif self._pss is None or not self._turn % LOOK_EVERY:
             self._pss = _total([procfs.pss_bytes(one.pid) for one in processes])
         return self._pss
 
@@ -206,6 +251,10 @@ class Tree:
         """Closes the files it holds open."""
         if "_files" in self.__dict__:
             self._files.close()
+
+
+def _none_or_zero(before: float | None) -> float | None:
+    return None if before is None else 0.0
 
 
 def _alone(counter: float | None) -> dict[tuple[int, int], float] | None:

@@ -128,3 +128,26 @@ def test_what_proc_says_of_this_process():
     assert procfs.open_files(2**22 + 1) is None
     assert procfs.storage_bytes(2**22 + 1) is None
     assert os.getpid() in procfs.descendants(os.getppid(), procfs.children())
+
+
+def test_what_rests_is_not_looked_at_whole_and_what_wakes_is(tmp_path, monkeypatch):
+    """Its processor time and its memory tell; the rate after a rest is that of the last second alone."""
+    (tmp_path / "cpuacct.usage").write_text("0")
+    (tmp_path / "memory.usage_in_bytes").write_text("4096")
+    (tmp_path / "cgroup.procs").write_text(str(os.getpid()))
+    tree, looks = Tree(0, lambda: (str(tmp_path),)), []
+    monkeypatch.setattr(procfs, "open_files", lambda pid: looks.append(pid) or 3)
+    samples = [tree.sample(second * SECOND, dict) for second in range(1, 10)]
+    assert len(looks) == 2, "the second is the first with a rate"
+    assert [each.cpu_percent for each in samples] == [None, *[0.0] * 8]
+    assert {each.fds for each in samples} == {3}
+    tree.sample(10 * SECOND, dict)
+    assert len(looks) == 3, "now and then all the same"
+    (tmp_path / "cpuacct.usage").write_text(str(SECOND // 2))
+    assert tree.sample(12 * SECOND, dict).cpu_percent == 25.0
+    tree.sample(13 * SECOND, dict)
+    assert tree.sample(14 * SECOND, dict).cpu_percent == 0.0
+    (tmp_path / "cpuacct.usage").write_text(str(SECOND))
+    assert tree.sample(15 * SECOND, dict).cpu_percent == 50.0
+    assert len(looks) == 5
+    tree.close()
