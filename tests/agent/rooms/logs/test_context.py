@@ -82,3 +82,12 @@ def test_followed_lines_have_context_from_what_was_there_before(tmp_path):
 
     found = asyncio.run(asyncio.wait_for(run(), 60))
     assert found == [("before", True), ("x", False), ("after", True)]
+
+
+async def test_groups_of_context_are_parted_where_lines_were_left_out(tmp_path):
+    _write(tmp_path, "s-1", "xabbbbxbxabbbbb" + "x", 1000)
+    room = Logs(tmp_path, lambda: {"s"})
+    query = LogsQuery(names=("s",), grep="^x", context=1)
+    found = [each async for batch in room.read(query) for each in batch.lines]
+    room.close()
+    assert "".join("|" * each.gap + each.message[0] for each in found) == "xa|bxbxa|bx"
