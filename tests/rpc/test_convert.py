@@ -131,7 +131,8 @@ lines_of_batch = st.lists(
         text,
         st.sampled_from(["stdout", "stderr"]),
         st.sampled_from(["", *logs.LEVELS]),
-        text,
+        text.map(lambda message: message.replace("\n", " ")),  # a line has none
+        st.booleans(),
         st.booleans(),
         st.booleans(),
     ),
