@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from bhtui.agent.rooms.backup.model import Prepared, Work
@@ -24,7 +25,7 @@ def take(prepared: Prepared, paths: tuple[str, ...], into: Path) -> None:
         return [name for name in names if f"{folder}/{name}" in out]
 
     for path in (*(prepared.instead if prepared.instead is not None else paths), *prepared.paths):
-        shutil.copytree(path, f"{into}{path}", ignore=ignored, symlinks=True)
+        shutil.copytree(path, f"{into}{path}", ignore=ignored, symlinks=True, copy_function=_copy)
 
 
 def stage(path: Path, snapshot: Path, into: Path) -> Path:
@@ -33,3 +34,10 @@ def stage(path: Path, snapshot: Path, into: Path) -> Path:
     stand_in = standins.beside(source)
     shutil.copytree(stand_in if stand_in.exists() else source, into, symlinks=True)
     return into
+
+
+def _copy(source: str, target: str) -> str:
+    """As the engine does: a file that goes while the folder is read is not an error."""
+    with suppress(FileNotFoundError):
+        shutil.copy2(source, target)
+    return target
