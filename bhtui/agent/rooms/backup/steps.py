@@ -175,9 +175,13 @@ class _Steps:
         healed, missing = said.get("healed", 0), said.get("missing", 0)
         if missing:
             raise BlackholeError(
-                f"{healed} were put back, {missing} are in no live file; `blackhole backup repair` saves the rest"
+                f"{healed} put back, {counted(missing, 'piece')} in no live file; "
+                "`blackhole backup repair` saves the rest"
             )
-        return Done(detail=f"{healed} pieces were put back" if healed else "nothing is missing")
+        detail = f"{counted(healed, 'piece')} put back" if healed else "nothing is missing"
+        if packs := said.get("packs_removed", 0):
+            detail += f", {counted(packs, 'damaged pack')} replaced"
+        return Done(detail=detail)
 
     # ---- backup.unlock, backup.key -----------------------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
 """Puts blobs back that a repository lost, from the live files that still hold them.
 
 A file's blobs say where in it each one lay. Where the live file still has those bytes, they are stored again and every
-snapshot that needs them is whole; no snapshot is changed.
+snapshot that needs them is whole; no snapshot is changed. A damaged pack of which nothing is lost any more goes: what
+was whole in it is stored anew before. Else checking would find it for ever.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from .lock import Lock
 from .node import Node
 from .pack import Packed, PackWriter
 from .progress import Flag, Pace, Progress, refuse_cancelled
+from .repair import salvage
 from .repository import Repository
 
 CHUNK_MAX = 8 << 20
@@ -32,13 +34,15 @@ class Healed:
 
     healed: int
     missing: int
+    packs_removed: int = 0
+    """Damaged packs of which nothing is lost any more."""
 
 
 def heal(repository: Repository, lock: Lock, progress: Callable[[Progress], None], cancelled: Flag) -> Healed:
     """Reads all that is stored, then the live files of what is lost. Needs the exclusive lock. Raises EngineError."""
     checked = check(repository, (), True, progress, cancelled)
     lost = set(checked.lost)
-    if not lost:
+    if not checked.bad_packs and not checked.bad_places and not lost:
         return Healed(0, 0)
     writer: PackWriter | None = None
     packs: list[Packed] = []
@@ -60,25 +64,39 @@ def heal(repository: Repository, lock: Lock, progress: Callable[[Progress], None
         if writer:
             writer.abandon()
     healed = len(checked.lost) - len(lost)
-    if healed:
-        _index(repository, lock, checked, packs)
-    return Healed(healed, len(lost))
+    gone = _replace(repository, lock, checked, packs, lost) if healed or checked.bad_packs else set()
+    return Healed(healed, len(lost), len(gone))
 
 
-def _index(repository: Repository, lock: Lock, checked: Checked, packs: list[Packed]) -> None:
-    """A new index with the new packs, and without the places that are bad."""
+def _replace(repository: Repository, lock: Lock, checked: Checked, packs: list[Packed], lost: set[bytes]) -> set[bytes]:
+    """A new index with the new packs and without the places that are bad; the damaged packs that it can do without go.
+
+    Order: whole blobs of such packs are stored anew, then the index, and only then they go.
+    """
     bad = checked.bad_places
-    kept = [
-        (pack, whole)
+    whole = {
+        pack: [(id, place) for id, place in blobs if (pack, place.offset) not in bad]
         for pack, blobs in repository.index.by_pack()
-        if (whole := [(id, place) for id, place in blobs if (pack, place.offset) not in bad])
+        if pack in checked.bad_packs and not any((pack, place.offset) in bad and id in lost for id, place in blobs)
+    }
+    salvaged = list(salvage(repository, checked, set(whole)))
+    saved = {id for _, blobs in salvaged for id, _ in blobs}
+    gone = {pack for pack, blobs in whole.items() if all(id in saved for id, _ in blobs)}
+    kept = [
+        (pack, rest)
+        for pack, blobs in repository.index.by_pack()
+        if pack not in gone and (rest := [(id, place) for id, place in blobs if (pack, place.offset) not in bad])
     ]
     lock.check()
-    new = set(repository.save_index([*packs, *kept]))
+    new = set(repository.save_index([*packs, *salvaged, *kept]))
     for id, _ in list(repository.storage.list("index")):
         if id not in new:
             lock.check()
             repository.storage.remove("index", id)
+    for pack in gone:
+        lock.check()
+        repository.storage.remove("data", pack.hex())
+    return gone
 
 
 def _lengths(repository: Repository, node: Node) -> list[int]:

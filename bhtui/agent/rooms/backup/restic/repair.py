@@ -56,7 +56,7 @@ def repair(
         return done
     if not (hurt or done.removed or checked.bad_packs or found.blobs_found or found.damaged_indexes):
         return done
-    salvaged = list(_salvage(repository, checked))
+    salvaged = list(salvage(repository, checked, checked.bad_packs))
     mender = _Mender(repository, checked.lost)
     rewritten = [(one, mender.snapshot(one)) for one in hurt]
     salvaged += mender.finish()
@@ -100,14 +100,10 @@ class _Lost:
         self.checked = check(repository, (), True, progress, cancelled, has_index=True)
 
 
-def _salvage(repository: Repository, checked: Checked) -> Iterator[Packed]:
-    """Copies whole blobs out of bad packs."""
+def salvage(repository: Repository, checked: Checked, packs: set[bytes]) -> Iterator[Packed]:
+    """Copies whole blobs out of bad packs. What cannot be read after all is left out."""
     for pack, blobs in repository.index.by_pack():
-        whole = [
-            (id, place)
-            for id, place in blobs
-            if pack in checked.bad_packs and (pack, place.offset) not in checked.bad_places
-        ]
+        whole = [(id, place) for id, place in blobs if pack in packs and (pack, place.offset) not in checked.bad_places]
         writer: PackWriter | None = None
         for id, place in whole:
             try:

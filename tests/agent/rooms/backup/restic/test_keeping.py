@@ -16,7 +16,7 @@ from bhtui.agent.rooms.backup.restic import walk
 from bhtui.agent.rooms.backup.restic.check import Checked, check
 from bhtui.agent.rooms.backup.restic.diff import diff
 from bhtui.agent.rooms.backup.restic.errors import EngineError
-from bhtui.agent.rooms.backup.restic.heal import heal
+from bhtui.agent.rooms.backup.restic.heal import Healed, heal
 from bhtui.agent.rooms.backup.restic.lock import Lock
 from bhtui.agent.rooms.backup.restic.progress import silent
 from bhtui.agent.rooms.backup.restic.prune import Pruned, prune
@@ -252,10 +252,33 @@ def test_healing_takes_from_live_files(made: Stock, stock: Stock, harm: Callable
         done = heal(repository, lock, silent, NEVER)
     assert done.healed > 0
     assert done.missing == 0
-    # A damaged pack is no longer needed, and still there. With --read-data restic would try for a minute to read it.
-    restic(stock.folder, "check", code=1 if harm is _flip else 0)
-    stock.prune()
     stock.judge()
+    repository = stock.open()
+    with Lock(repository, exclusive=True, settle=0) as lock:
+        assert heal(repository, lock, silent, NEVER) == Healed(0, 0)
+
+
+def test_healing_replaces_damaged_packs_of_which_nothing_is_lost(stock: Stock) -> None:
+    pack = max(stock.packs(), key=lambda path: path.stat().st_size)
+    pack.write_bytes(pack.read_bytes() + b"more")
+    repository = stock.open()
+    with Lock(repository, exclusive=True, settle=0) as lock:
+        assert heal(repository, lock, silent, NEVER) == Healed(0, 0, 1)
+    stock.judge()
+
+
+def test_a_damaged_pack_stays_while_something_of_it_is_lost(made: Stock, stock: Stock) -> None:
+    pack = max(stock.packs(), key=lambda path: path.stat().st_size)
+    _flip(pack)
+    (made.source / "big").rename(made.source / "away")
+    try:
+        repository = stock.open()
+        with Lock(repository, exclusive=True, settle=0) as lock:
+            done = heal(repository, lock, silent, NEVER)
+    finally:
+        (made.source / "away").rename(made.source / "big")
+    assert (done.healed, done.missing > 0, done.packs_removed) == (0, True, 0)
+    assert pack.exists()
 
 
 def test_differences_are_those_of_the_files(tmp_path: Path) -> None:
