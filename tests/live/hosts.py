@@ -326,15 +326,17 @@ class TestHosts:
 
     def _end_processes(self) -> None:
         """Kills what was started below our homes, told by the environment of each process."""
-        mark = f"BLACKHOLE_HOME={self.root}/".encode()
-        until(lambda: not self._kill_marked(mark), what="everything that ran on the hosts is gone")
+        # Keeper and agent have the one, services the other: those of a killed keeper would go on for ever.
+        marks = [f"{name}={self.root}/".encode() for name in ("BLACKHOLE_HOME", "BLACKHOLE_RUN")]
+        until(lambda: not self._kill_marked(marks), what="everything that ran on the hosts is gone")
 
     @staticmethod
-    def _kill_marked(mark: bytes) -> bool:
+    def _kill_marked(marks: list[bytes]) -> bool:
         found = False
         for proc in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
-                if mark in (proc / "environ").read_bytes():
+                environ = (proc / "environ").read_bytes()
+                if any(mark in environ for mark in marks):
                     os.kill(int(proc.name), signal.SIGKILL)
                     found = True
         return found
