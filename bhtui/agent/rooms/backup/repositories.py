@@ -13,7 +13,7 @@ from typing import Any
 from bhtui.core.backup import BackupProgress, BackupSnapshot, BackupSpec, StorageSpec
 from bhtui.core.errors import NotFound, UsageError
 from bhtui.core.spec import Spec
-from bhtui.core.units import format_age, format_size
+from bhtui.core.units import counted, format_age, format_size
 
 from . import password
 from .catalog import Catalog
@@ -112,6 +112,18 @@ class Repositories:
         found = [_snapshot(each) for each in answer.get("snapshots", ())]
         self.catalog.replace(location, found, self._clock())
         return self.catalog.snapshots(location)
+
+    def away(self, folder: str = "") -> str:
+        """Why a repository that is not found is not to be made anew: it was there before. Empty: it never was."""
+        location = self.location(folder)
+        known = len(self.catalog.snapshots(location))
+        if not known:
+            return ""
+        ago = format_age((self._clock() - self.catalog.seen_ns(location)) / 1e9)
+        return (
+            f"there is no repository at {location} now, but there was one with {counted(known, 'snapshot')} {ago} ago: "
+            "is its disk mounted? If it is lost for good, `blackhole backup repo init` makes a new one"
+        )
 
     # ---- working ---------------------------------------------------------------------------------------------------
 

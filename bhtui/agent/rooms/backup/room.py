@@ -130,8 +130,8 @@ class Backup:
                 async with asyncio.timeout(PATIENCE):
                     await self.repositories.refresh(folder)
             except NoRepository:
-                is_missing = True
-                self.catalog.replace(location, (), self.clock())
+                problem = self.repositories.away(folder)
+                is_missing = not problem
             except TimeoutError:
                 problem = f"cannot reach the repository {location}: it has not answered within {PATIENCE:.0f} s"
             except BlackholeError as error:

@@ -68,6 +68,11 @@ class _Steps:
         try:
             known = await self._repositories.refresh(folder)
         except NoRepository:
+            away = self._repositories.away(folder)
+            if away and not call.args.get("fresh"):
+                for service in call.args.get("services", ()):
+                    self._room.not_backed_up(service, away)
+                raise NoRepository(f"cannot back up: {away}") from None
             await self._work("init", call, {})
             await self._repositories.refresh(folder)
             return Done({"made": True}, f"made a new repository at {call.target}")

@@ -234,6 +234,24 @@ async def test_a_repository_that_is_away_is_answered_for_from_the_catalog(made):
     assert found.seen_ns
 
 
+async def test_where_a_repository_was_none_is_made_unasked(made, tmp_path):
+    made.service("db", {"a": "1"})
+    await made.carry_out(CreateBackupRequest())
+    made.repository.rename(tmp_path / "unmounted")
+    found = await made.room.list()
+    assert len(found.snapshots) == 1
+    assert "is its disk mounted?" in found.problem
+    with pytest.raises(NotFound, match="with 1 snapshot .* is its disk mounted"):
+        await made.carry_out(CreateBackupRequest())
+    assert not made.repository.exists()
+    assert "is its disk mounted" in made.room.catalog.failures()["db"].error
+    (tmp_path / "unmounted").rename(made.repository)
+    assert (await made.room.list()).problem == ""
+    made.repository.rename(tmp_path / "lost")
+    await made.carry_out(RepositoryRequest("init"))
+    assert (await made.room.list()).snapshots == ()
+
+
 async def test_what_another_program_removed_is_gone_from_the_list(made):
     made.service("db", {"a": "1"})
     await made.carry_out(CreateBackupRequest())
