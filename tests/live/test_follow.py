@@ -9,7 +9,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from typing import IO
 
 import pytest
 
@@ -53,13 +54,19 @@ def number(line: str, named: bool = False) -> tuple[str, int] | None:
     return (name, int(words[1])) if words[0] == "n" else None
 
 
+def lines_of(stream: IO[str]) -> Iterator[str]:
+    """Until its end, or until the test closes it."""
+    with suppress(ValueError):
+        yield from stream
+
+
 def collected(process: subprocess.Popen[str], named: bool = False) -> list[tuple[str, int]]:
     """What comes, read on in a thread; and what it says otherwise, so that neither pipe fills."""
     got: list[tuple[str, int]] = []
 
     def read() -> None:
         assert process.stdout is not None
-        for line in process.stdout:
+        for line in lines_of(process.stdout):
             found = number(line, named) if line.endswith("\n") else None  # the last one may be cut off with the reader
             if found is not None:
                 got.append(found)

@@ -117,7 +117,7 @@ def test_limits_on_disks_are_those_of_the_disk_of_the_data(tmp_path: Path) -> No
         assert (folder / "blkio.throttle.write_bps_device").read_text().split() == [device, str(10 * MEBI)]
         row = resources(here, "disk")["web-1"]
         assert row["disks"][0]["device"] == device
-        assert "cgroup v1 counts them for nobody" in row["limits"]["iops"]["not_held"]
+        assert "cgroup v1 counts for nobody" in row["limits"]["iops"]["not_held"]
         here.cli("resources", "reset-limit", "web")
         assert (folder / "blkio.throttle.read_iops_device").read_text() == ""
 

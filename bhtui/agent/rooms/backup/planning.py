@@ -173,7 +173,8 @@ class Planner:
         own = {os.path.realpath(self._room.config)} if self._room.config else set()
         extras = tuple(each for each in snapshot.paths if each not in known | own)
         untouched = tuple(path for path in data if path not in held)
-        return Wanted(name, snapshot, places, extras, stand_ins, made, untouched)
+        excludes = (*self._room.spec().backup.excludes, *services[name].backup.excludes)
+        return Wanted(name, snapshot, places, extras, stand_ins, made, untouched, excludes)
 
     def _made(self, service: ServiceSpec, data: Sequence[str], snapshot: BackupSnapshot) -> dict[str, str]:
         preparations = [each for each in self._room.preparations(service) if isinstance(each, Makes)]

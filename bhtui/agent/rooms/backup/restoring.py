@@ -70,6 +70,8 @@ class Wanted:
     """Data that is made anew, and of which path of the snapshot: of a dump."""
     untouched: tuple[str, ...] = ()
     """Data that the snapshot does not hold."""
+    excludes: tuple[str, ...] = ()
+    """Patterns of what is left out of backups now."""
     changes: Changes = Changes()
 
 
@@ -148,6 +150,11 @@ def _effects(wanted: Sequence[Wanted], life: Plan) -> tuple[str, ...]:
         told += [f"  {line}" for line in each.changes.shown]
         if each.untouched:
             told.append(f"{each.service}: the backup does not hold {' '.join(each.untouched)}; that stays as it is")
+        if each.excludes:
+            told.append(
+                f"{each.service}: what `excludes` leaves out ({' '.join(each.excludes)}) is in no backup, and is gone "
+                "after this; --keep-old leaves the data from before beside it"
+            )
         if each.snapshot.problem:
             told.append(f"{each.service}: the backup has a problem: {each.snapshot.problem}")
     return (*told, *life.effects)

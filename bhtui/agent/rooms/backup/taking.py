@@ -186,7 +186,8 @@ class Taking:
         self._room.catalog.add(location, snapshot, problem, self._room.clock())
         noted = [each.note for each in prepared if each.note]
         detail = _made_text(snapshot, said)
-        message = "; ".join(filter(None, (detail, *noted, problem)))
+        empty = "" if snapshot.files else f"there is no file in {' '.join(snapshot.paths)}: is that where its data is?"
+        message = "; ".join(filter(None, (detail, *noted, empty, problem)))
         data = {
             "snapshot": snapshot.id, "type": snapshot.type, "bytes_added": snapshot.bytes_added,
             "bytes_total": snapshot.bytes_total, "files": snapshot.files, "seconds": said.get("seconds", 0),

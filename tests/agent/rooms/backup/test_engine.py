@@ -55,7 +55,7 @@ def test_a_repository_is_made_filled_listed_compared_and_emptied(tmp_path: Path)
     assert ask(folder, "prune", max_unused_percent=0)["done"]["packs_removed"] >= 0
     assert ask(folder, "stats")["done"]["snapshots"] == 1
     assert ask(folder, "repair")["done"]["snapshots_rewritten"] == []
-    assert ask(folder, "heal")["done"] == {"healed": 0, "missing": 0}
+    assert ask(folder, "heal")["done"] == {"healed": 0, "missing": 0, "packs_removed": 0}
     assert ask(folder, "locks")["done"] == {"locks": []}
     assert "no errors were found" in restic(folder, "check", "--read-data")
 

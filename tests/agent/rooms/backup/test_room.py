@@ -241,7 +241,7 @@ async def test_where_a_repository_was_none_is_made_unasked(made, tmp_path):
     found = await made.room.list()
     assert len(found.snapshots) == 1
     assert "is its disk mounted?" in found.problem
-    with pytest.raises(NotFound, match="with 1 snapshot .* is its disk mounted"):
+    with pytest.raises(NotFound, match=r"with 1 snapshot .* is its disk mounted"):
         await made.carry_out(CreateBackupRequest())
     assert not made.repository.exists()
     assert "is its disk mounted" in made.room.catalog.failures()["db"].error
@@ -385,6 +385,20 @@ async def test_data_is_put_back_and_the_plan_says_what_changes(made):
     assert read(path) == {"a": "1", "same": "s", "sub/b": "2"}
     assert sorted(os.listdir(path.parent)) == ["db"]
     assert made.events.kinds()[-1] == ("backup.restored", "db")
+
+
+async def test_a_restore_says_that_what_is_left_out_of_backups_does_not_come_back(made):
+    made.service("db", {"a": "1"})
+    made.backup(excludes=("*.log",))
+    await made.carry_out(CreateBackupRequest())
+    plan = await made.plan(RestoreBackupRequest(services=("db",)))
+    assert any("`excludes` leaves out (*.log)" in effect for effect in plan.effects)
+
+
+async def test_a_backup_without_a_file_asks_whether_that_is_all(made):
+    made.service("db", {}).mkdir(parents=True, exist_ok=True)
+    await made.carry_out(CreateBackupRequest())
+    assert any("is that where its data is?" in message for _, _, message, _ in made.events.told)
 
 
 async def test_undone_in_reverse_all_is_as_it_was(made):

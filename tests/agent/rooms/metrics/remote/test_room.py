@@ -107,8 +107,9 @@ async def test_events_tell_of_trouble_once_and_of_its_end(server, tmp_path):
     told = []
     server.answers = [(503, {})] * 4
     async with writing(tmp_path / "q", RemoteWriteSpec("mimir", server.url, 0.1, warn_after=0.5), told):
-        await until(lambda: len(told) >= 2)
-    assert [each[0] for each in told] == [EventKind.REMOTE_WRITE_FAILING, EventKind.REMOTE_WRITE_RECOVERED]
+        await until(lambda: EventKind.REMOTE_WRITE_RECOVERED in [each[0] for each in told])
+    kinds = [each[0] for each in told if each[0] != EventKind.REMOTE_WRITE_LAGGING]  # on a busy machine it lags too
+    assert kinds == [EventKind.REMOTE_WRITE_FAILING, EventKind.REMOTE_WRITE_RECOVERED]
     assert told[0][1] == "metrics.remote_write"
     assert "503 Service Unavailable" in told[0][2]
 
