@@ -70,6 +70,11 @@ class ServiceChange:
         """Whether running instances keep the old values until they are started anew."""
         return any(not change.is_live for change in self.fields)
 
+    @property
+    def limits_only(self) -> bool:
+        """Whether a restart would be for new limits alone, most of which a running process can be given."""
+        return self.needs_restart and all(each.is_live or each.name.startswith("limits.") for each in self.fields)
+
 
 @dataclass(frozen=True, slots=True)
 class SpecDiff:

@@ -283,8 +283,12 @@ async def test_config_diff(home: Home, agent: FakeAgent) -> None:
         "changed: alerts",
     ]  # fmt: skip
     (found,) = json.loads((await home.blackhole(*diff, "--output", "json")).out)
+    assert found["changed"][0]["limits_only"] is False
     assert found["added"] == ["new"]
     assert found["changed"][0]["fields"][1] == {"name": "environment.A", "old": "x", "new": "y"}
+    limits = ServiceChange("api", (FieldChange("limits.memory", "64M", "128M"),))
+    agent.difference = SpecDiff((), (), (limits,), ())
+    assert "api: limits are changed as it runs, where they can be" in (await home.blackhole(*diff)).out
     agent.problems = (Problem("a.yaml", 3, 5, "unknown key"),)
     assert (await home.blackhole(*diff)).code == 2
 

@@ -195,11 +195,17 @@ def diff(settings: Settings, file: Path | None) -> int:
     return max(codes)
 
 
+LIMITS_ONLY = "limits are changed as it runs, where they can be; `restart --reload-config --dry-run` says of each"
+
+
 def _change_lines(found: SpecDiff) -> list[str]:
     lines = [f"added: {name}" for name in found.added] + [f"removed: {name}" for name in found.removed]
     for change in found.changed:
         lines += [f"{change.service}: {each}" for each in change.fields]
-        lines += [f"{change.service}: needs a restart"] if change.needs_restart else []
+        if change.limits_only:
+            lines.append(f"{change.service}: {LIMITS_ONLY}")
+        elif change.needs_restart:
+            lines.append(f"{change.service}: needs a restart")
     lines += [f"changed: {name}" for name in found.sections]
     return lines or ["no difference to the configuration in force"]
 
@@ -212,6 +218,7 @@ def _change_object(found: SpecDiff) -> dict[str, Any]:
             {
                 "service": change.service,
                 "needs_restart": change.needs_restart,
+                "limits_only": change.limits_only,
                 "fields": [{"name": each.name, "old": each.old, "new": each.new} for each in change.fields],
             }
             for change in found.changed
