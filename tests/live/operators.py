@@ -19,14 +19,12 @@ from tests.waiting import until
 
 SLOW = 120.0
 """Seconds for what takes a few on a real host: all is emulated, on a machine that is busy."""
-PAUSE = 0.3
-"""Seconds between two looks: whoever asks keeps what he waits for from being done."""
 T = TypeVar("T")
 
 
 def slowly(condition: Callable[[], T], what: str = "", deadline: float = SLOW) -> T:
     """As `until`, of an emulated host."""
-    return until(condition, deadline, what, PAUSE)
+    return until(condition, deadline, what)
 
 
 @dataclass(frozen=True)
