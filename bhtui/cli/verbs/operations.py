@@ -129,7 +129,7 @@ def _row(target: Target, each: Operation, now: int, hosts: bool) -> list[tuple[s
         (" ".join(each.targets)[:40], ""),
         state_cell(each.state),
         (_who(each), ""),
-        (f"{done}/{len(each.steps)}", ""),
+        (f"{done}/{len(each.steps)}" if each.steps else "-", ""),
         (printable(each.reason), ""),
     ]
     return [(target.name, ""), *row] if hosts else row

@@ -59,7 +59,7 @@ def _outcome(row: OperationRow, _now: float, _width: int) -> Spans:
     one = row.operation
     style = OPERATION_SIGN.get(one.state, ("", ""))[1]
     if one.state in ("running", "pending", "cancelling", "rolling-back"):
-        return ((f"{one.state} {progress(one)}", style),)
+        return ((f"{one.state} {progress(one)}".rstrip(), style),)
     return ((one.state, style), (f" {plain(one.error.splitlines()[0])}" if one.error else "", "dim"))
 
 

@@ -11,7 +11,10 @@ _STEP_ENDED = frozenset({"done", "failed", "skipped", "undone", "undo-failed"})
 
 
 def progress(operation: operations_pb2.Operation) -> str:
-    """Steps that have ended, of all: `2/5`; once it has failed or was cancelled, those that were done."""
+    """Steps that have ended, of all: `2/5`; once it has failed or was cancelled, those that were done. Empty: it
+    has none, as an emergency stop, which acts before there is a plan."""
+    if not operation.steps:
+        return ""
     counted = frozenset({"done"}) if operation.state in ("failed", "cancelled") else _STEP_ENDED
     return f"{sum(step.state in counted for step in operation.steps)}/{len(operation.steps)}"
 
@@ -36,7 +39,7 @@ def headline(operation: operations_pb2.Operation, host: HostView, now: float) ->
         return f"✗ {what} {operation.state}{took}: {first_line(operation.error)}", "bad"
     running = next((step for step in operation.steps if step.state in ("running", "waiting", "undoing")), None)
     doing = f" · {running.title}{': ' + running.detail if running.detail else ''}" if running else ""
-    return f"▶ {what} {progress(operation)}{doing}", "link"
+    return f"▶ {what} {progress(operation)}{doing}".rstrip(), "link"
 
 
 def first_line(text: str) -> str:

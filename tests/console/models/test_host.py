@@ -188,3 +188,7 @@ def test_what_an_agent_says_of_itself_is_told_while_nothing_is_worse():
     assert see(view, snapshot(one(), full=True)).notes == ()
     said.instances[0].state = "failed"
     assert trouble_text(see(view, said), NOW) == "api-1 failed"
+
+
+def test_an_operation_without_steps_tells_no_number_of_them() -> None:
+    assert progress(operations_pb2.Operation(kind="stop", state="done")) == ""
