@@ -7,18 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from bhtui.core.event import EventKind
 from bhtui.core.operation import Plan
 from bhtui.core.spec import ServiceSpec
-
-
-class Events(Protocol):
-    """The log of events."""
-
-    def append(
-        self, kind: EventKind, target: str = "", message: str = "", data: Mapping[str, Any] | None = None
-    ) -> object: ...
-
 
 # ---- what prepares a service ---------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from datetime import UTC, tzinfo
 from pathlib import Path
 from typing import Any
 
+from bhtui.agent.memory import Events
 from bhtui.core.backup import (
     BackupChange,
     BackupDiff,
@@ -36,7 +37,7 @@ from . import choosing, protection, repository, requests, retention, schedule, s
 from .catalog import Catalog, Database
 from .child import Engine
 from .failures import NoRepository
-from .model import Events, Preparation, Preparations
+from .model import Preparation, Preparations
 from .repositories import Repositories, shown
 
 log = logging.getLogger(__name__)

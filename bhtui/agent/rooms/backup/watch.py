@@ -6,8 +6,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
+from bhtui.agent.memory import Settings
 from bhtui.core.backup import ServiceProtection
 from bhtui.core.errors import BlackholeError, Refused
 from bhtui.core.event import EventKind
@@ -32,14 +33,6 @@ PRUNE_SECONDS = 7 * 86400.0
 """How often space is freed even though retention removes nothing."""
 ACTOR = "schedule:backup"
 HANDLED, LATE, PRUNED, DRILLED = "backup.schedule", "backup.late", "backup.pruned", "backup.drilled"
-
-
-class Settings(Protocol):
-    """Small values that outlive the agent."""
-
-    def setting(self, key: str) -> Any: ...
-
-    def set_setting(self, key: str, value: Any) -> None: ...
 
 
 class Operations(Protocol):

@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Protocol
 
-from bhtui.core.event import Event
-from bhtui.core.operation import Actor
+from bhtui.agent.memory import Events as Log
 from bhtui.core.spec import ServiceSpec, Spec
 from bhtui.core.states import Health, State
 
@@ -41,25 +40,7 @@ class Instances(Protocol):
     def picture(self) -> Mapping[str, Running]: ...
 
 
-class Events(Protocol):
-    """The event log: what is written here, and the bell that every event rings."""
-
-    def append(
-        self,
-        kind: str,
-        target: str = "",
-        message: str = "",
-        data: Mapping[str, Any] | None = None,
-        actor: Actor | None = None,
-    ) -> Event: ...
+class Events(Log, Protocol):
+    """The event log, and the bell that every event rings."""
 
     def bell(self, about: str = "") -> AbstractContextManager[asyncio.Event]: ...
-
-
-class Settings(Protocol):
-    """What must outlive the agent."""
-
-    def setting(self, key: str) -> Any: ...
-
-    def set_setting(self, key: str, value: Any) -> None:
-        """Keeps a JSON value. Raises StoreUnavailable."""

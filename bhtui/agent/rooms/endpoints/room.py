@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from bhtui.agent import command
+from bhtui.agent.memory import Settings
 from bhtui.core.endpoint import Endpoint, ready_addresses, to_json, variable_of
 from bhtui.core.errors import BlackholeError
 from bhtui.core.event import EventKind
@@ -22,7 +23,7 @@ from bhtui.core.spec import EndpointsSpec, ServiceSpec
 
 from . import ready
 from .files import Files
-from .model import Events, Instances, Running, Settings
+from .model import Events, Instances, Running
 from .teller import Run, Teller, Told
 
 log = logging.getLogger(__name__)

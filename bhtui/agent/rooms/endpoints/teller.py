@@ -9,11 +9,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from bhtui.agent.command import Said
+from bhtui.agent.memory import Events
 from bhtui.core.endpoint import Endpoint, ready_addresses
 from bhtui.core.event import EventKind
 from bhtui.core.spec import EndpointsSpec
-
-from .model import Events
 
 log = logging.getLogger(__name__)
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Protocol
 
-from bhtui.core.event import Event
-from bhtui.core.operation import Actor
-from bhtui.core.override import Override
 from bhtui.core.spec import ServiceSpec, Spec
 from bhtui.core.states import State
 
@@ -114,26 +111,3 @@ class Usage(Protocol):
     """Measures what instances use."""
 
     def of(self, instance: str) -> Sample | None: ...
-
-
-class Overrides(Protocol):
-    """The table of what was set at run time."""
-
-    def load_overrides(self) -> Mapping[str, Mapping[str, Override]]:
-        """By service and key."""
-
-    def save_overrides(self, service: str, changes: Mapping[str, Override | None]) -> None:
-        """Sets some, removes others. Raises StoreUnavailable."""
-
-
-class Events(Protocol):
-    """The event log, as far as it is written here."""
-
-    def append(
-        self,
-        kind: str,
-        target: str = "",
-        message: str = "",
-        data: Mapping[str, Any] | None = None,
-        actor: Actor | None = None,
-    ) -> Event: ...

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from bhtui.agent.memory import Overrides as Table
 from bhtui.core.override import Override, effective
 from bhtui.core.spec import ServiceSpec
-
-from .model import Overrides as Table
 
 PREFIX = "limits."
 

@@ -6,12 +6,13 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from bhtui.agent.memory import Events
 from bhtui.core.errors import BlackholeError
 from bhtui.core.event import EventKind
 from bhtui.core.request import ClearCacheRequest, CollectGarbageRequest, Request, RestartRequest
 from bhtui.core.units import format_size
 
-from .model import Events, Instances, Running, Usage
+from .model import Instances, Running, Usage
 from .pressure import Pressure, decide
 from .room import Limits
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .model import Settings
+from bhtui.agent.memory import Settings
 
 SETTING = "maintenance.windows"
 

@@ -3,32 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
-from bhtui.core.event import Event
-from bhtui.core.operation import Actor
 from bhtui.core.spec import Spec
-
-
-class Settings(Protocol):
-    """JSON values that outlive the agent."""
-
-    def setting(self, key: str) -> Any: ...
-    def set_setting(self, key: str, value: Any) -> None:
-        """Raises StoreUnavailable."""
-
-
-class Events(Protocol):
-    """The event log, as far as it is written here."""
-
-    def append(
-        self,
-        kind: str,
-        target: str = "",
-        message: str = "",
-        data: Mapping[str, Any] | None = None,
-        actor: Actor | None = None,
-    ) -> Event: ...
 
 
 class Held(Protocol):

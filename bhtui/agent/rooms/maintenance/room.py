@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bhtui.agent.memory import Events, Settings
 from bhtui.agent.store import StoreError
 from bhtui.core.event import EventKind
 from bhtui.core.maintenance import Window
@@ -17,7 +18,7 @@ from bhtui.core.request import WindowRequest
 from . import requests
 from .book import Entry, WindowBook
 from .calendar import SECOND
-from .model import Events, Instances, Settings
+from .model import Instances
 from .windows import Zones, clock_text, holding, next_change, windows_at
 from .zones import zone_of
 

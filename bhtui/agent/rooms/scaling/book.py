@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from bhtui.agent.memory import Overrides
 from bhtui.core.autoscale import SETTABLE, AutoScaleSpec, in_force
 from bhtui.core.override import Override, same
 from bhtui.core.spec import ServiceSpec
-
-from .model import Overrides
 
 PREFIX = "scale."
 

@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Protocol
 
 from bhtui.core.autoscale import AutoScaleSpec
-from bhtui.core.event import Event
-from bhtui.core.operation import Actor, Operation
-from bhtui.core.override import Override
+from bhtui.core.operation import Operation
 from bhtui.core.spec import ServiceSpec, Spec
 from bhtui.core.states import Goal, Health, State
 
@@ -198,36 +196,6 @@ class Operations(Protocol):
     def get(self, operation_id: str) -> Operation: ...
     def conflicts(self, claims: Iterable[str]) -> Sequence[Operation]:
         """Open operations that hold one of these."""
-
-
-class Overrides(Protocol):
-    """The table of what was set at run time."""
-
-    def load_overrides(self) -> Mapping[str, Mapping[str, Override]]:
-        """By service and key."""
-
-    def save_overrides(self, service: str, changes: Mapping[str, Override | None]) -> None:
-        """Sets some, removes others. Raises StoreUnavailable."""
-
-
-class Records(Protocol):
-    """What must outlive the agent. Both raise BlackholeError while the disk is full."""
-
-    def setting(self, key: str) -> Any: ...
-    def set_setting(self, key: str, value: Any) -> None: ...
-
-
-class Events(Protocol):
-    """The event log, as far as it is written here."""
-
-    def append(
-        self,
-        kind: str,
-        target: str = "",
-        message: str = "",
-        data: Mapping[str, Any] | None = None,
-        actor: Actor | None = None,
-    ) -> Event: ...
 
 
 Begin = Callable[[str, int, str, str], Awaitable[object]]

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from bhtui.agent.memory import Events, Settings
 from bhtui.core.autoscale import AutoScaleSpec
 from bhtui.core.errors import BlackholeError, NotFound, Refused
 from bhtui.core.event import EventKind
@@ -20,14 +21,12 @@ from .candidates import obstacle
 from .history import SECOND, changed, changed_by_hand, ended, noticed, refused
 from .model import (
     Begin,
-    Events,
     History,
     Instances,
     Look,
     Notice,
     Operations,
     Reading,
-    Records,
     Running,
     Tick,
     Usage,
@@ -67,7 +66,7 @@ class LoadWatch:
         instances: Instances,
         usage: Usage,
         operations: Operations,
-        records: Records,
+        records: Settings,
         events: Events,
         begin: Begin,
         window: Callable[[str], str] = lambda _: "",

@@ -8,9 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from bhtui.agent.command import Here
 from bhtui.agent.keeper import KeptProcess, Killed, LogSpec, SpawnRequest
-from bhtui.core.event import Event
-from bhtui.core.operation import Actor
-from bhtui.core.override import Override
+from bhtui.agent.memory import Overrides
 from bhtui.core.spec import LimitsSpec, ProbeSpec, ServiceSpec, Spec
 from bhtui.core.states import Health
 
@@ -117,29 +115,6 @@ class Usage(Protocol):
     def of(self, instance: str) -> Sample | None: ...
     def track(self, instance: str, pid: int) -> None: ...
     def forget(self, instance: str) -> None: ...
-
-
-class Events(Protocol):
-    """The event log, as far as it is written here."""
-
-    def append(
-        self,
-        kind: str,
-        target: str = "",
-        message: str = "",
-        data: Mapping[str, Any] | None = None,
-        actor: Actor | None = None,
-    ) -> Event: ...
-
-
-class Overrides(Protocol):
-    """The table of what was set at run time."""
-
-    def load_overrides(self) -> Mapping[str, Mapping[str, Override]]:
-        """By service and key."""
-
-    def save_overrides(self, service: str, changes: Mapping[str, Override | None]) -> None:
-        """Sets some, removes others. Raises StoreUnavailable."""
 
 
 class Records(Overrides, Protocol):

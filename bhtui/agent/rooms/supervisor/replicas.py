@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from bhtui.agent.memory import Overrides
 from bhtui.core.override import REPLICAS, Override
 from bhtui.core.replica import with_replicas
 from bhtui.core.spec import Spec
-
-from .model import Overrides
 
 
 class ReplicaBook:

@@ -14,6 +14,7 @@ from typing import Any
 
 from bhtui.agent.foreign.model import Hold, Manager
 from bhtui.agent.keeper import Exit as KeptExit
+from bhtui.agent.memory import Events
 from bhtui.core.errors import BlackholeError, NotFound, Refused
 from bhtui.core.event import EventKind
 from bhtui.core.override import Override, same
@@ -28,7 +29,7 @@ from .driver import Driver
 from .instance import Instance
 from .logtail import tail
 from .mirroring import Mirroring
-from .model import Config, Events, HealthProbes, Keeper, Limits, Records, Usage
+from .model import Config, HealthProbes, Keeper, Limits, Records, Usage
 from .planning import Planner
 from .record import to_record
 from .replicas import ReplicaBook

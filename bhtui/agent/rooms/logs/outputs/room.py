@@ -9,18 +9,19 @@ import logging
 import sys
 import time
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
 
+from bhtui.agent.memory import Tell
 from bhtui.core import codec
 from bhtui.core.event import EventKind
 from bhtui.core.outputs import OutputSpec, OutputStatus
+from bhtui.core.sending import trouble_text
 from bhtui.core.spec import Spec
 from bhtui.core.units import format_time
 
-from .verdicts import Told, judge, trouble_text
+from .verdicts import Told, judge
 
 log = logging.getLogger(__name__)
 
@@ -30,12 +31,6 @@ SILENCE_SECONDS = 30.0
 END_SECONDS = 5.0
 FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
 LINE_LIMIT = 4 << 20
-
-
-class Tell(Protocol):
-    """Appends an event."""
-
-    def __call__(self, kind: EventKind, target: str, message: str, data: Mapping[str, Any]) -> object: ...
 
 
 class Outputs:
@@ -78,7 +73,7 @@ class Outputs:
         """A line for each that has failed or lagged for longer than it may."""
         now_ns = self._clock()
         return [
-            f"{trouble_text(self._status[name], told.bad, now_ns)}; blackhole logs outputs tells more"
+            f"{trouble_text(f'output {name}', self._status[name], told.bad, now_ns)}; blackhole logs outputs tells more"
             for name, told in self._told.items()
             if told.bad and name in self._status
         ]

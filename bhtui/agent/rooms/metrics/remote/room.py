@@ -11,9 +11,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
 
-from bhtui.core.event import EventKind
+from bhtui.agent.memory import Tell
 from bhtui.core.remotewrite import RemoteWriteStatus
 from bhtui.core.spec import RemoteWriteSpec
 
@@ -28,12 +27,6 @@ log = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
 """From one look at how it goes to the next."""
 TARGET = "metrics.remote_write"
-
-
-class Tell(Protocol):
-    """Appends an event."""
-
-    def __call__(self, kind: EventKind, target: str, message: str, data: Mapping[str, Any]) -> object: ...
 
 
 class RemoteWriter:

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from bhtui.agent.memory import Tell
 from bhtui.core.remotewrite import RemoteWriteStatus
 from bhtui.core.spec import Spec
 
 from ..model import Row
-from .room import RemoteWriter, Tell
+from .room import RemoteWriter
 
 
 class RemoteWriters:
