@@ -22,15 +22,16 @@ from pathlib import Path
 from bhtui.agent.command import DEFAULT_PATH, Setting, run
 from bhtui.core.errors import BlackholeError
 from bhtui.core.spec import ServiceSpec
-from bhtui.core.units import format_size
 
 from . import standins
+from .feeding import feed, kill
 
 SERVERS, WRAPPERS = ("mariadbd", "mysqld"), ("mariadbd-safe", "mysqld_safe")
 CLIENTS, MAKERS = ("mariadb", "mysql"), ("mariadb-install-db", "mysql_install_db")
 OPENS = 120.0
 """Seconds for which the new server may take to answer, and to end."""
 LOOK = 0.2
+CLIENT = Setting({"PATH": DEFAULT_PATH})
 SAID = 300
 """Characters of what a program complained of that are told."""
 BIND = 'mount --bind "$1" "$2" && shift 2 && exec "$@"'
@@ -155,7 +156,9 @@ class Making:
             ]
             await self._opened(client, server, room)
             async with asyncio.timeout(self.timeout):
-                await self._feed([*client, "--binary-mode"], progress)
+                wrong = await feed([*client, "--binary-mode"], self.dump, CLIENT, "the dump", progress)
+            if wrong:
+                raise BlackholeError(f"cannot load the dump of {self.service.name}: {wrong}")
             await self._ended(server, room)
         except TimeoutError:
             raise BlackholeError(
@@ -163,34 +166,14 @@ class Making:
                 f"`backup.timeout` of {self.service.name} more"
             ) from None
         finally:
-            await _kill(server)
+            await kill(server)
 
     async def _opened(self, client: Sequence[str], server: Process, room: Path) -> None:
         deadline = time.monotonic() + OPENS
-        asked = Setting({"PATH": DEFAULT_PATH})
-        while not (await run([*client, "-e", "SELECT 1"], asked, timeout=LOOK * 50)).ok:
+        while not (await run([*client, "-e", "SELECT 1"], CLIENT, timeout=LOOK * 50)).ok:
             if server.returncode is not None or time.monotonic() > deadline:
                 raise BlackholeError(f"cannot load the dump of {self.service.name}: its server {_why(room)}")
             await asyncio.sleep(LOOK)
-
-    async def _feed(self, argv: Sequence[str], progress: Callable[[str], None]) -> None:
-        """Says how far it is by how far the file was read: both have the same place in it."""
-        with self.dump.open("rb") as dump, tempfile.TemporaryFile() as said:
-            total = os.fstat(dump.fileno()).st_size
-            loading = await asyncio.create_subprocess_exec(
-                *argv, stdin=dump, stdout=DEVNULL, stderr=said, start_new_session=True, env={"PATH": DEFAULT_PATH}
-            )
-            try:
-                while loading.returncode is None:
-                    at = os.lseek(dump.fileno(), 0, os.SEEK_CUR)
-                    progress(f"loading the dump: {format_size(at)} of {format_size(total)}")
-                    with suppress(TimeoutError):
-                        await asyncio.wait_for(asyncio.shield(loading.wait()), LOOK * 5)
-            finally:
-                await _kill(loading)
-            if loading.returncode != 0:
-                text = os.pread(said.fileno(), SAID, 0).decode("utf-8", "replace").strip()
-                raise BlackholeError(f"cannot load the dump of {self.service.name}: {text or 'its client was killed'}")
 
     async def _ended(self, server: Process, room: Path) -> None:
         """It has written all and ended by itself."""
@@ -222,13 +205,6 @@ async def _start(argv: Sequence[str], setting: Setting, room: Path) -> Process:
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError) as error:
         raise BlackholeError(f"cannot load the dump: {argv[0]} does not start: {error}") from None
-
-
-async def _kill(process: Process) -> None:
-    if process.returncode is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    await asyncio.shield(process.wait())
 
 
 def _why(room: Path) -> str:

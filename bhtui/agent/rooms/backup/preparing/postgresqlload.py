@@ -8,22 +8,15 @@ https://www.postgresql.org/docs/current/app-pgrestore.html
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import tempfile
-from asyncio.subprocess import DEVNULL
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from bhtui.agent.command import Setting
 from bhtui.core.errors import BlackholeError
-from bhtui.core.units import format_size
 
-LOOK = 1.0
-"""Seconds between two words on how far it is."""
-SAID = 400
+from .feeding import feed
+
 LONGEST = 63
 """Bytes of a name in PostgreSQL."""
 
@@ -90,31 +83,14 @@ class Loading:
         await self.ask(f"DROP DATABASE {_quoted(name)}")
 
     async def _restore(self, dump: Path, progress: Callable[[str], None]) -> None:
-        setting = self.setting
-        with dump.open("rb") as file, tempfile.TemporaryFile() as said:
-            total = os.fstat(file.fileno()).st_size
-            process = await asyncio.create_subprocess_exec(
-                *self.restorer, "--create", "--exit-on-error", stdin=file, stdout=DEVNULL, stderr=said,
-                start_new_session=True, env=setting.env, cwd=setting.cwd, user=setting.uid, group=setting.gid,
-                extra_groups=setting.groups,
-            )  # fmt: skip
-            try:
-                async with asyncio.timeout(self.timeout):
-                    while process.returncode is None:
-                        at = os.lseek(file.fileno(), 0, os.SEEK_CUR)  # both have the same place in it
-                        progress(f"loading {self.database}: {format_size(at)} of {format_size(total)}")
-                        with suppress(TimeoutError):
-                            await asyncio.wait_for(asyncio.shield(process.wait()), LOOK)
-            except TimeoutError:
-                raise BlackholeError(f"loading {self.database} took longer than {self.timeout:g} s") from None
-            finally:
-                if process.returncode is None:
-                    with suppress(ProcessLookupError):
-                        os.killpg(process.pid, signal.SIGKILL)
-                await asyncio.shield(process.wait())
-            if process.returncode != 0:
-                text = os.pread(said.fileno(), SAID, 0).decode("utf-8", "replace").strip()
-                raise BlackholeError(f"pg_restore of {self.database} failed: {' '.join(text.split())}")
+        argv = (*self.restorer, "--create", "--exit-on-error")
+        try:
+            async with asyncio.timeout(self.timeout):
+                wrong = await feed(argv, dump, self.setting, self.database, progress)
+        except TimeoutError:
+            raise BlackholeError(f"loading {self.database} took longer than {self.timeout:g} s") from None
+        if wrong:
+            raise BlackholeError(f"pg_restore of {self.database} failed: {wrong}")
 
 
 def _quoted(name: str) -> str:
