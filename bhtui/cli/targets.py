@@ -21,7 +21,7 @@ from bhtui.rpc.stopped import Wake
 from .settings import Settings
 
 if TYPE_CHECKING:
-    from bhtui.ssh.prometheus import At
+    from bhtui.ssh.inventory import PrometheusAt
 
 T = TypeVar("T")
 
@@ -39,7 +39,7 @@ class Target(Protocol):
     """Nothing may be changed there."""
 
     @property
-    def prometheus(self) -> At | None:
+    def prometheus(self) -> PrometheusAt | None:
         """Where samples are that its agent does not have, as hosts.yaml says. Raises ConfigError."""
 
     async def client(self) -> AgentClient:
@@ -98,7 +98,7 @@ class Local:
         return await halt(self._paths, keep_services)
 
     @property
-    def prometheus(self) -> At | None:
+    def prometheus(self) -> PrometheusAt | None:
         from bhtui.ssh.inventory import LOCAL, load  # few verbs want to know, and it takes a moment
 
         return load(self._paths.config.parent / "hosts.yaml").find(LOCAL).prometheus

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bhtui.cli.verbs.logs.outputs import render
 from bhtui.core.outputs import OutputStatus
-from bhtui.rpc.convert.logs import output_from_message, output_to_json, output_to_message
+from bhtui.rpc.convert.logs import output_from_message, output_to_message
+from bhtui.rpc.convert.sending import sending_to_json
 
 NOW = 1_767_323_045_000_000_000
 BAD = OutputStatus(
@@ -43,8 +44,8 @@ def test_none_is_said_too():
 
 def test_the_message_carries_everything_and_the_object_has_fixed_keys():
     assert output_from_message(output_to_message(BAD)) == BAD
-    assert list(output_to_json(BAD, "web-1")) == [
+    assert list(sending_to_json(BAD, "web-1")) == [
         "host", "name", "type", "target", "state", "sent", "sent_bytes", "retried", "dropped", "dead_lettered",
         "behind_bytes", "behind_lines", "behind_seconds", "last_sent", "last_error", "last_error_time", "failing_since",
     ]  # fmt: skip
-    assert output_to_json(BAD)["last_sent"] is None and output_to_json(BAD)["last_error"] == "cannot reach it\x1b[31m"
+    assert sending_to_json(BAD)["last_sent"] is None and sending_to_json(BAD)["last_error"] == "cannot reach it\x1b[31m"

@@ -10,7 +10,8 @@ from bhtui.cli.verbs.metrics import remote_write, show
 from bhtui.core.measure import SPARKS, shown, spark
 from bhtui.core.remotewrite import RemoteWriteStatus
 from bhtui.rpc.blackhole.v1.metrics_pb2 import Series
-from bhtui.rpc.convert.metrics import remote_write_from_message, remote_write_to_json, remote_write_to_message
+from bhtui.rpc.convert.metrics import remote_write_from_message, remote_write_to_message
+from bhtui.rpc.convert.sending import sending_to_json
 
 NOW = 1_767_323_045_000_000_000
 SECOND = 10**9
@@ -78,7 +79,7 @@ def test_remote_write_fits_a_terminal_and_drives_none() -> None:
 def test_remote_write_travels_whole() -> None:
     assert remote_write_from_message(remote_write_to_message([BAD, BAD])) == [BAD, BAD]
     assert remote_write_from_message(remote_write_to_message([])) == []
-    said = remote_write_to_json(BAD, "web-1")
+    said = sending_to_json(BAD, "web-1")
     assert list(said)[:3] == ["host", "name", "target"]
     assert said["last_sent"] is None
     assert said["failing_since"].endswith("Z")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from bhtui.core import logfields
@@ -67,7 +66,7 @@ def columns_of(message: pb.LogBatch, host: str = "", offset_ns: int = 0) -> Line
         [
             origin(
                 host, line.service, line.instance, logcolumns.RANKS.get(line.level, 0), line.stream, line.partial,
-                line.context, offset_ns,
+                line.context, offset_ns, gap=line.gap,
             )
             for line in message.lines
         ],
@@ -156,17 +155,3 @@ def output_to_message(status: OutputStatus) -> pb.LogOutput:
 
 def output_from_message(message: pb.LogOutput) -> OutputStatus:
     return flat.decode(message, OutputStatus)
-
-
-def output_to_json(status: OutputStatus, host: str = "") -> dict[str, Any]:
-    """The object of `logs outputs --output json`; its keys and their order are fixed. Times are null for never."""
-    said: dict[str, Any] = {"host": host}
-    for name, value in asdict(status).items():
-        if name.endswith("_ns"):
-            said[_TIMES[name]] = format_time(value) if value else None
-        else:
-            said[name] = value
-    return said
-
-
-_TIMES = {"last_sent_ns": "last_sent", "last_error_ns": "last_error_time", "failing_since_ns": "failing_since"}

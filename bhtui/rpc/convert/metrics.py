@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
-from typing import Any
 
 from bhtui.core.remotewrite import RemoteWriteStatus
 from bhtui.core.series import Series, SeriesQuery
-from bhtui.core.units import format_time
 from bhtui.rpc.blackhole.v1 import metrics_pb2 as pb
 
 from . import flat
@@ -40,18 +37,3 @@ def remote_write_to_message(statuses: Iterable[RemoteWriteStatus]) -> pb.RemoteW
 
 def remote_write_from_message(message: pb.RemoteWriteResponse) -> list[RemoteWriteStatus]:
     return [flat.decode(each, RemoteWriteStatus) for each in message.statuses]
-
-
-def remote_write_to_json(status: RemoteWriteStatus, host: str = "") -> dict[str, Any]:
-    """The object of `metrics remote-write --output json`; its keys and their order are fixed. Times are null for
-    never."""
-    said: dict[str, Any] = {"host": host}
-    for name, value in asdict(status).items():
-        if name.endswith("_ns"):
-            said[_TIMES[name]] = format_time(value) if value else None
-        else:
-            said[name] = value
-    return said
-
-
-_TIMES = {"last_sent_ns": "last_sent", "last_error_ns": "last_error_time", "failing_since_ns": "failing_since"}

@@ -9,12 +9,13 @@ import click
 
 from bhtui.cli.app import Verb
 from bhtui.cli.output import write_list
-from bhtui.cli.present import RED, YELLOW, age, printable, shapely, size, table
+from bhtui.cli.present import RED, printable
+from bhtui.cli.sending import Cell, any_late, listed, short, state_cell, waiting_cells
 from bhtui.cli.settings import Settings
 from bhtui.cli.targets import ask_all
-from bhtui.cli.verbs.logs.outputs import STATES, short
 from bhtui.core.remotewrite import RemoteWriteStatus
-from bhtui.rpc.convert.metrics import remote_write_from_message, remote_write_to_json
+from bhtui.rpc.convert.metrics import remote_write_from_message
+from bhtui.rpc.convert.sending import sending_to_json
 
 HEADS = ("NAME", "STATE", "SENT", "WAIT", "AGE", "AGAIN", "REFUSED", "LOST", "TARGET")
 
@@ -37,39 +38,27 @@ def command(settings: Settings) -> int:
     answers = ask_all(settings, lambda client: client.remote_write())
     found = [(target.name, one) for target, each in answers.good for one in remote_write_from_message(each)]
     if not settings.plain:
-        write_list([remote_write_to_json(status, host) for host, status in found], settings.output)
+        write_list([sending_to_json(status, host) for host, status in found], settings.output)
     elif answers.good:
         sys.stdout.write(render(found, time.time_ns(), hosts=settings.remote))
-    return max(answers.report(), int(any(status.state in ("failing", "lagging") for _, status in found)))
+    return max(answers.report(), int(any_late(found)))
 
 
 def render(found: Found, now_ns: int, *, hosts: bool) -> str:
     """The table, with the last error below each that has one."""
     if not found:
         return "remote write is not declared: see metrics.remote_write in the configuration\n"
-    heads = ["HOST", *HEADS] if hosts else list(HEADS)
-    rows = [[*([(host, "")] if hosts else []), *_row(status)] for host, status in found]
-    below = {at: [_error(status, now_ns)] for at, (_, status) in enumerate(found) if status.last_error}
-    return table(heads, rows, below)
+    return listed(found, HEADS, _row, now_ns, hosts)
 
 
-def _row(status: RemoteWriteStatus) -> list[tuple[str, str]]:
-    shape, plain, colour = STATES.get(status.state, ("?", "?", ""))
-    is_late = YELLOW if status.state in ("lagging", "failing") else ""
+def _row(status: RemoteWriteStatus) -> list[Cell]:
     return [
         (printable(status.name), ""),
-        (f"{shape if shapely() else plain} {status.state}", colour),
+        state_cell(status),
         (short(status.sent), ""),
-        (f"{short(status.behind_samples)} {size(status.behind_bytes)}" if status.behind_samples else "0", is_late),
-        (age(status.behind_seconds) if status.behind_seconds >= 1 else "-", is_late),
+        *waiting_cells(status, status.behind_samples, status.behind_bytes),
         (short(status.retried), ""),
         (short(status.rejected), RED if status.rejected else ""),
         (short(status.dropped), RED if status.dropped else ""),
         (printable(status.target), ""),
     ]
-
-
-def _error(status: RemoteWriteStatus, now_ns: int) -> str:
-    if status.failing_since_ns:
-        return f"for {age((now_ns - status.failing_since_ns) / 1e9)}: {status.last_error}"
-    return f"{age((now_ns - status.last_error_ns) / 1e9)} ago: {status.last_error}"

@@ -6,24 +6,16 @@ lost or refused are told of at most once a minute, with their number.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from bhtui.core.event import EventKind
 from bhtui.core.remotewrite import RemoteWriteStatus
-from bhtui.core.units import format_age, format_size
+from bhtui.core.sending import Verdict, news, trouble, trouble_text
+from bhtui.core.units import format_size
 
 EVERY = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """An event to be appended."""
-
-    kind: EventKind
-    message: str
-    data: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,38 +35,28 @@ def judge(
 ) -> tuple[Told, list[Verdict]]:
     """What is to be told now; `now` is monotonic seconds."""
     verdicts: list[Verdict] = []
-    bad = _bad(status, warn_after, now_ns)
-    if bad and bad != told.bad:
-        verdicts.append(_trouble(status, bad, now_ns))
-    elif told.bad and not bad and status.state == "ok":
-        message = (
-            f"remote write to {status.name} is well again: {status.sent} samples sent, {status.behind_samples} wait"
-        )
+    bad = trouble(status, warn_after, now_ns)
+    said = news(told.bad, bad, status.state, ("ok",))
+    if said == "recovered":
+        waits = f"{status.sent} samples sent, {status.behind_samples} wait"
+        message = f"remote write to {status.name} is well again: {waits}"
         verdicts.append(Verdict(EventKind.REMOTE_WRITE_RECOVERED, message, _data(status)))
-    else:
-        bad = told.bad
+    elif said:
+        verdicts.append(_trouble(status, bad, now_ns))
     if told.counted_at is None or now - told.counted_at >= EVERY:
         losses = list(_losses(told, status))
         verdicts += losses
         if losses:
             told = replace(told, dropped=status.dropped, rejected=status.rejected, counted_at=now)
-    return replace(told, bad=bad), verdicts
-
-
-def _bad(status: RemoteWriteStatus, warn_after: float, now_ns: int) -> str:
-    if status.failing_since_ns and (now_ns - status.failing_since_ns) / 1e9 >= warn_after:
-        return "failing"
-    return "lagging" if status.state == "lagging" else ""
+    return replace(told, bad=bad if said else told.bad), verdicts
 
 
 def _trouble(status: RemoteWriteStatus, bad: str, now_ns: int) -> Verdict:
     waits = f"{status.behind_samples} samples ({format_size(status.behind_bytes)}) wait on disk"
-    if bad == "failing":
-        since = format_age((now_ns - status.failing_since_ns) / 1e9)
-        message = f"remote write to {status.name} has failed for {since}: {status.last_error}; {waits}"
-        return Verdict(EventKind.REMOTE_WRITE_FAILING, message, _data(status))
-    message = f"remote write to {status.name} is {format_age(status.behind_seconds)} behind: {waits}"
-    return Verdict(EventKind.REMOTE_WRITE_LAGGING, message, _data(status))
+    kind = EventKind.REMOTE_WRITE_FAILING if bad == "failing" else EventKind.REMOTE_WRITE_LAGGING
+    separator = "; " if bad == "failing" else ": "
+    text = trouble_text(f"remote write to {status.name}", status, bad, now_ns)
+    return Verdict(kind, text + separator + waits, _data(status))
 
 
 def _losses(told: Told, status: RemoteWriteStatus) -> Iterator[Verdict]:
