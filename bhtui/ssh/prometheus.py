@@ -12,10 +12,12 @@ import re
 import ssl
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from bhtui.core.errors import BlackholeError, NoConnection
 from bhtui.rpc.blackhole.v1 import metrics_pb2
+
+from .inventory import PrometheusAt
 
 HOST = "host"
 TIMEOUT = 8.0
@@ -31,27 +33,6 @@ FOLDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("max", (f'resource=~"{_GREATEST}"',)),
 )
 """What all instances of a service come to together: their sum, or the greatest where a sum means nothing."""
-
-
-class At(Protocol):
-    """Where it is (ssh.inventory.PrometheusAt)."""
-
-    @property
-    def url(self) -> str: ...
-    @property
-    def labels(self) -> tuple[tuple[str, str], ...]: ...
-    @property
-    def username(self) -> str: ...
-    @property
-    def password_file(self) -> str: ...
-    @property
-    def bearer_token_file(self) -> str: ...
-    @property
-    def ca_file(self) -> str: ...
-    @property
-    def place(self) -> tuple[str, int]: ...
-    @property
-    def is_on_host(self) -> bool: ...
 
 
 class Question(NamedTuple):
@@ -127,7 +108,7 @@ def joined(means: Mapping[Key, list[tuple[int, float]]], highs: Mapping[Key, Any
 class Prometheus:
     """One host's series in a Prometheus. `socket` gives the local socket behind which the host's port answers."""
 
-    def __init__(self, host: str, at: At, socket: Callable[[str, int], Awaitable[str]]) -> None:
+    def __init__(self, host: str, at: PrometheusAt, socket: Callable[[str, int], Awaitable[str]]) -> None:
         self._host, self._at, self._socket = host, at, socket
         self.name = f"prometheus {at.place[0]}:{at.place[1]}" + (f" of {host}" if at.is_on_host else "")
 

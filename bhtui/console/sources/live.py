@@ -14,7 +14,8 @@ from bhtui.rpc.blackhole.v1 import backup_pb2, events_pb2, logs_pb2, metrics_pb2
 from bhtui.rpc.client import AgentClient
 from bhtui.rpc.resume import LogResume
 from bhtui.ssh.history import History
-from bhtui.ssh.prometheus import At, Prometheus
+from bhtui.ssh.inventory import PrometheusAt
+from bhtui.ssh.prometheus import Prometheus
 
 from .backend import Sink
 from .message import HostInfo, LinkSeen, Seen, Trouble
@@ -78,7 +79,7 @@ class LiveBackend:
         infos: tuple[HostInfo, ...],
         connect: Callable[[], Links],
         clock: Callable[[], float],
-        prometheus: Mapping[str, At] | None = None,
+        prometheus: Mapping[str, PrometheusAt] | None = None,
     ) -> None:
         """`prometheus`: by host, where its figures are besides."""
         self._infos, self._connect, self._clock = infos, connect, clock
