@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.live.home import Home, home
+from tests.live.hosts import TestHosts
 from tests.live.machine import USER, Machine
 from tests.live.machine_image import image
 from tests.live.operators import Operator
 from tests.live.operators import operators as both
+
+
+@pytest.fixture
+def hosts() -> Iterator[TestHosts]:
+    """A maker of hosts behind OpenSSH."""
+    with TestHosts() as made:
+        yield made
+
+
+@pytest.fixture
+def here(hosts: TestHosts, cache_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+    """The operator's machine."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
+    with home() as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -26,10 +26,12 @@ import psutil
 
 from bhtui.ssh.inventory import Host
 from tests.live import require
+from tests.live.home import Home
 from tests.ports import free_port
 from tests.waiting import until
 
 _SERIAL = itertools.count()
+JOB = "services: {job: {command: [sleep, '1000']}}\n"
 
 
 def need(there: bool, what: str) -> None:
@@ -340,6 +342,14 @@ class TestHosts:
                     os.kill(int(proc.name), signal.SIGKILL)
                     found = True
         return found
+
+
+def known(here: Home, *others: TestHost, config: str = JOB) -> None:
+    """Writes hosts.yaml on the operator's machine, and a configuration on each host."""
+    for each in others:
+        each.home.mkdir(exist_ok=True)
+        (each.home / "blackhole.yaml").write_text(config)
+    (here.path / "hosts.yaml").write_text("hosts:\n" + "".join(each.yaml() for each in others))
 
 
 def _keygen(path: Path) -> None:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
-from tests.live.home import Home, home
-from tests.live.hosts import TestHosts
+from tests.live.home import Home
+from tests.live.hosts import TestHosts, known
 
 CONFIG = """\
 services:
@@ -19,30 +16,15 @@ backup: {storage: {type: local, path: REPO}, password_file: PASSWORD}
 """
 
 
-@pytest.fixture
-def hosts() -> Iterator[TestHosts]:
-    with TestHosts() as made:
-        yield made
-
-
-@pytest.fixture
-def here(hosts: TestHosts, cache_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
-    with home() as made:
-        yield made
-
-
 def test_what_backups_need_is_placed_once_and_for_schedules_too(hosts: TestHosts, here: Home, tmp_path: Path) -> None:
     web = hosts.loopback("web")
-    web.home.mkdir(exist_ok=True)
     data, password = tmp_path / "data", tmp_path / "password"
     data.mkdir()
     (data / "file").write_text("content")
     password.write_text("secret\n")
     password.chmod(0o600)
     config = CONFIG.replace("DATA", str(data)).replace("REPO", str(tmp_path / "repo"))
-    (web.home / "blackhole.yaml").write_text(config.replace("PASSWORD", str(password)))
-    (here.path / "hosts.yaml").write_text(f"hosts:\n{web.yaml()}")
+    known(here, web, config=config.replace("PASSWORD", str(password)))
     layers = web.home / "state/layers"
 
     here.cli("--host", "web", "start")

@@ -4,37 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.live.home import Home, home
-from tests.live.hosts import TestHost, TestHosts
-
-CONFIG = "services: {job: {command: [sleep, '1000']}}\n"
-
-
-@pytest.fixture
-def hosts() -> Iterator[TestHosts]:
-    with TestHosts() as made:
-        yield made
-
-
-@pytest.fixture
-def here(hosts: TestHosts, cache_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
-    """The operator's machine."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
-    with home() as made:
-        yield made
-
-
-def known(here: Home, *others: TestHost) -> None:
-    """Writes hosts.yaml, and a configuration on each host."""
-    for each in others:
-        each.home.mkdir(exist_ok=True)
-        (each.home / "blackhole.yaml").write_text(CONFIG)
-    (here.path / "hosts.yaml").write_text("hosts:\n" + "".join(each.yaml() for each in others))
+from tests.live.home import Home
+from tests.live.hosts import TestHosts, known
 
 
 def test_an_agent_is_stopped_there_and_started_only_when_asked(hosts: TestHosts, here: Home) -> None:

@@ -9,32 +9,14 @@ import sys
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tests.live.home import Home, home
-from tests.live.hosts import TestHosts
+from tests.live.home import Home
+from tests.live.hosts import TestHosts, known
 from tests.live.require import program
-from tests.live.test_cli_ssh import known
 from tests.ports import free_port
 from tests.waiting import until
-
-
-@pytest.fixture
-def hosts() -> Iterator[TestHosts]:
-    with TestHosts() as made:
-        yield made
-
-
-@pytest.fixture
-def here(hosts: TestHosts, cache_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
-    """The operator's machine."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
-    with home() as made:
-        yield made
 
 
 def get(url: str) -> str:

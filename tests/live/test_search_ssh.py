@@ -3,31 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from bhtui.agent.rooms.logs import cri
 from bhtui.agent.rooms.logs.seeking import MISSED
-from tests.live.home import Home, home
-from tests.live.hosts import TestHosts
+from tests.live.home import Home
+from tests.live.hosts import TestHosts, known
 
 START = 1_767_323_045_000_000_000
 NEEDLE = "token-3b1f"
-
-
-@pytest.fixture
-def hosts() -> Iterator[TestHosts]:
-    with TestHosts() as made:
-        yield made
-
-
-@pytest.fixture
-def here(hosts: TestHosts, cache_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(cache_home))
-    with home() as made:
-        yield made
 
 
 def programs_but_ripgrep(folder: Path) -> str:
@@ -51,9 +35,7 @@ def write_log(path: Path, size: int) -> None:
 
 def test_ripgrep_is_placed_once_after_a_search_that_lacked_it(hosts: TestHosts, here: Home, tmp_path: Path) -> None:
     web = hosts.loopback("web", PATH=programs_but_ripgrep(tmp_path / "bin"))
-    web.home.mkdir(exist_ok=True)
-    (web.home / "blackhole.yaml").write_text("services:\n  api: {command: [sleep, '1000'], autostart: false}\n")
-    (here.path / "hosts.yaml").write_text(f"hosts:\n{web.yaml()}")
+    known(here, web, config="services:\n  api: {command: [sleep, '1000'], autostart: false}\n")
     layers, name = web.home / "state/layers", f"api-1.{cri.stamp(START).decode().replace('-', '').replace(':', '')}.log"
     write_log(web.home / "logs/api" / name, 1 << 20)
 

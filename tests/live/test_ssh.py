@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import tarfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -34,12 +34,6 @@ def agent_code(monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     code["bhtui/agent/__main__.py"] = FAKE.read_bytes()
     monkeypatch.setattr(bundle, "_own_code", lambda: code)
     return code
-
-
-@pytest.fixture
-def hosts() -> Iterator[TestHosts]:
-    with TestHosts() as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

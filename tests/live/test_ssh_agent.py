@@ -6,7 +6,6 @@ import asyncio
 import os
 import re
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,12 +28,6 @@ services:
     command: [sh, -c, "while :; do date; sleep 0.1; done"]
     replicas: 2
 """
-
-
-@pytest.fixture
-def hosts() -> Iterator[TestHosts]:
-    with TestHosts() as made:
-        yield made
 
 
 @pytest.fixture
