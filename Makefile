@@ -29,10 +29,10 @@ demo-down: $(STAMP) ## ends the demonstration; leaves no process behind
 	@BLACKHOLE_HOME=$(DEMO_HOME) $(BIN)/blackhole demo down
 
 test: $(STAMP) ## all tests, in parallel, but those on an emulated machine
-	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not alone'
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not alone' $(AGAIN)
 
 test-machine: $(STAMP) ## the tests on a true systemd host, emulated: minutes, and the machine to themselves
-	@$(BIN)/python -m pytest -o addopts="--quiet --strict-markers" -m alone $(AGAIN)
+	@$(BIN)/python -m pytest -m alone $(AGAIN)
 
 lint: $(STAMP) ## ruff, mypy strict, and the walls between the rooms
 	@$(BIN)/ruff check .

@@ -18,6 +18,7 @@ from bhtui.keeper import client
 from bhtui.keeper.capture import CHUNK
 from bhtui.keeper.ops import INCOMPLETE
 from tests.keeper.support import IDLE, Running, end_hard, is_alive, kill_now, log_lines, python, running_keeper, text_of
+from tests.live.numbered import written
 from tests.long import times
 from tests.waiting import eventually, until
 
@@ -112,7 +113,7 @@ async def test_the_keeper_killed_again_and_again_under_load(root: Path) -> None:
 
 def _written(log: LogSpec) -> int:
     path = Path(log.path)
-    return sum(one.stat().st_size for one in path.parent.glob(f"{path.stem}*"))
+    return written(path.parent, f"{path.stem}*")
 
 
 async def _all_ended(keeper: Keeper) -> bool:

@@ -17,7 +17,7 @@ import pytest
 from bhtui.agent.rooms.limits.detect import detect
 from tests.live import require
 from tests.live.home import Home, home
-from tests.live.numbered import PROGRAM, numbers
+from tests.live.numbered import PROGRAM, numbers, written
 from tests.waiting import until
 
 GOOD = """
@@ -184,10 +184,7 @@ services:
         made.cli("start")
         folder = made.paths.logs / "flood"
 
-        def size() -> int:
-            return sum(path.stat().st_size for path in folder.iterdir())
-
-        until(lambda: size() > 5_000_000, 60, "the flood")
+        until(lambda: written(folder) > 5_000_000, 60, "the flood")
         before = made.status()["good-1"]["pid"]
         made.cli("restart", "good")
         assert made.status()["good-1"]["pid"] != before

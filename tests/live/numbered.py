@@ -5,6 +5,7 @@ As a program: `numbered.py PER_SECOND [LENGTH]` prints `n 1 xxx`, `n 2 xxx`, ...
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from pathlib import Path
@@ -30,6 +31,15 @@ def markers(folder: Path, instance: str) -> list[str]:
     """What the keeper itself wrote into the log."""
     lines = [line for path in files(folder, instance) for line in path.read_text(errors="replace").splitlines()]
     return [line.split(" ", 3)[3] for line in lines if " [blackhole] " in line]
+
+
+def written(folder: Path, pattern: str = "*") -> int:
+    """Bytes in a folder's files now. A file that the rotation renames while it is looked at is counted as none."""
+    total = 0
+    for path in folder.glob(pattern):
+        with contextlib.suppress(FileNotFoundError):
+            total += path.stat().st_size
+    return total
 
 
 def files(folder: Path, instance: str) -> list[Path]:

@@ -16,7 +16,7 @@ import pytest
 
 from tests.live.home import Home, home
 from tests.live.hosts import TestHost, TestHosts
-from tests.live.numbered import PROGRAM
+from tests.live.numbered import PROGRAM, written
 from tests.waiting import until
 
 CONFIG = f"""
@@ -133,7 +133,7 @@ def test_a_reader_that_stands_still_gets_every_line_later(host: Home) -> None:
         assert process.stdout is not None
         first = number(process.stdout.readline())
         logs = host.paths.logs / "one"
-        until(lambda: sum(path.stat().st_size for path in logs.iterdir()) > 3 << 20, 60, "more than the pipe holds")
+        until(lambda: written(logs) > 3 << 20, 60, "more than the pipe holds")
         os.kill(host.agent_pid(), signal.SIGKILL)
         wanted = until(lambda: int((logs / "one-1.log").read_bytes().splitlines()[-1].split()[4]), 30, "a last line")
         got = [first] if first else []

@@ -7,6 +7,7 @@ its own, one that writes and one that reads, so that a disk that hangs holds up 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -148,7 +149,11 @@ class History:
     @property
     def disk_bytes(self) -> int:
         """The space of its files."""
-        return sum(path.stat().st_size for path in self._folder.glob("*") if path.is_file())
+        total = 0
+        for path in self._folder.glob("*"):
+            with contextlib.suppress(FileNotFoundError):  # A file is written under another name, or too old and gone.
+                total += path.stat().st_size
+        return total
 
 
 def _ticks(kept: MetricsSpec) -> int:
