@@ -3,7 +3,8 @@
 The log is the one that the keeper writes for processes: the same format, the same rotation. Beside it lies
 `<instance>.cursor`: the manager's own mark of a place in its output, and the place in our file that belongs to it. The
 mark is written less often than lines are, so after a crash of the agent there may be lines behind that place: `open`
-tells how many, whoever goes on leaves out as many, and no line is lost or written twice.
+tells how many, whoever goes on leaves out as many, and no line is lost or written twice. How many of them are still to
+be left out is written down with the mark: an agent may be killed again before it has come so far.
 
 What is over a rate limit is dropped as the keeper does it, by the times of the lines themselves: what is read late,
 after the agent was away, is no flood. The mark is written down after every drop, so that lines and marks fit again.
@@ -18,7 +19,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,6 +61,8 @@ class Captured:
         self._log = _Log(str(path), rotate.max_size, rotate.max_age, rotate.max_backups)
         self._rate = rate
         self._cursor: Mapping[str, Any] = {}
+        self._behind = 0
+        """Lines in the file that come behind the mark."""
         self._saved = 0.0
         self._open_parts: set[str] = set()
         self._dropping: set[str] = set()
@@ -81,7 +84,8 @@ class Captured:
             self._cursor, self._log.rate, self._untold = kept.cursor, kept.rate, list(kept.untold)
             self._log.rate.set(self._rate.lines, self._rate.bytes, self._rate.per)
             self._is_open = True
-            return self._cursor, _lines_behind(self.path, kept.place) if kept.place else 0
+            self._behind = kept.behind + (_lines_behind(self.path, kept.place) if kept.place else 0)
+            return self._cursor, self._behind
 
     def limit(self, rotate: RotateSpec, rate: RateSpec = NO_LIMIT) -> None:
         """Sets when the file is rotated, and how much is kept."""
@@ -90,15 +94,16 @@ class Captured:
             self._log.limit(rotate.max_size, rotate.max_age, rotate.max_backups)
             self._log.rate.set(rate.lines, rate.bytes, rate.per)
 
-    def write(self, lines: Sequence[Line], cursor: Mapping[str, Any]) -> None:
-        """Writes lines; `cursor` is the mark behind the last of them. What finds no place is counted in the log."""
+    def write(self, lines: Sequence[Line], cursor: Mapping[str, Any], behind: int = 0) -> None:
+        """Writes lines; `cursor` is the mark behind the last of them, `behind` how many lines of the file come after
+        it. What finds no place is counted in the log."""
         with self._turn:
             before, dropped = self._log.rotations, self._log.rate.dropped_size
             if self._log.rate.ns or self._dropping or any(self._untold):
                 self._write_within_limit(lines)
             else:
                 self._write(lines)
-            self._cursor = cursor
+            self._cursor, self._behind = cursor, behind
             is_changed = self._log.rotations != before or self._log.rate.dropped_size != dropped
             # A rotation changes which file the place is in, and its own name a moment later.
             if is_changed or time.monotonic() - self._saved >= SAVE_SECONDS:
@@ -173,7 +178,7 @@ class Captured:
     def save(self) -> None:
         """Writes the mark down, so that a next agent goes on there; a disk that is full is no reason to fail."""
         self._saved = time.monotonic()
-        kept = {"cursor": dict(self._cursor), **self._log.place}
+        kept = {"cursor": dict(self._cursor), **self._log.place, "behind": self._behind}
         if self._log.rate.ns or self._log.rate.last_ns:
             kept |= {"rate": self._log.rate.dump(), "untold": self._untold}
         fresh = self._note.with_suffix(".cursor.new")
@@ -261,13 +266,16 @@ class _Log(LogFile):
         return {"inode": os.fstat(self._fd).st_ino, "offset": self._size} if self._fd >= 0 else {}
 
 
-class _Kept(NamedTuple):
+@dataclass(frozen=True)
+class _Kept:
     """What an earlier agent has written down."""
 
     cursor: Mapping[str, Any]
     place: Place | None
-    rate: RateLimit
-    untold: Sequence[int]
+    behind: int = 0
+    """Lines before the place that come after the mark."""
+    rate: RateLimit = field(default_factory=RateLimit)
+    untold: Sequence[int] = (0, 0)
 
 
 def _load(note: Path) -> _Kept:
@@ -276,16 +284,16 @@ def _load(note: Path) -> _Kept:
         kept = json.loads(note.read_text())
         cursor = dict(kept["cursor"])
     except (OSError, ValueError, KeyError, TypeError):
-        return _Kept({}, None, RateLimit(), (0, 0))
+        return _Kept({}, None)
     try:
-        place = Place(int(kept["inode"]), int(kept["offset"]))
+        place, behind = Place(int(kept["inode"]), int(kept["offset"])), int(kept.get("behind", 0))
     except (KeyError, TypeError, ValueError):
-        place = None
+        place, behind = None, 0
     try:
         lines, size = map(int, kept["untold"])
-        return _Kept(cursor, place, RateLimit.load([*map(int, kept["rate"])]), (lines, size))
+        return _Kept(cursor, place, behind, RateLimit.load([*map(int, kept["rate"])]), (lines, size))
     except (KeyError, TypeError, ValueError):
-        return _Kept(cursor, place, RateLimit(), (0, 0))
+        return _Kept(cursor, place, behind)
 
 
 def _lines_behind(path: Path, place: Place) -> int:

@@ -72,7 +72,7 @@ class Followed:
             lines = entry.lines[self.behind :] if self.behind else entry.lines
             self.behind = max(0, self.behind - len(entry.lines))
             self.at = entry.cursor
-            self.captured.write(lines, {"journal": entry.cursor.text})
+            self.captured.write(lines, {"journal": entry.cursor.text}, self.behind)
 
 
 class Journal:

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from bhtui.agent.foreign.capture import Captures
+from bhtui.agent.foreign.capture import Captured, Captures, Line
 from bhtui.agent.foreign.systemd import journalctl
-from bhtui.agent.foreign.systemd.journalctl import Journal
+from bhtui.agent.foreign.systemd.entries import Entry, cursor_of
+from bhtui.agent.foreign.systemd.journalctl import Followed, Journal
 from bhtui.core.spec import RateSpec, RotateSpec
 from tests.waiting import eventually
 
@@ -173,3 +174,22 @@ async def test_what_is_over_a_limit_is_dropped_and_told(played: Played, tmp_path
         told = await eventually(lambda: captures.limited().get(str(log_of(tmp_path, "a"))))
         assert told["limit"] == "2 lines in 0.5 s"
         await eventually(lambda: any("dropped here" in line for line in captures.limited() and said(tmp_path, "a")))
+
+
+def test_agents_that_are_killed_one_after_the_other_repeat_no_line(tmp_path: Path) -> None:
+    """The second dies when it has passed by only a few of the lines that it finds in the log."""
+    entries = [
+        Entry("web", cursor_of(f"s=a;i={n:x};t={n:x}"), (Line(time.time_ns(), "stdout", b"line %d" % n),))
+        for n in range(1, 31)
+    ]
+    for upto, ending in ((20, "killed"), (5, "killed"), (8, "told"), (12, "closed"), (30, "closed")):
+        followed = Followed("web", Captured(tmp_path / "web-1.log", RotateSpec()))
+        kept, followed.behind = followed.captured.open()
+        followed.at = cursor_of(str(kept.get("journal", "")))
+        followed.take(entries[:upto])
+        if ending == "told":
+            followed.captured.say("the journal cannot be read")
+        elif ending == "closed":
+            followed.close()
+    texts = [line.split(" ", 3)[3] for line in (tmp_path / "web-1.log").read_text().splitlines()]
+    assert [text for text in texts if "[blackhole]" not in text] == [f"line {n}" for n in range(1, 31)]
