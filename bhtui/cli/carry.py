@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable
 
 import click
 
-from bhtui.core.errors import NoConnection, Refused
+from bhtui.core.errors import ConfigError, NoConnection, Refused, UsageError
 from bhtui.core.operation import NEVER_RAN, NONE_BEFORE, OPERATION_ENDED, RAN_BEFORE
-from bhtui.core.request import Request, StopRequest
+from bhtui.core.request import ReloadConfigRequest, Request, StartRequest, StopRequest
 from bhtui.rpc.blackhole.v1.operations_pb2 import Operation, OperationPlan, OperationRequest
 from bhtui.rpc.client import this_actor
 from bhtui.rpc.convert.operations import operation_to_json, plan_to_json, request_to_message
@@ -40,6 +40,9 @@ BACK = {
 }
 """Kind of a step that was undone: what that means."""
 
+REFUSED = "nothing was changed: what was in force stays so; correct that, and give the command again"
+"""Below the problems of a configuration that was to be applied."""
+
 EMERGENCY_PATIENCE = 3.0
 """Seconds for an agent to begin an emergency stop, before the keeper is asked instead."""
 
@@ -60,9 +63,7 @@ def carry_out(
 
 
 async def _carry_out(settings: Settings, request: Request, dry_run: bool, dangerous: bool, where: Where) -> int:
-    # What was asked to run is started with its agent; looking at a plan and stopping revive nothing.
-    wake = Wake.UNLESS_STOPPED if dry_run or isinstance(request, StopRequest) else Wake.ALWAYS
-    async with opened(settings, wake) as reached:
+    async with opened(settings, _wake(request, dry_run)) as reached:
         targets = await where(reached)
         message = request_to_message(request, reason=settings.reason)
         message.actor.CopyFrom(this_actor())
@@ -76,6 +77,13 @@ async def _carry_out(settings: Settings, request: Request, dry_run: bool, danger
         many = len(targets) > 1
         codes = await everywhere(settings, targets, lambda target: _run(settings, target, message, many))
         return max([codes.report(), *(code for _, code in codes.good)])
+
+
+def _wake(request: Request, dry_run: bool) -> Wake:
+    """What was asked to run is started with its agent; looking at a plan and stopping revive nothing."""
+    if dry_run or isinstance(request, StopRequest):
+        return Wake.UNLESS_STOPPED
+    return Wake.TO_START if isinstance(request, StartRequest | ReloadConfigRequest) else Wake.ALWAYS
 
 
 async def _plan(target: Target, message: OperationRequest) -> OperationPlan:
@@ -130,12 +138,15 @@ async def _run(settings: Settings, target: Target, message: OperationRequest, ma
     own = OperationRequest()
     own.CopyFrom(message)
     own.id = os.urandom(16).hex()
-    if own.HasField("start"):
-        plan = await _plan(target, own)
-        if not plan.steps and not plan.conflicts:
-            return _say_it_runs(settings, target, plan)
     progress = Progress(target.name if many else "")
-    operation = await _begin(target, own)
+    try:
+        if own.HasField("start"):
+            plan = await _plan(target, own)
+            if not plan.steps and not plan.conflicts:
+                return _say_it_runs(settings, target, plan)
+        operation = await _begin(target, own)
+    except ConfigError as error:
+        raise UsageError(f"{error}\n{REFUSED}") from None
     for effect in operation.effects:
         progress.note(printable(effect))
     operation = await follow(settings, target, operation, progress)

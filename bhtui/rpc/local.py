@@ -18,7 +18,7 @@ from bhtui.core.paths import Paths, resolve
 from bhtui.keeper.client import KeeperClient, KeeperError, NoKeeper
 from bhtui.keeper.client import start as start_keeper
 
-from . import quick, stopped
+from . import coming, quick, stopped
 from .stopped import AgentStopped, Wake
 
 START_TIMEOUT = 40.0
@@ -120,6 +120,8 @@ def ensure_agent(paths: Paths, wake: Wake = Wake.UNLESS_STOPPED, timeout: float 
     log = paths.logs / "agent.log"
     told = _size(log)
     _wake_keeper(paths)
+    if wake is Wake.TO_START:
+        _leave_mark(paths)
     try:
         fresh = _start(paths)
         deaths = _deaths(paths)
@@ -139,6 +141,14 @@ def _wake_keeper(paths: Paths) -> None:
     from bhtui.keeper import force
 
     force.wake_stopped(paths.run)
+
+
+def _leave_mark(paths: Paths) -> None:
+    """Without it the agent brings up at once what was up, with the configuration from before."""
+    try:
+        coming.leave(paths.state)
+    except OSError as error:
+        raise BlackholeError(f"cannot write {error.filename}: {error.strerror}; make it writable") from None
 
 
 def _wait(paths: Paths, deaths: int, told: int, timeout: float) -> None:
@@ -184,7 +194,7 @@ def stuck_text(run: Path) -> str:
 
 def refuse_if_asleep(paths: Paths, wake: Wake) -> None:
     """Raises AgentStopped or NoConnection for an agent that does not run and may not be started."""
-    if wake is Wake.ALWAYS:
+    if wake in (Wake.ALWAYS, Wake.TO_START):
         return
     if mark := stopped.read(paths.state):
         raise AgentStopped(f"{mark.text(THIS, time.time_ns())}; start it with `{stopped.start_command()}`")

@@ -25,6 +25,8 @@ class Wake(Enum):
     NEVER = "never"
     UNLESS_STOPPED = "unless stopped"
     ALWAYS = "always"
+    TO_START = "to start"
+    """As ALWAYS, with a request that starts services: see `coming`."""
 
 
 class AgentStopped(NoConnection):

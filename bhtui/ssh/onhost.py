@@ -109,17 +109,28 @@ def _in_use(root: Path) -> set[str]:
     return names
 
 
-def start(python: str, library: str, run: str, logs: str, environ: dict[str, str], timeout: float = 40.0) -> None:
+def start(
+    python: str,
+    library: str,
+    run: str,
+    logs: str,
+    environ: dict[str, str],
+    coming: str = "",
+    timeout: float = 40.0,
+) -> None:
     """Starts keeper and agent, detached from this session, and waits until the agent answers. Raises Fault.
 
     `library` goes first on the module path; empty: the interpreter finds bhtui itself. `timeout` is for a slow host
-    that compiles all modules at its first start.
+    that compiles all modules at its first start. `coming` is the mark of rpc.coming, to be left for the agent.
     """
     agent, keeper = str(Path(run) / "agent.sock"), str(Path(run) / "keeper.sock")
     if answers(agent):
         return
     for folder in (run, logs):
         Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+    if coming:
+        Path(coming).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        Path(coming).touch(mode=0o600)
     began = time.monotonic()
     said = Path(logs) / "start.log"
     ours = not answers(keeper, socket.SOCK_SEQPACKET)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..rpc import coming
 from . import bundle, runtime
 from .bundle import Bundle
 from .connect import Connection
@@ -46,11 +47,17 @@ class Builder:
 
 
 async def place(
-    link: Connection, found: Found, builder: Builder, say: Callable[[str], None], *, start: bool = True
+    link: Connection,
+    found: Found,
+    builder: Builder,
+    say: Callable[[str], None],
+    *,
+    start: bool = True,
+    for_start: bool = False,
 ) -> Placed:
     """Places the bundle that fits (and a Python where there is none), and starts keeper and agent. Raises LinkError.
 
-    Placing what is there already costs nothing; a running agent is left alone.
+    Placing what is there already costs nothing; a running agent is left alone. `for_start`: see `rpc.coming`.
     """
     name = link.host.name
     _check(found, name)
@@ -68,7 +75,7 @@ async def place(
         await upload(link, chosen.path, part, _told(say, "sending the agent"))
         request["unpack"] = [{"part": part, "sha256": chosen.id, "folder": folder}]
     if start:
-        request["start"] = _start(found, python, folder)
+        request["start"] = _start(found, python, folder) | ({"coming": _coming(found)} if for_start else {})
     request["tidy"] = {"bundles": str(found.paths.bundles), "keep": [chosen.id]}
     say("starting the agent" if start else "unpacking the agent")
     await on_host(link, python.path, request)
@@ -86,6 +93,10 @@ async def place_layer(link: Connection, found: Found, builder: Builder, name: st
     part = f"{folder}.{id(link):x}.part"
     await upload(link, chosen.path, part, _told(say, f"sending what {name} needs"))
     await on_host(link, python.path, {"unpack": [{"part": part, "sha256": chosen.id, "folder": folder}]})
+
+
+def _coming(found: Found) -> str:
+    return str(coming.path(found.paths.state))
 
 
 def _start(found: Found, python: Python, folder: str) -> dict[str, Any]:

@@ -162,7 +162,7 @@ class SshRoute:
         if found.socket != "answers":
             if wake is Wake.NEVER or (found.stopped and wake is Wake.UNLESS_STOPPED):
                 raise agent_stopped(self.host.name, found.stopped, self.host.name)
-            placed = await place(link, found, self._builder, say)
+            placed = await place(link, found, self._builder, say, for_start=wake is Wake.TO_START)
             places = Places(places.socket, placed.python)
         say("opening the tunnel")
         session = await self._reach(link, places)

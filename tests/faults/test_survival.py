@@ -263,3 +263,47 @@ services:
         made.cli("stop", "brief")
         zombies = [c for c in keeper.children() + agent.children() if c.status() == psutil.STATUS_ZOMBIE]
         assert not zombies
+
+
+def saying(word: str) -> str:
+    """A configuration whose service notes in a file with which one it was started."""
+    return f"""
+        services:
+          api: {{command: [sh, -c, 'echo {word} >> $SAID; exec sleep 1000'], environment: {{SAID: "%s"}}}}
+          web: {{command: [sh, -c, 'echo web-{word} >> $SAID; exec sleep 1000'], environment: {{SAID: "%s"}}}}
+    """
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [("kill", ["start"]), ("kill", ["start", "web"]), ("stop", ["start"]), ("kill", ["restart", "--reload-config"])],
+)
+def test_an_agent_that_a_start_revives_brings_nothing_up_with_the_configuration_before(
+    end: str, words: list[str], tmp_path: Path
+) -> None:
+    said = tmp_path / "said"
+    with home(saying("old").replace("%s", str(said))) as here:
+        here.cli("start")
+        if end == "kill":
+            services = pids(here).values()
+            os.kill(here.keeper_pid(), signal.SIGSTOP)  # so that neither starts the other again
+            for pid in (here.agent_pid(), here.keeper_pid(), *services):
+                os.kill(pid, signal.SIGKILL)
+            until(lambda: not here.processes(), 20, "all are gone")
+        else:
+            here.cli("agent", "stop")
+        here.write_config(saying("new").replace("%s", str(said)))
+        here.cli(*words)
+        for instance in ("api-1", "web-1"):
+            here.wait_state(instance, "running")
+        assert sorted(said.read_text().split()) == ["new", "old", "web-new", "web-old"]
+        assert not (here.paths.state / "coming").exists()
+
+
+def test_what_was_up_comes_up_although_the_start_that_revived_the_agent_is_refused() -> None:
+    with home("services: {api: {command: [sleep, '1000']}}") as here:
+        here.cli("start")
+        here.cli("agent", "stop")
+        here.write_config("services: {api: {comand: [sleep, '1000']}}")
+        here.cli("start", code=2)
+        here.wait_state("api-1", "running")

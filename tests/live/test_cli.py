@@ -282,9 +282,11 @@ def test_nothing_changes_on_a_refused_configuration() -> None:
         here.cli("start")
         before = pids(here)
         here.write_config("services: {db: {comand: [sleep]}}")
-        for words in (["restart", "--reload-config"], ["config", "validate"]):
-            done = here.cli(*words, code=2)
-            assert "comand" in done.stderr
+        last = "nothing was changed: what was in force stays so; correct that, and give the command again"
+        for words in (["start"], ["start", "db"], ["restart", "--reload-config"]):
+            told = here.cli(*words, code=2).stderr.splitlines()
+            assert "comand" in told[1] and told[2:] == [last]
+        assert "comand" in here.cli("config", "validate", code=2).stderr
         assert pids(here) == before
 
 

@@ -31,6 +31,7 @@ from bhtui.core.paths import Paths
 from bhtui.core.replica import instance_spec
 from bhtui.core.request import ScaleRequest
 from bhtui.core.spec import ServiceSpec
+from bhtui.rpc import coming
 
 from .alone import Alone
 from .memory import Memory
@@ -72,7 +73,7 @@ async def supervise(memory: Memory, alone: Alone, paths: Paths, ending: Ending, 
     told.supervisor = supervisor
     found = _surround(memory, alone, keeper, supervisor, managers, paths)
     stack.push_async_callback(found.reached.close)
-    await _take_over(keeper, supervisor, alone)
+    await _take_over(keeper, supervisor, alone, put_off=_request_comes(paths))
     return found
 
 
@@ -102,13 +103,23 @@ def _surround(
     return Supervised(keeper, supervisor, reached, resources, scaling, maintenance, losses)
 
 
-async def _take_over(keeper: Keeper, supervisor: Supervisor, alone: Alone) -> None:
+def _request_comes(paths: Paths) -> bool:
+    """Whether this agent was started for a request that may bring another configuration."""
+    comes = coming.is_left(paths.state)
+    try:
+        coming.clear(paths.state)
+    except OSError as error:
+        log.warning("the next agent will wait for a request too: %s", error)
+    return comes
+
+
+async def _take_over(keeper: Keeper, supervisor: Supervisor, alone: Alone, *, put_off: bool) -> None:
     """What runs becomes ours before open operations go on: their steps ask what is."""
     # What a dead keeper left and nobody has the pipes of any more would run a second time otherwise.
     swept = await keeper.sweep()
     if swept.killed:
         log.warning("killed %d processes that an earlier keeper left behind", swept.killed)
-    await supervisor.adopt()
+    await supervisor.adopt(put_off)
     alone.limits.sweep(set(supervisor.picture))
 
 

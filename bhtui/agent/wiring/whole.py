@@ -23,6 +23,7 @@ from bhtui.agent.rooms.logs.cleanup import Cleanup
 from bhtui.agent.rooms.overview.adoption import Adoption
 from bhtui.agent.rooms.overview.room import OverviewRoom
 from bhtui.agent.rooms.supervisor import held
+from bhtui.agent.rooms.supervisor.builder import CONFIG_STEPS
 from bhtui.core.errors import BlackholeError, Refused
 from bhtui.core.operation import AGENT, Actor, Operation, Plan
 from bhtui.core.paths import Paths
@@ -122,6 +123,16 @@ class Agent:
 
     async def look_and_plan(self, request: Request) -> Plan:
         """As `plan`, also of requests for which the host must be looked at first."""
+        applies = False
+        try:
+            plan = await self._look_and_plan(request)
+            applies = any(step.kind in CONFIG_STEPS for step in plan.steps)
+            return plan
+        finally:
+            if not applies:  # what was up has not to wait for another configuration, or not any more
+                self.ours.supervisor.bring_up()
+
+    async def _look_and_plan(self, request: Request) -> Plan:
         if isinstance(request, AdoptRequest):
             return await self.adoption.plan(request)
         if isinstance(request, BackupRequest):

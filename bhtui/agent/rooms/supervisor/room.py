@@ -24,6 +24,7 @@ from bhtui.core.states import ALIVE, Goal, Result, State
 from bhtui.core.status import InstanceStatus, LogDropped, Scaling
 
 from . import gates, held, holds, naming
+from .bringup import BringUp
 from .clearing import Clearing
 from .driver import Driver
 from .instance import Instance
@@ -92,6 +93,7 @@ class Supervisor:
         """Ends that were told before everything was adopted."""
         self._clearing = Clearing(keeper)
         self._killing = asyncio.Lock()
+        self._bring_up: BringUp | None = None
         self._tools = Tools(
             keeper, self._clearing, health, limits, usage, tail, self._record, self._changed, self._waiting_for,
             lambda service: self.holding(service), self._pids, self._siblings_live, clock, chance, environ,
@@ -170,8 +172,11 @@ class Supervisor:
 
     # ---- life ----------------------------------------------------------------------------------------------------
 
-    async def adopt(self) -> None:
-        """Takes over what an earlier agent left, and starts what should run and does not. Called once."""
+    async def adopt(self, put_off: bool = False) -> None:
+        """Takes over what an earlier agent left, and starts what should run and does not. Called once.
+
+        `put_off`: starts it only after `bring_up`, or when a configuration is put in force, or when nobody comes.
+        """
         takeover = Takeover(self._tools, self._records, self.spec, self._add, self.start)
         await takeover.take()
         for driver in self._own_drivers() if self._keeper.held else ():
@@ -179,14 +184,22 @@ class Supervisor:
         early, self._early = self._early or [], None
         for ended in early:
             self.on_exit(ended)
-        await takeover.bring_up()
+        self._bring_up = BringUp(takeover.bring_up)
+        await self._bring_up.begin(put_off)
         self._drop_undeclared()
+
+    def bring_up(self) -> None:
+        """What was up is brought up now, if that was put off: no other configuration comes."""
+        if self._bring_up is not None:
+            self._bring_up.go()
 
     def _own_drivers(self) -> list[Driver]:
         return [driver for driver in self._drivers.values() if not driver.instance.spec.is_foreign]
 
     async def close(self) -> None:
         """Lets go of everything; the services run on."""
+        if self._bring_up is not None:
+            await self._bring_up.close()
         await asyncio.gather(*(driver.close() for driver in self._drivers.values()))
         await self._clearing.close()
 
@@ -272,6 +285,7 @@ class Supervisor:
         self._drop_undeclared()
         for driver in self._drivers.values():
             driver.dependencies_changed()
+        self.bring_up()
 
     async def scale(self, service: str, wanted: Override | None) -> None:
         """Another number of its instances, or the declared one (None). What runs is not touched."""

@@ -126,6 +126,8 @@ class Takeover:
     async def _bring_up(self, name: str, verdict: adoption.Verdict) -> None:
         """What was to be up before a reboot comes up also in a maintenance window; what one held is held on."""
         driver = self._drivers[name]
+        if driver.is_retired:  # meanwhile it is another thing, or declared no more
+            return
         was_held = bool(self._known.get(name, {}).get("held"))
         still_held = self._tools.held(driver.instance.service) if was_held else ""
         incarnation = driver.instance.incarnation
