@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from bhtui.core.errors import UsageError
+from bhtui.core.excludes import compiled
+
 from .faults import Fault
 from .model import Config
 from .services import absolute
@@ -26,6 +29,19 @@ def backups_can_be_made(config: Config) -> Iterator[Fault]:
     if wants and backup.storage is None and "backup" in config.given:
         hint = "write storage: {type: local, path: /var/backups/blackhole}"
         yield Fault((*path, wants[0]), f"backup.{wants[0]} has no storage to put backups into", hint)
+
+
+def what_is_left_out_can_be_matched(config: Config) -> Iterator[Fault]:
+    """Every pattern of `excludes` is one."""
+    backup: tuple[str, ...] = ("backup", "excludes")
+    services = ((("services", name, *backup), each.backup.excludes) for name, each in config.services.items())
+    for path, patterns in ((backup, config.backup.excludes), *services):
+        for index, pattern in enumerate(patterns):
+            try:
+                compiled([pattern])
+            except UsageError as error:
+                what, _, hint = str(error).partition("; ")
+                yield Fault((*path, index), what, hint)
 
 
 def backups_do_not_hold_themselves(config: Config) -> Iterator[Fault]:

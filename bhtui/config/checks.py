@@ -26,7 +26,7 @@ from bhtui.core.replica import (
 from bhtui.core.spec import Condition, Restart, ServiceSpec
 
 from .alerts import ACTIONS
-from .backupchecks import backups_can_be_made, backups_do_not_hold_themselves
+from .backupchecks import backups_can_be_made, backups_do_not_hold_themselves, what_is_left_out_can_be_matched
 from .faults import Fault, dotted, suggest
 from .foreign import kinds_are_told_apart, others_things_are_declared_once, what_others_run_has_its_own_ways
 from .model import Config
@@ -383,6 +383,7 @@ CHECKS: tuple[Check, ...] = (
     windows_are_told_apart,
     windows_are_of_services,
     backups_can_be_made,
+    what_is_left_out_can_be_matched,
     backups_do_not_hold_themselves,
     task_names_are_unique,
     output_names_are_unique,

@@ -112,6 +112,35 @@ def test_a_repository_in_use_is_waited_for_and_said_so(rig: Rig) -> None:
     rig.whole(2)
 
 
+def test_a_restore_in_place_keeps_what_no_backup_holds_and_stays_off_disks_within(rig: Rig) -> None:
+    text = rig.home.paths.config.read_text().replace("backup: {", "backup: {excludes: [cache, '*.log'], ")
+    rig.home.write_config(text)
+    rig.home.cli("restart", "--reload-config")
+    rig.cli("create")
+    (rig.data / "file").write_text("now")
+    (rig.data / "cache").mkdir()
+    (rig.data / "cache" / "big").write_text("live")
+    (rig.data / "job.log").write_text("live")
+    plan = rig.home.cli("backup", "restore", "--latest", "--dry-run").stdout
+    assert "is carried over" in plan
+    assert "0 removed" in plan
+    rig.cli("restore", "--latest")
+    assert (rig.data / "file").read_text() == "content"
+    assert (rig.data / "cache" / "big").read_text() == "live"
+    assert (rig.data / "job.log").read_text() == "live"
+    rig.whole(1)
+
+    require.root()
+    subprocess.run(["mount", "-t", "tmpfs", "none", str(rig.data / "cache")], check=True)
+    try:
+        said = rig.cli("restore", "--latest", code=5)
+        assert f"{rig.data}/cache within it is a disk of its own" in said
+    finally:
+        subprocess.run(["umount", str(rig.data / "cache")], check=True)
+    rig.home.write_config(text.replace("'*.log'", "'[x'"))
+    assert "its `[` is not closed" in rig.home.cli("config", "validate", code=2).stderr
+
+
 def test_a_full_disk_fails_the_backup_and_loses_nothing(rig: Rig) -> None:
     require.root()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "none", str(rig.folder / "disk")], check=True)

@@ -156,5 +156,7 @@ class Book:
 
 
 def sentence(what: str, reason: str) -> str:
-    """`cannot start api-1: port 80 is in use`, also when the reason says that already."""
-    return reason if reason.startswith(f"cannot {what}") else f"cannot {what}: {reason}"
+    """`cannot start api-1: port 80 is in use`, also when the reason says that already, or says what it cannot."""
+    if reason.startswith(f"cannot {what}"):
+        return reason
+    return f"cannot {what}, because it {reason}" if reason.startswith("cannot ") else f"cannot {what}: {reason}"

@@ -40,6 +40,15 @@ LINE_LIMIT = 64 << 20
 """Bytes of the longest line: the list of a large folder."""
 NOTES = 100
 """Notes that are kept; the rest is counted."""
+WORDS = {
+    "backup": "back up", "init": "make the repository", "files": "list the files", "snapshots": "list the backups",
+    "diff": "compare the backups", "stats": "count what the repository holds", "locks": "list the locks",
+    "key_list": "list the keys", "key_add": "add the key", "key_remove": "remove the key",
+    "key_change": "change the password", "heal": "heal the repository", "repair": "repair the repository",
+    "verify": "check the backups", "prune": "prune the repository", "forget": "forget the backups",
+    "unlock": "unlock the repository",
+}  # fmt: skip
+"""What a person calls a verb of the engine, where it is not the same."""
 NEEDED = ("cryptography", "zstandard", "pyfastcdc", "obstore")
 """What the engine imports, and an agent that was just placed lacks."""
 
@@ -113,7 +122,7 @@ class Engine:
         try:
             _lower(process.pid)
             await _tell(process, request)
-            return await self._listen(verb, process, progress, notes or Notes(), said)
+            return await self._listen(WORDS.get(verb, verb), process, progress, notes or Notes(), said)
         finally:
             await _end(process)
             said.cancel()
@@ -134,7 +143,7 @@ class Engine:
 
     async def _listen(
         self,
-        verb: str,
+        what: str,
         process: Process,
         progress: Callable[[Progress], None],
         notes: Notes,
@@ -146,13 +155,13 @@ class Engine:
                 line = await asyncio.wait_for(process.stdout.readline(), self._stall)
             except TimeoutError:
                 raise BlackholeError(
-                    f"cannot {verb}: the backup engine said nothing for {self._stall:.0f} s and was ended; "
+                    f"cannot {what}: the backup engine said nothing for {self._stall:.0f} s and was ended; "
                     "see whether the storage answers, and try again"
                 ) from None
             except ValueError:
-                raise BlackholeError(f"cannot {verb}: the answer of the engine is too long; ask for less") from None
+                raise BlackholeError(f"cannot {what}: the answer of the engine is too long; ask for less") from None
             if not line:
-                raise await _ended(verb, process, said)
+                raise await _ended(what, process, said)
             told = _parsed(line)
             if (seen := told.get("progress")) is not None:
                 progress(Progress(**{key: seen[key] for key in Progress.__dataclass_fields__ if key in seen}))
@@ -197,7 +206,7 @@ async def _tail(process: Process) -> str:
     return kept.decode(errors="replace").strip()
 
 
-async def _ended(verb: str, process: Process, said: asyncio.Task[str]) -> BlackholeError:
+async def _ended(what: str, process: Process, said: asyncio.Task[str]) -> BlackholeError:
     """Why a child has ended without an answer."""
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(asyncio.gather(process.wait(), asyncio.shield(said)), END_SECONDS)
@@ -205,7 +214,7 @@ async def _ended(verb: str, process: Process, said: asyncio.Task[str]) -> Blackh
     last = text.splitlines()[-1] if text else ""
     if missing := next((name for name in NEEDED if f"No module named '{name}" in last), ""):
         return Incapable(
-            f"cannot {verb}: the agent of this host lacks the library {missing}; `blackhole --host HOST backup list` "
+            f"cannot {what}: the agent of this host lacks the library {missing}; `blackhole --host HOST backup list` "
             "from the machine that placed the agent places what backups need"
         )
     log.error("the backup engine ended with %s: %s", process.returncode, text)
@@ -213,7 +222,7 @@ async def _ended(verb: str, process: Process, said: asyncio.Task[str]) -> Blackh
     how = f"signal {-code}" if code < 0 else f"exit {code}"
     memory = "; the host may be out of memory" if code == -signal.SIGKILL else ""
     detail = f": {last}" if last else ""
-    return BlackholeError(f"cannot {verb}: the backup engine ended with {how}{detail}{memory}; try again")
+    return BlackholeError(f"cannot {what}: the backup engine ended with {how}{detail}{memory}; try again")
 
 
 async def _end(process: Process) -> None:

@@ -32,7 +32,7 @@ from .preparing import standins
 from .requests import Target
 from .restoring import Changes, Wanted
 from .room import Backup
-from .swap import Place, must_lie_within
+from .swap import EXCLUDES, Place, must_lie_within, refuse_mounts
 
 LOOK_SECONDS = 30.0
 """How long a plan looks for what a restore of one service would change."""
@@ -168,12 +168,14 @@ class Planner:
                 f"cannot restore {name} from {choosing.short(snapshot.id)}: that holds {' '.join(snapshot.paths)}, "
                 f"and the data of {name} is {' '.join(data) or 'not declared'}; use --target DIR"
             )
-        places = tuple(Place(path, must_lie_within(path), "") for path in held)
+        excludes = (*self._room.spec().backup.excludes, *services[name].backup.excludes)
+        for path in held:
+            refuse_mounts(path)
+        places = tuple(Place(path, must_lie_within(path), "", (*EXCLUDES, *excludes)) for path in held)
         known = {*held, *(standins.beside(Path(path)).as_posix() for path in stand_ins)}
         own = {os.path.realpath(self._room.config)} if self._room.config else set()
         extras = tuple(each for each in snapshot.paths if each not in known | own)
         untouched = tuple(path for path in data if path not in held)
-        excludes = (*self._room.spec().backup.excludes, *services[name].backup.excludes)
         return Wanted(name, snapshot, places, extras, stand_ins, made, untouched, excludes)
 
     def _made(self, service: ServiceSpec, data: Sequence[str], snapshot: BackupSnapshot) -> dict[str, str]:
@@ -188,7 +190,7 @@ class Planner:
             return Changes(problem=f"a copy of the whole takes the place of {' '.join(wanted.stand_ins)}")
         arguments = {
             "id": wanted.snapshot.id, "paths": [each.path for each in wanted.places], "target": "/", "strip": "",
-            "overwrite": "changed", "delete": True, "dry_run": True,
+            "overwrite": "changed", "delete": True, "dry_run": True, "keep": [*EXCLUDES, *wanted.excludes],
         }  # fmt: skip
         try:
             async with asyncio.timeout(LOOK_SECONDS):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from bhtui.core.errors import BlackholeError
 from bhtui.core.event import EventKind
 from bhtui.core.units import counted, format_size
 
-from . import restoring, swap
+from . import carry, restoring, swap
 from .child import Notes
 from .choosing import short
 from .failures import Locked
@@ -132,13 +132,15 @@ class _Steps:
         """All are healthy: the data from before is put aside or removed. That it cannot be is told, and no failure."""
         trouble, kept = [], []
         for one in _places(call):
-            keep_as = swap.kept_name(one, self._room.clock()) if call.args["keep"] else ""
+            blocked = carry.left(one.folder)
+            keep_as = swap.kept_name(one, self._room.clock()) if call.args["keep"] or blocked else ""
             try:
                 await asyncio.to_thread(swap.discard, one, keep_as)
             except BlackholeError as error:
                 trouble.append(str(error))
             else:
                 kept += [keep_as] if keep_as else []
+                trouble += [_in_the_way(blocked)] if blocked else []
         snapshot = call.args["snapshot"]
         message = f"restored from {short(snapshot)}"
         if not snapshot:
@@ -165,6 +167,12 @@ class _Steps:
             EventKind.BACKUP_RESTORED, call.target, detail, {"snapshot": call.args["snapshot"], "folder": folder}
         )
         return Done(detail=detail)
+
+
+def _in_the_way(blocked: Sequence[str]) -> str:
+    """Why the old data is kept though nobody asked for it."""
+    more = f" and {len(blocked) - 1} more" if len(blocked) > 1 else ""
+    return f"what was restored is in the way of {blocked[0]}{more}, which is in no backup: the data from before is kept"
 
 
 def _places(call: Call) -> list[Place]:

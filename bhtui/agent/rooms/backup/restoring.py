@@ -151,9 +151,10 @@ def _effects(wanted: Sequence[Wanted], life: Plan) -> tuple[str, ...]:
         if each.untouched:
             told.append(f"{each.service}: the backup does not hold {' '.join(each.untouched)}; that stays as it is")
         if each.excludes:
+            left_out = " ".join(each.excludes)
             told.append(
-                f"{each.service}: what `excludes` leaves out ({' '.join(each.excludes)}) is in no backup, and is gone "
-                "after this; --keep-old leaves the data from before beside it"
+                f"{each.service}: what `excludes` leaves out ({left_out}) is in no backup: what there is of it now is "
+                "carried over"
             )
         if each.snapshot.problem:
             told.append(f"{each.service}: the backup has a problem: {each.snapshot.problem}")

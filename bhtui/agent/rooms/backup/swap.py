@@ -10,11 +10,14 @@ it was interrupted. In between a service sees neither whole: it is stopped.
             no           no             yes            mark that there was nothing
             yes, or mark no             yes            new -> place
             any          yes            no             nothing: it is done
+
+Before the new goes to its place, what backups leave out is carried over into it from the old (`carry`).
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import time
@@ -25,6 +28,8 @@ from pathlib import Path
 from typing import Any
 
 from bhtui.core.errors import BlackholeError, Refused
+
+from . import carry
 
 MARK = ".blackhole-"
 EXCLUDES = (f".*{MARK}????????", "*.before-restore-*")
@@ -43,6 +48,8 @@ class Place:
     within: bool
     """Whether its folder lies in it, not beside."""
     operation: str
+    excludes: tuple[str, ...] = ()
+    """Patterns of what backups leave out, and is carried over; none: nothing is."""
 
     @property
     def folder(self) -> Path:
@@ -63,12 +70,12 @@ class Place:
 
     def to_args(self) -> dict[str, Any]:
         """As JSON values, without the operation."""
-        return {"path": self.path, "within": self.within}
+        return {"path": self.path, "within": self.within, "excludes": list(self.excludes)}
 
 
 def place(args: Mapping[str, Any], operation: str) -> Place:
     """Back from JSON values."""
-    return Place(args["path"], args["within"], operation)
+    return Place(args["path"], args["within"], operation, tuple(args.get("excludes", ())))
 
 
 def must_lie_within(path: str) -> bool:
@@ -79,8 +86,25 @@ def must_lie_within(path: str) -> bool:
     return os.path.ismount(path) or not os.access(parent, os.W_OK | os.X_OK)
 
 
+def refuse_mounts(path: str) -> None:
+    """Raises Refused where something is mounted below: it would be moved away with what is around it, and removed."""
+    below = f"{path.rstrip('/')}/"
+    points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines()]
+    if found := next((each for each in map(_unescaped, points) if each.startswith(below)), ""):
+        raise Refused(
+            f"cannot replace the data in {path}: {found} within it is a disk of its own; unmount that for as long, or "
+            "restore with --target and copy by hand"
+        )
+
+
+def _unescaped(text: str) -> str:
+    """A path of mountinfo, which writes blanks and backslashes as octal numbers."""
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)
+
+
 def make_room(one: Place) -> None:
     """The folder to restore into. Raises BlackholeError."""
+    refuse_mounts(one.path)
     with _told("restore beside", one.path):
         if one.within and not Path(one.path).is_dir():
             raise Refused(
@@ -169,6 +193,7 @@ def _swap_beside(one: Place) -> None:
             _mark(one, NOTHING)
     elif os.path.lexists(path):
         raise Refused(f"cannot put the restored data in place of {path}: something else was made there meanwhile")
+    carry.over(one.folder, one.old, one.new, one.path, one.excludes)
     one.new.rename(path)
     _sync(path.parent)
 
@@ -178,8 +203,11 @@ def _back_beside(one: Place) -> None:
     there = os.path.lexists(path)
     if os.path.lexists(one.old):
         if there:
-            remove(one.new)
+            if os.path.lexists(one.new):
+                carry.back(one.folder, one.old, one.new)
+                remove(one.new)
             path.rename(one.new)
+        carry.back(one.folder, one.old, one.new)
         one.old.rename(path)
     elif _marked(one, NOTHING) and there and not os.path.lexists(one.new):
         path.rename(one.new)
@@ -197,6 +225,7 @@ def _swap_within(one: Place) -> None:
         for name in _entries(path, one.folder.name):
             (path / name).rename(old / name)
         _mark(one, CLEARED)
+    carry.over(one.folder, old, one.new, one.path, one.excludes)
     for name in _entries(one.new):
         (one.new / name).rename(path / name)
     _as(one.new, path)
@@ -210,6 +239,7 @@ def _back_within(one: Place) -> None:
         one.new.mkdir(exist_ok=True)
         for name in _entries(path, one.folder.name):
             (path / name).rename(one.new / name)
+        carry.back(one.folder, old, one.new)
         (one.folder / CLEARED).unlink()
     for name in _entries(old):
         (old / name).rename(path / name)

@@ -137,6 +137,8 @@ def restore(request: Request, child: Child) -> Done:
 
     What is damaged is told, the rest is restored, and then it has failed: nobody takes it for whole.
     """
+    from bhtui.core.excludes import compiled
+
     from .restic.restore import restore as run
 
     with locked(request, exclusive=False, meanwhile=Repository.load_index) as (repository, _):
@@ -157,6 +159,7 @@ def restore(request: Request, child: Child) -> Done:
             strip=os.fsencode(request.get("strip") or ""),
             overwrite=request.get("overwrite") or "changed",
             delete=bool(request.get("delete")),
+            keep=compiled(request.get("keep") or ()),
             dry_run=is_dry,
             progress=child.progress,
             note=note,

@@ -387,12 +387,31 @@ async def test_data_is_put_back_and_the_plan_says_what_changes(made):
     assert made.events.kinds()[-1] == ("backup.restored", "db")
 
 
-async def test_a_restore_says_that_what_is_left_out_of_backups_does_not_come_back(made):
-    made.service("db", {"a": "1"})
-    made.backup(excludes=("*.log",))
-    await made.carry_out(CreateBackupRequest())
+async def test_a_restore_carries_over_what_is_left_out_of_backups(made):
+    path = made.service("db", {"a": "1", "cache/x": "1"})
+    made.backup(excludes=("*.log", "cache"))
+    (path / "cache" / "x").unlink()
+    (path / "cache").rmdir()
+    await made.carry_out(CreateBackupRequest(), "c" * 32)
+    write(path, {"a": "2", "sub/now.log": "live", "cache/x": "live"})
     plan = await made.plan(RestoreBackupRequest(services=("db",)))
-    assert any("`excludes` leaves out (*.log)" in effect for effect in plan.effects)
+    assert any("(*.log cache) is in no backup: what there is of it now is carried" in each for each in plan.effects)
+    await made.carry_out(RestoreBackupRequest(services=("db",)))
+    assert read(path) == {"a": "1", "sub/now.log": "live", "cache/x": "live"}
+    assert sorted(os.listdir(path.parent)) == ["db"]
+
+
+async def test_what_cannot_be_carried_over_keeps_the_data_from_before(made):
+    path = made.service("db", {"sub": "a file"})
+    made.backup(excludes=("*.log",))
+    await made.carry_out(CreateBackupRequest(), "c" * 32)
+    (path / "sub").unlink()
+    write(path, {"sub/now.log": "live"})
+    said = await made.carry_out(RestoreBackupRequest(services=("db",)))
+    assert "in the way of sub/now.log, which is in no backup: the data from before is kept" in said[-1]
+    assert read(path) == {"sub": "a file"}
+    (kept,) = path.parent.glob("db.before-restore-*")
+    assert read(kept) == {"sub/now.log": "live"}
 
 
 async def test_a_backup_without_a_file_asks_whether_that_is_all(made):

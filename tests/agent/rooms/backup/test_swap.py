@@ -12,8 +12,12 @@ from bhtui.agent.rooms.backup import swap
 from bhtui.agent.rooms.backup.swap import Place
 from bhtui.core.errors import BlackholeError
 
-OLD = {"a": "old", "sub/b": "old", "only-old": "old"}
-NEW = {"a": "new", "sub/b": "new", "only-new": "new"}
+LEFT_OUT = {"cache/x": "live", "sub/k.tmp": "live", "gone/deep/k.tmp": "live"}
+"""What no backup holds."""
+OLD = {"a": "old", "sub/b": "old", "only-old": "old", "a.tmp": "old", "gone/c": "old", **LEFT_OUT}
+RESTORED = {"a": "new", "sub/b": "new", "only-new": "new", "a.tmp": "new"}
+NEW = {**RESTORED, **LEFT_OUT}
+EXCLUDES = ("*.tmp", "/**/data/cache")
 
 
 def write(folder, files):
@@ -36,9 +40,9 @@ def made(tmp_path, within, old=OLD):
     if old is not None:
         path.mkdir()
         write(path, old)
-    one = Place(str(path), within, "0123456789abcdef")
+    one = Place(str(path), within, "0123456789abcdef", EXCLUDES)
     swap.make_room(one)
-    write(one.new, NEW)
+    write(one.new, RESTORED)
     return one, path
 
 
@@ -80,7 +84,7 @@ def test_there_and_back(tmp_path, within):
 
 
 @pytest.mark.parametrize("within", [False, True])
-@pytest.mark.parametrize("turns", range(9))
+@pytest.mark.parametrize("turns", range(15))
 @pytest.mark.parametrize("back", [False, True])
 def test_cut_off_at_any_rename_it_goes_on_or_back(tmp_path, monkeypatch, within, turns, back):
     one, path = made(tmp_path, within)
@@ -97,7 +101,7 @@ def test_cut_off_at_any_rename_it_goes_on_or_back(tmp_path, monkeypatch, within,
 
 
 @pytest.mark.parametrize("within", [False, True])
-@pytest.mark.parametrize("turns", range(9))
+@pytest.mark.parametrize("turns", range(15))
 def test_the_way_back_cut_off_goes_on(tmp_path, monkeypatch, within, turns):
     one, path = made(tmp_path, within)
     swap.swap(one)
@@ -113,7 +117,7 @@ def test_the_way_back_cut_off_goes_on(tmp_path, monkeypatch, within, turns):
 def test_where_there_was_nothing_there_is_nothing_again(tmp_path):
     one, path = made(tmp_path, False, old=None)
     swap.swap(one)
-    assert read(path) == NEW
+    assert read(path) == RESTORED
     swap.swap_back(one)
     assert not path.exists()
 
@@ -138,7 +142,7 @@ def test_the_old_is_kept_beside(tmp_path):
     assert kept == f"{path}.before-restore-20260301T120000Z"
     from pathlib import Path
 
-    assert read(Path(kept)) == OLD
+    assert read(Path(kept)) == {name: text for name, text in OLD.items() if name not in LEFT_OUT}
     assert read(path) == NEW
 
 
@@ -174,7 +178,7 @@ def test_any_order_of_calls_ends_whole(tmp_path_factory, monkeypatch, calls, wit
     for call in calls:
         with monkeypatch.context() as cut:
             if call.startswith("cut"):
-                cut_after(cut, data.draw(st.integers(0, 8)))
+                cut_after(cut, data.draw(st.integers(0, 14)))
             with contextlib.suppress(Cut):
                 swap.swap(one) if call.endswith("-do") or call == "do" else swap.swap_back(one)
     swap.swap_back(one)

@@ -8,6 +8,9 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 
+from bhtui.core.errors import UsageError
+from bhtui.core.excludes import compiled
+
 from .. import keyfile
 from ..errors import EngineError
 from ..pool import Pool, Send
@@ -18,7 +21,6 @@ from ..storage.scratch import Scratch
 from ..trees import Trees
 from .claims import Claims
 from .counts import FIELDS
-from .excludes import compiled
 from .layout import Virtual, checked, laid_out
 from .run import Run
 from .scan import Scan
@@ -56,7 +58,10 @@ def backup(
     else a file is read when its times, size or inode differ from the parent's. `workers`: processes; 0: one a core.
     """
     started = time.monotonic()
-    is_out = compiled(excludes)
+    try:
+        is_out = compiled(excludes)
+    except UsageError as error:
+        raise EngineError("refused", str(error)) from error
     taken = checked(paths)
     top = laid_out(taken, virtual)
     count = workers or len(os.sched_getaffinity(0))

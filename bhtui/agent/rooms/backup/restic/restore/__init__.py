@@ -45,12 +45,13 @@ def restore(
     note: Callable[[Note], None],
     cancelled: Flag,
     workers: int = 0,
+    keep: Callable[[bytes], bool] | None = None,
 ) -> Restored:
     """Puts a snapshot's paths (none: all of it) below the target, without `strip` at their beginning. EngineError.
 
     The caller holds a lock and has loaded the index. With `delete`, what is not in the snapshot is removed from folders
     that are restored whole, never from those above. A file with a damaged blob is not touched and told by a note, and
-    the rest is restored. `workers`: processes; 0: one a core.
+    the rest is restored. `workers`: processes; 0: one a core. `keep`: paths below the target that are never removed.
     """
     selection = selected(repository, snapshot, paths)
     tree, part, node = _stripped(repository, snapshot.tree, selection, strip)
@@ -64,7 +65,7 @@ def restore(
 
         def worker(_: int, send: Send) -> Worker:
             blobs = Blobs(repository, scratch)
-            return Worker(repository, blobs, top, overwrite, delete, dry_run, send)
+            return Worker(repository, blobs, top, overwrite, delete, dry_run, send, keep)
 
         # Processes first, threads after: a fork copies only the thread that asks for it.
         pool = stack.enter_context(Pool(workers or len(os.sched_getaffinity(0)), worker))

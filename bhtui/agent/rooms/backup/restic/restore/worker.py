@@ -39,9 +39,10 @@ class Worker:
         delete: bool,
         dry_run: bool,
         send: Send,
+        keep: Callable[[bytes], bool] | None = None,
     ) -> None:
         self._repository, self._blobs, self._top, self._send = repository, blobs, top, send
-        self._overwrite, self._delete, self._dry_run = overwrite, delete, dry_run
+        self._overwrite, self._delete, self._dry_run, self._keep = overwrite, delete, dry_run, keep
         self._counts = [0, 0, 0, 0]
         self._changes: list[tuple[str, str, int]] = []
         self._needs: list[bytes] | None = None
@@ -365,6 +366,8 @@ class Worker:
 
     def _sweep(self, names: set[bytes]) -> None:
         for each in sorted(set(os.listdir(b".")) - names):
+            if self._keep is not None and self._keep(b"/".join((b"", *self._path, each))):
+                continue
             self._change(each, "remove", 0)
             self._counts[3] += 1
             if not self._dry_run:

@@ -12,11 +12,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from ..errors import EngineError
+from bhtui.core.errors import UsageError
 
 
 def compiled(patterns: Iterable[str]) -> Callable[[bytes], bool] | None:
-    """Whether an absolute path is left out; None: nothing is. Raises EngineError: refused."""
+    """Whether an absolute path is left out; None: nothing is. Raises UsageError."""
     rules = [_rule(pattern.strip()) for pattern in patterns if pattern.strip()]
     if not rules:
         return None
@@ -38,9 +38,9 @@ def _rule(pattern: str) -> tuple[bool, bytes]:
     takes_back, text = pattern.startswith("!"), pattern.removeprefix("!")
     parts = [part for part in text.split("/") if part not in ("", ".")]
     if not parts:
-        raise EngineError("refused", f"cannot leave out {pattern!r}: the pattern names nothing; write a name or a path")
+        raise UsageError(f"cannot leave out {pattern!r}: the pattern names nothing; write a name or a path")
     if text.startswith("/") and ".." in parts:
-        raise EngineError("refused", f"cannot leave out {pattern!r}: `..` is no part of a path in a backup")
+        raise UsageError(f"cannot leave out {pattern!r}: `..` is no part of a path in a backup")
     start = b"^" if text.startswith("/") else b"(?:^|(?<=/)|^.*(?=/))"
     return takes_back, b"(?:" + start + b"".join(_parts(parts, anchored=text.startswith("/"))) + b"$)"
 
@@ -79,7 +79,7 @@ def _class_end(part: str, at: int) -> int:
     while end < len(part) and (part[end] != "]" or end == at):
         end += 2 if part[end] == "\\" else 1
     if end >= len(part):
-        raise EngineError("refused", f"cannot leave out {part!r}: its `[` is not closed; write `\\[` for the character")
+        raise UsageError(f"cannot leave out {part!r}: its `[` is not closed; write `\\[` for the character")
     return end
 
 
@@ -89,9 +89,9 @@ def _class(inside: str, part: str) -> bytes:
     try:
         re.compile(text)
     except re.error as error:
-        raise EngineError("refused", f"cannot leave out {part!r}: {error}") from error
+        raise UsageError(f"cannot leave out {part!r}: {error}") from error
     if not inside.isascii():
-        raise EngineError("refused", f"cannot leave out {part!r}: only ASCII may stand in [...]; use `*` or `?`")
+        raise UsageError(f"cannot leave out {part!r}: only ASCII may stand in [...]; use `*` or `?`")
     return text.encode()
 
 
