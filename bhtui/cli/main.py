@@ -14,6 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bhtui.rpc.stuck import Watch
+
     Quick = tuple[list[str], str, bool]
     """Names, output, whether detailed."""
 
@@ -60,17 +62,25 @@ def _quick_status(plain: Quick) -> int | None:
     from bhtui.rpc import quick
 
     names, output, detailed = plain
+    watches: list[Watch] = []
+
+    def is_hopeless() -> bool:
+        from bhtui.rpc import stuck
+
+        if not watches:
+            watches.append(stuck.Watch(os.path.dirname(path)))  # noqa: PTH120
+        return watches[0].is_hopeless()
+
     try:
-        instances, notes = quick.status_with_notes(quick.socket_path(os.environ, os.getuid()), names)
+        path = quick.socket_path(os.environ, os.getuid())
+        instances, notes = quick.status_with_notes(path, names, quick.TIMEOUT, is_hopeless)
     except quick.QuickError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
     except TimeoutError:
-        from pathlib import Path
-
-        from bhtui.rpc.local import stuck_text
-
-        sys.stderr.write(f"{stuck_text(Path(quick.socket_path(os.environ, os.getuid())).parent)}\n")
+        if not watches:
+            return None  # it did not even take the connection
+        sys.stderr.write(f"{watches[0].text(quick.TIMEOUT)}\n")
         return 4
     except OSError:
         return None

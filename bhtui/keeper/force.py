@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 PATIENCE_S = 2.0
 KILL_S = 5.0
 PAUSE_S = 0.02
-CGROUPS = "/sys/fs/cgroup"
 
 
 def keepers(run_dir: str | os.PathLike[str]) -> list[int]:
@@ -71,10 +70,13 @@ def end_everything(run_dir: str | os.PathLike[str], *, hold: bool = True) -> dic
     """
     if hold:
         os.close(os.open(os.path.join(run_dir, "hold"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    near = [*keepers(run_dir), *agents(run_dir), os.getpid()]
+    near += [pid for members in kill.strays(os.path.realpath(run_dir), set(), set()).values() for pid in members]
+    paths = _groups_of(near)
     for pid in keepers(run_dir):
         _signal(pid, signal.SIGKILL)
     spared = {1, os.getpid(), *agents(run_dir)}
-    groups = _cgroups(run_dir)
+    groups = _cgroups(run_dir, paths)
     deadline = time.monotonic() + KILL_S
     seen: set[int] = set()
     while (left := _members(os.path.realpath(run_dir), groups, spared)) and time.monotonic() < deadline:
@@ -93,10 +95,33 @@ def _members(run_dir: str, groups: list[str], spared: set[int]) -> dict[int, int
     return found
 
 
-def _cgroups(run_dir: str | os.PathLike[str]) -> list[str]:
-    """The groups of this installation in every hierarchy; `agent.rooms.limits` names them so."""
+def _groups_of(pids: list[int]) -> set[str]:
+    """The paths of the groups that these processes are in, `/system.slice/blackhole.service`, and of those above."""
+    found = {""}
+    for pid in pids:
+        for line in proc.read(f"/proc/{pid}/cgroup").decode(errors="replace").splitlines():
+            path = line.split(":", 2)[-1].rstrip("/")
+            while path:
+                found.add(path)
+                path = path.rpartition("/")[0]
+    return found
+
+
+def _cgroups(run_dir: str | os.PathLike[str], paths: set[str]) -> list[str]:
+    """The groups of this installation in every hierarchy; `agent.rooms.limits` names them so.
+
+    They are made at the top of a hierarchy, or below a group in which keeper and agent are: nowhere else is looked,
+    for a host may have thousands of groups.
+    """
     name = f"blackhole-{hashlib.sha256(os.fsencode(run_dir)).hexdigest()[:8]}"
-    return [os.path.join(path, name) for path, folders, _ in os.walk(CGROUPS) if name in folders]
+    places = [f"{mount}{path}/{name}" for mount in _mounts() for path in sorted(paths)]
+    return list(dict.fromkeys(place for place in places if os.path.isdir(place)))
+
+
+def _mounts() -> list[str]:
+    """Where the hierarchies are; a name with a space or a backslash is no place where anybody mounts them."""
+    fields = [line.split() for line in proc.read("/proc/self/mounts").decode(errors="replace").splitlines()]
+    return [each[1] for each in fields if len(each) > 2 and each[2] in ("cgroup", "cgroup2")]
 
 
 def end_agents(run_dir: str | os.PathLike[str]) -> None:

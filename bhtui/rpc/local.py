@@ -115,6 +115,7 @@ def ensure_agent(paths: Paths, wake: Wake = Wake.UNLESS_STOPPED, timeout: float 
     ended again then.
     """
     if answers(paths.agent_socket):
+        _refuse_if_frozen(paths)
         return False
     refuse_if_asleep(paths, wake)
     log = paths.logs / "agent.log"
@@ -173,23 +174,23 @@ def _end_again(paths: Paths) -> None:
 
 def must_answer(paths: Paths) -> None:
     """Raises NoConnection when the agent accepts connections and says nothing."""
+    from .stuck import Watch
+
+    watch = Watch(paths.run)
     try:
-        quick.status(str(paths.agent_socket))
+        quick.status_with_notes(str(paths.agent_socket), (), quick.TIMEOUT, watch.is_hopeless)
     except quick.QuickError:
         return  # it answers
     except OSError:
-        raise NoConnection(stuck_text(paths.run)) from None
+        raise NoConnection(watch.text(quick.TIMEOUT)) from None
 
 
-def stuck_text(run: Path) -> str:
-    """Of an agent that says nothing, and how to end it: with its services, or alone."""
-    from bhtui.keeper import force
+def _refuse_if_frozen(paths: Paths) -> None:
+    """Raises NoConnection when somebody has stopped the agent (SIGSTOP): it takes connections, and says nothing."""
+    from . import stuck
 
-    who = " ".join(map(str, force.agents(run))) or "unknown"
-    return (
-        f"cannot get an answer: the agent, process {who}, is stuck; `kill -9 {who}` ends it alone, and its keeper "
-        "starts another; `blackhole agent stop` ends it with its services"
-    )
+    if pid := stuck.stopped_pid(paths.run):
+        raise NoConnection(stuck.stopped_text(pid))
 
 
 def refuse_if_asleep(paths: Paths, wake: Wake) -> None:

@@ -11,15 +11,20 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import socket
+import time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
 TIMEOUT = 10.0
 """Seconds to wait for the answer."""
+
+LOOK = 0.5
+"""Seconds between two looks at whether it is no use to wait."""
 
 
 class QuickError(Exception):
@@ -52,17 +57,19 @@ def status(path: str, names: Sequence[str] = (), timeout: float = TIMEOUT) -> li
 
 
 def status_with_notes(
-    path: str, names: Sequence[str] = (), timeout: float = TIMEOUT
+    path: str, names: Sequence[str] = (), timeout: float = TIMEOUT, is_hopeless: Callable[[], bool] | None = None
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """The instances of these services or instances (none: all), and what is wrong with the agent itself.
 
     Raises QuickError when the agent answers with an error, and OSError when it cannot be reached or does not answer
-    in time (seconds, for each read).
+    in time (seconds, for each read). `is_hopeless` is asked while there is no answer; true: it is waited for no longer.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(timeout)
         connection.connect(path)
         connection.sendall(json.dumps({"quick": "status", "names": list(names), "notes": True}).encode() + b"\n")
+        if is_hopeless is not None:
+            _await(connection, timeout, is_hopeless)
         answer = _line(connection)
     if "error" in answer:
         raise QuickError(str(answer["error"]), int(answer.get("exit_code", 1)))
@@ -70,6 +77,14 @@ def status_with_notes(
     if isinstance(found, list):  # an agent of a version before
         return found, []
     return found["instances"], found["notes"]
+
+
+def _await(connection: socket.socket, timeout: float, is_hopeless: Callable[[], bool]) -> None:
+    """Until there is something to read. Raises TimeoutError."""
+    deadline = time.monotonic() + timeout
+    while not select.select([connection], [], [], LOOK)[0]:
+        if is_hopeless() or time.monotonic() > deadline:
+            raise TimeoutError
 
 
 def _line(connection: socket.socket) -> dict[str, Any]:

@@ -115,8 +115,8 @@ def start(
     run: str,
     logs: str,
     environ: dict[str, str],
-    coming: str = "",
     timeout: float = 40.0,
+    coming: str = "",
 ) -> None:
     """Starts keeper and agent, detached from this session, and waits until the agent answers. Raises Fault.
 

@@ -6,11 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from bhtui.rpc import quick
 from tests.keeper.support import is_alive, skip
 from tests.live.home import Home, home
 from tests.waiting import until
@@ -58,11 +60,20 @@ def test_a_stuck_agent_is_told_and_ended() -> None:
         there.cli("start")
         agent = there.agent()["agent_pid"]
         os.kill(agent, signal.SIGSTOP)
-        with ThreadPoolExecutor() as pool:  # each of them waits for its answer
-            for done in pool.map(lambda word: there.cli("agent", word, code=4), ("start", "status")):
-                assert "`blackhole agent stop`" in done.stderr and "unix:" not in done.stderr
-        # Who only looks is not told to end the services as the one way out.
-        assert f"`kill -9 {agent}` ends it alone" in there.cli("status", code=4).stderr
+        told = (
+            f"cannot get an answer: the agent, process {agent}, was stopped (SIGSTOP); the services run on, unwatched; "
+            f"`kill -CONT {agent}` lets it go on; `kill -9 {agent}` ends it alone, and its keeper starts another; "
+            "`blackhole agent stop` ends it with its services\n"
+        )
+        begun = time.monotonic()
+        with ThreadPoolExecutor() as pool:
+            words = (["status"], ["status", "--output", "yaml"], ["agent", "start"], ["agent", "status"], ["start"])
+            for done in pool.map(lambda each: there.cli(*each, code=4), words):
+                assert done.stderr == told
+        assert time.monotonic() - begun < len(words) * quick.TIMEOUT  # none of them waits for an answer
+        os.kill(agent, signal.SIGCONT)
+        assert there.cli("status").stdout
+        os.kill(agent, signal.SIGSTOP)
         there.cli("agent", "stop")
         until(lambda: not there.processes(), 20, "everything to end")
 

@@ -96,7 +96,7 @@ def test_what_runs_runs_on(machine: Machine, root: Operator, step: str, seconds:
     assert rows["flap-1"]["state"] in ("backoff", "starting", "running")
     for name in ("tick-1", "well-1", "unit-1"):
         assert [rows[name][key] == before[name][key] for key in ("pid", "restarts", "state")] == [True] * 3, rows[name]
-    for name in ("tick-1", "well-1"):
+    for name in ("tick-1", "well-1", "unit-1"):
         age = rows[name]["uptime_seconds"] - before[name]["uptime_seconds"]
         assert 0 < age < took + 5, f"{name} is {age:.0f} s older after {took:.0f} s"
     # Lines are written with the new time, found by it, and none is missing or there twice.

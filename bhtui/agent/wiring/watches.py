@@ -42,6 +42,7 @@ async def watch(agent: Agent, stack: AsyncExitStack) -> None:
         (pressure.watch(), "the watch on memory"),
         (ours.maintenance.watch(), "the watch on maintenance windows"),
         (clock.watch(), "the watch on the clock"),
+        (alone.limits.sweep_leftovers(), "removing what dead installations left"),
         (ours.losses.watch(), "the watch on lost lines and full disks"),
     ):
         await stack.enter_async_context(task(work, name))

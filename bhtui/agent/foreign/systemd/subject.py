@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,7 +71,8 @@ class UnitSubject:
         except BusError as error:
             return Observation(None, text=refused("ask about", self.unit, self._scope.name, error.name, error.text))
         ended = None if self._jobs is None else any(job not in self._own_jobs for job in self._jobs)
-        seen = observation(self.unit, self._scope.name, p, ended, windows.would_restart(restarts, p))
+        ahead = time.time_ns() - time.monotonic_ns()
+        seen = observation(self.unit, self._scope.name, p, ended, windows.would_restart(restarts, p), ahead)
         if seen.state in UP:
             self._jobs = []
             self._own_jobs.clear()

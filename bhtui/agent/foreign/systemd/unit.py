@@ -1,4 +1,8 @@
-"""From the properties of a unit to what is shown of it. Pure."""
+"""From the properties of a unit to what is shown of it. Pure.
+
+systemd stamps each moment by two clocks. The host's may have been set since; the steady one was not, so that is the one
+that counts where the two do not agree. Time for which the host was suspended does not count then.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ from bhtui.core.states import Result, State
 
 from .exits import exit_text
 
-USEC = 1_000
+USEC, SECOND = 1_000, 1_000_000_000
 """Nanoseconds in one of systemd's microseconds."""
 FOREVER = 2**64 - 1
 Properties = Mapping[str, Any]
@@ -42,9 +46,17 @@ EXITED = 1
 
 
 def observation(
-    unit: str, scope: str, p: Properties, job_ended: bool | None, would_restart: bool = False
+    unit: str,
+    scope: str,
+    p: Properties,
+    job_ended: bool | None,
+    would_restart: bool = False,
+    ahead_ns: int | None = None,
 ) -> Observation:
-    """What the properties say. `job_ended`: whether somebody's job was done since it was last up; None: not known."""
+    """What the properties say. `job_ended`: whether somebody's job was done since it was last up; None: not known.
+
+    `ahead_ns`: by how much the host's clock is ahead of the steady one (CLOCK_MONOTONIC) now; None: not known.
+    """
     state = state_of(p)
     ran = bytes(p.get("InvocationID") or ()).hex()
     is_down = state in (State.STOPPED, State.FAILED, State.BACKOFF)
@@ -53,8 +65,8 @@ def observation(
         state=state,
         run=ran,
         pid=(p.get("MainPID") or p.get("ControlPID") or None) if not is_down else None,
-        since_ns=_since(state, p),
-        next_start_ns=_next_start(p) if state is State.BACKOFF else 0,
+        since_ns=_since(state, p, ahead_ns),
+        next_start_ns=_next_start(p, ahead_ns) if state is State.BACKOFF else 0,
         restarts=p.get("NRestarts", 0),
         result=result if is_down else Result.NONE,
         text=_text(unit, scope, state, ran, p) if is_down else "",
@@ -71,15 +83,27 @@ def state_of(p: Properties) -> State:
     return _STATES.get(p.get("ActiveState", ""), State.STOPPED)
 
 
-def _since(state: State, p: Properties) -> int:
-    entered, left = p.get("ActiveEnterTimestamp", 0), p.get("InactiveExitTimestamp", 0)
-    return int((entered if state in (State.RUNNING, State.STOPPING) and entered >= left else left) * USEC)
+def _since(state: State, p: Properties, ahead_ns: int | None) -> int:
+    entered = _moment(p, "ActiveEnterTimestamp", ahead_ns)
+    left = _moment(p, "InactiveExitTimestamp", ahead_ns)
+    return entered if state in (State.RUNNING, State.STOPPING) and entered >= left else left
 
 
-def _next_start(p: Properties) -> int:
+def _next_start(p: Properties, ahead_ns: int | None) -> int:
     delay = p.get("RestartUSecNext") or p.get("RestartUSec", 0)
-    changed = p.get("StateChangeTimestamp", 0)
-    return int((changed + delay) * USEC) if changed and delay != FOREVER else 0
+    changed = _moment(p, "StateChangeTimestamp", ahead_ns)
+    return changed + delay * USEC if changed and delay != FOREVER else 0
+
+
+def _moment(p: Properties, name: str, ahead_ns: int | None) -> int:
+    """When that was, as the host's clock counts now, in Unix nanoseconds; 0: never."""
+    stamped = int(p.get(name, 0)) * USEC
+    steady = int(p.get(f"{name}Monotonic", 0)) * USEC
+    if not (stamped and steady) or ahead_ns is None:
+        return stamped
+    counted = steady + ahead_ns
+    # In whole seconds, or it would be another moment at each look.
+    return stamped if abs(counted - stamped) < SECOND else counted - counted % SECOND
 
 
 def _was_asked(p: Properties, job_ended: bool | None) -> bool:

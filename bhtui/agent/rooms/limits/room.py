@@ -7,6 +7,8 @@ tree. They are `<hierarchy>/blackhole-<8 hex of the run folder's SHA-256>/<insta
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import astuple
 from pathlib import Path
@@ -15,10 +17,12 @@ from bhtui.core.errors import BlackholeError, UsageError
 from bhtui.core.spec import LimitsSpec, ServiceSpec
 from bhtui.core.units import format_size
 
-from . import cgroup1, cgroup2, fs, priority
+from . import cgroup1, cgroup2, fs, leftovers, priority
 from .detect import Hierarchies, detect, folders_of
 from .device import devices_of
 from .model import CGROUP1, CGROUP2, RLIMITS, Counters, Prepared
+
+log = logging.getLogger(__name__)
 
 HELD = ("memory", "cpu", "pids")
 DEVICE_LIMITS = ("iops", "bandwidth")
@@ -44,6 +48,7 @@ class Limits:
         """`effective`: a declared service with the limits that hold, those set at run time included."""
         self.effective = effective
         self.hierarchies = detect(run_dir) if hierarchies is None else hierarchies
+        self._claims = leftovers.claim(self.hierarchies.folders)
         self._prepared: dict[str, Prepared] = {}
         self._removing: dict[str, asyncio.TimerHandle] = {}
         self._followed: dict[str, tuple[Path, ...]] = {}
@@ -205,6 +210,11 @@ class Limits:
                     busy.add(group.name)
         return tuple(sorted(busy))
 
+    async def sweep_leftovers(self) -> None:
+        """Removes the folders of installations that are gone. Takes its time; run once, beside all else."""
+        if removed := await leftovers.sweep(self.hierarchies.folders):
+            log.info("removed %d empty cgroups that installations left behind whose home is gone", removed)
+
     def members(self, instance: str) -> tuple[int, ...]:
         """The processes of an instance, as its groups know them; none where there are no groups."""
         return tuple(sorted({pid for group in self.groups(instance) for pid in fs.members(Path(group))}))
@@ -227,6 +237,9 @@ class Limits:
         for instance in tuple(self._removing):
             self._stop_removing(instance)
         self.sweep(())
+        for claim in self._claims:
+            os.close(claim)
+        self._claims = ()
         for folder in self.hierarchies.folders:
             try:
                 folder.rmdir()

@@ -128,6 +128,11 @@ class Mirroring(Driver):
         if self._windows.concerns:
             self._errand(self._windows.settle())
 
+    def clock_set(self, step_ns: int) -> None:
+        """Since when it runs its manager tells; when that was seen is ours."""
+        self.post(lambda i: (replace(i, since_ns=i.since_ns + step_ns), ()))
+        self._changed.set()
+
     async def give_back(self) -> None:
         """The agent ends for good: what a maintenance window holds of its manager's restarts is put back."""
         await self._windows.give_back()

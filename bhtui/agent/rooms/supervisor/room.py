@@ -307,8 +307,8 @@ class Supervisor:
         await asyncio.gather(*(driver.give_back() for driver in mirrored))
 
     def on_clock_set(self, step_ns: int) -> None:
-        """The host's clock was put forward by so much (back: less than 0). Of what others supervise they tell times."""
-        for driver in self._own_drivers():
+        """The host's clock was put forward by so much (back: less than 0)."""
+        for driver in self._drivers.values():
             driver.clock_set(step_ns)
 
     def on_emergency(self) -> None:

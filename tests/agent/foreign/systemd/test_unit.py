@@ -52,6 +52,28 @@ def test_what_has_failed_and_why(unit: str, state: State, result: Result, text: 
     assert (it.state, it.result, it.text, it.pid) == (state, result, text, None)
 
 
+REDIS = UNITS["redis-server.service"]
+AHEAD = (REDIS["ActiveEnterTimestamp"] - REDIS["ActiveEnterTimestampMonotonic"]) * 1000
+"""By how much the clock of that host was ahead of the steady one."""
+
+
+@pytest.mark.parametrize("step", [-86_400 * SECOND, -2 * SECOND, 3600 * SECOND])
+def test_since_when_it_runs_is_not_moved_by_a_clock_that_is_set(step: int):
+    stamped = REDIS["ActiveEnterTimestamp"] * 1000
+    it = observation("redis-server.service", "system", REDIS, None, ahead_ns=AHEAD + step)
+    assert 0 <= stamped + step - it.since_ns < SECOND
+    again = observation("redis-server.service", "system", REDIS, None, ahead_ns=AHEAD + step + 1000)
+    assert again.since_ns == it.since_ns
+
+
+def test_a_clock_that_is_only_slewed_moves_nothing():
+    it = observation("redis-server.service", "system", REDIS, None, ahead_ns=AHEAD + SECOND // 2)
+    assert it.since_ns == REDIS["ActiveEnterTimestamp"] * 1000
+    started = REDIS | {"ActiveEnterTimestampMonotonic": 0, "InactiveExitTimestampMonotonic": 0}
+    it = observation("redis-server.service", "system", started, None, ahead_ns=0)
+    assert it.since_ns == REDIS["ActiveEnterTimestamp"] * 1000  # one that tells no steady time is believed
+
+
 def test_what_has_completed():
     it = seen("once.service", True)
     assert (it.state, it.result, it.text, it.was_asked) == (State.STOPPED, Result.SUCCESS, "exit 0", False)

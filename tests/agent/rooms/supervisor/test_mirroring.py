@@ -17,6 +17,7 @@ from bhtui.core.states import Goal, Health, Result, State
 from tests.agent.rooms.supervisor.rig import FakeKeeper, NoLimits, fake_rig, spec_of
 from tests.waiting import eventually
 
+SECOND = 1_000_000_000
 WEB = ServiceSpec("web", (), kind=ServiceKind.SYSTEMD, unit="nginx.service", scope="system")
 APP = ServiceSpec("app", ("/bin/sleep", "9"), depends_on={"web": Condition.HEALTHY})
 
@@ -254,3 +255,17 @@ async def test_an_emergency_stop_kills_it_too(tmp_path: Path):
         rig.room.on_emergency()
         await rig.reaches("web-1", State.STOPPED)
         assert played.asked == ["start", "stop 0.0"]
+
+
+async def test_a_clock_that_is_set_has_it_looked_at_again(tmp_path: Path):
+    """Since when it runs its manager tells, as the clock counts then; nothing of it has changed."""
+    played = Played()
+    async with fake_rig(tmp_path, spec_of(WEB), managers=managers(played)) as rig:
+        played.become(Observation(State.RUNNING, "run-1", pid=101, since_ns=90 * SECOND))
+        await rig.reaches("web-1", State.RUNNING)
+        since = rig.room.picture["web-1"].since_ns
+        played.says = replace(played.says, since_ns=30 * SECOND)
+        rig.room.on_clock_set(-60 * SECOND)
+        await eventually(lambda: rig.room.picture["web-1"].started_ns == 30 * SECOND, what="it is looked at")
+        assert rig.room.picture["web-1"].since_ns == since - 60 * SECOND
+        assert rig.room.picture["web-1"].incarnation == 1
