@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing_extensions import override
 
 from bhtui.core.units import format_age, format_size
-from bhtui.rpc.blackhole.v1 import events_pb2
+from bhtui.rpc.blackhole.v1 import events_pb2, status_pb2
 
 from ..actions import bindings
 from ..columns.cells import clock, heat
@@ -17,6 +17,8 @@ from ..widgets.canvas import Canvas
 from ..widgets.logline import folded
 from ..widgets.title import ruled, title
 
+Fact = tuple[str, Spans]
+"""Its name, and what it is."""
 _LABEL = 11
 _TAIL = 10
 """Lines of what it wrote last that stand under its last error."""
@@ -86,19 +88,12 @@ def _event(event: events_pb2.Event) -> Spans:
     return ((f"   {clock(event.time_ns)} ", "time"), (plain(event.message or event.kind), event_style(event)))
 
 
-def _facts(row: ServiceRow, now: float, width: int) -> list[tuple[str, Spans]]:
-    status = row.view.status
-    level = row.view.level
-    since = f" for {format_age(row.host.instance_age(status.since_ns, now))}" if status.since_ns else ""
-    facts: list[tuple[str, Spans]] = [
-        (
-            "state",
-            (
-                (f"{SIGN[level]} {state_text(row, now)}", STYLE[level]),
-                (since, "dim"),
-                (f"  wanted {status.goal}", "dim"),
-            ),
-        ),
+def _facts(row: ServiceRow, now: float, width: int) -> list[Fact]:
+    status, room = row.view.status, max(20, width)
+    return [
+        ("state", _state(row, now)),
+        *_wrapped("held by", status.held, "notice", room),
+        *_wrapped("waits for", status.waiting_for, "notice", room),
         ("health", _health(row)),
         ("process", _process(row)),
         (
@@ -106,36 +101,41 @@ def _facts(row: ServiceRow, now: float, width: int) -> list[tuple[str, Spans]]:
             ((f"{status.cpu_percent:.1f} % of a core", ""),) if status.HasField("cpu_percent") else (("-", "faint"),),
         ),
         ("memory", _memory(row, width)),
-        (
-            "open",
-            (
-                (f"{status.fds} files" if status.HasField("fds") else "-", ""),
-                (f", {status.threads} threads" if status.HasField("threads") else "", ""),
-            ),
-        ),
+        ("open", _open(status)),
         ("ports", ((" ".join(f":{port}" for port in status.ports) or "-", ""),)),
-        (
-            "restarts",
-            (
-                (str(status.restarts), "warn" if status.restarts else ""),
-                (f"  last end: {status.result}" if status.result not in ("", "none") else "", "dim"),
-            ),
-        ),
+        *([("endpoint", _endpoint(row))] if status.endpoint else []),
+        ("restarts", _restarts(status)),
+        *_wrapped("", status.restarts_note, "notice", room),
+        *_number(row, room),
+        *_wrapped("others", status.untold, "warn", room),
+        *(_dropped(row, room) if status.HasField("log_dropped") else []),
     ]
-    if status.endpoint:
-        facts.insert(7, ("endpoint", _endpoint(row)))
-    facts += _number(row, max(20, width))
-    untold = wrap(plain(status.untold), max(20, width)) if status.untold else ()
-    facts += [("others" if not at else "", ((line, "warn"),)) for at, line in enumerate(untold)]
-    if status.HasField("log_dropped"):
-        facts += _dropped(row, max(20, width))
-    if status.waiting_for:
-        facts.insert(1, ("waits for", ((plain(status.waiting_for), "notice"),)))
-    noted = wrap(plain(status.restarts_note), max(20, width)) if status.restarts_note else ()
-    facts += [("restarts" if not at else "", ((line, "notice"),)) for at, line in enumerate(noted)]
-    if status.held:
-        facts.insert(1, ("held by", ((plain(status.held), "notice"),)))
-    return facts
+
+
+def _wrapped(name: str, text: str, style: str, width: int) -> list[Fact]:
+    """A fact of as many lines as it takes; none when there is no text."""
+    pieces = wrap(plain(text), width) if text else ()
+    return [("" if number else name, ((piece, style),)) for number, piece in enumerate(pieces)]
+
+
+def _state(row: ServiceRow, now: float) -> Spans:
+    status, level = row.view.status, row.view.level
+    since = f" for {format_age(row.host.instance_age(status.since_ns, now))}" if status.since_ns else ""
+    return (
+        (f"{SIGN[level]} {state_text(row, now)}", STYLE[level]), (since, "dim"), (f"  wanted {status.goal}", "dim")
+    )  # fmt: skip
+
+
+def _open(status: status_pb2.InstanceStatus) -> Spans:
+    return (
+        (f"{status.fds} files" if status.HasField("fds") else "-", ""),
+        (f", {status.threads} threads" if status.HasField("threads") else "", ""),
+    )
+
+
+def _restarts(status: status_pb2.InstanceStatus) -> Spans:
+    end = f"  last end: {status.result}" if status.result not in ("", "none") else ""
+    return ((str(status.restarts), "warn" if status.restarts else ""), (end, "dim"))
 
 
 def _endpoint(row: ServiceRow) -> Spans:
@@ -144,24 +144,23 @@ def _endpoint(row: ServiceRow) -> Spans:
     return ((plain(status.endpoint), ""), ("  ready", "ok") if ready else ("  not ready", "dim"))
 
 
-def _number(row: ServiceRow, width: int) -> list[tuple[str, Spans]]:
+def _number(row: ServiceRow, width: int) -> list[Fact]:
     """How many instances its service has, and why, where that is not what is declared."""
     status = row.view.status
-    facts: list[tuple[str, Spans]] = []
+    facts: list[Fact] = []
     if status.HasField("scaling"):
         by, ago = plain(status.scaling.by), format_age(status.scaling.seconds)
         declared = (f" instead of {status.scaling.declared}, set by {by} {ago} ago", "dim")
         facts.append(("replicas", ((str(status.scaling.replicas), ""), declared)))
-    said = wrap(plain(status.auto_scale), width) if status.auto_scale else ()
-    return facts + [("by load" if not at else "", ((line, ""),)) for at, line in enumerate(said)]
+    return facts + _wrapped("by load", status.auto_scale, "", width)
 
 
-def _dropped(row: ServiceRow, width: int) -> list[tuple[str, Spans]]:
+def _dropped(row: ServiceRow, width: int) -> list[Fact]:
     """What is not in its log, as it was over the rate limit."""
     found = row.view.status.log_dropped
-    over = plain(found.limit) or "its rate limit"
+    over = found.limit or "its rate limit"
     said = f"lacks {found.lines:,} lines ({format_size(found.bytes)}) over {over}, last {format_age(found.seconds)} ago"
-    return [("log" if not at else "", ((line, "bad"),)) for at, line in enumerate(wrap(said, width))]
+    return _wrapped("log", said, "bad", width)
 
 
 def _health(row: ServiceRow) -> Spans:

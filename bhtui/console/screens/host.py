@@ -23,7 +23,7 @@ from ..panes.services import ServicesPane
 from ..widgets.table import Table
 from .base import BaseScreen
 from .feeds import FeedingScreen
-from .layout import PaneActions, Panes
+from .layout import Panes, PanesScreen
 
 
 def host_facts(view: HostView, now: float) -> Spans:
@@ -38,7 +38,7 @@ def host_facts(view: HostView, now: float) -> Spans:
     return (link, (marks, "mark"), (known, "dim"))
 
 
-class HostScreen(PaneActions, FeedingScreen):
+class HostScreen(PanesScreen, FeedingScreen):
     """Four panes."""
 
     contexts = ("host",)
@@ -170,11 +170,3 @@ class HostScreen(PaneActions, FeedingScreen):
     def action_whole_graphs(self) -> None:
         instance = "" if self.graphs.whole_host else self.services.cursor_key
         self.console_app.go_graphs([self.host], instance, self.graphs.cursor)
-
-    def action_back(self) -> None:
-        if self.filter_text():
-            self.set_filter("")
-        elif self.layout_panes.zoom:
-            self.layout_panes.change(-2)
-        else:
-            super().action_back()

@@ -16,10 +16,10 @@ from ..panes.graphs import GraphPane
 from ..panes.logs import LogPane
 from .feeds import FeedingScreen
 from .host import host_facts
-from .layout import PaneActions, Panes
+from .layout import Panes, PanesScreen
 
 
-class InstanceScreen(PaneActions, FeedingScreen):
+class InstanceScreen(PanesScreen, FeedingScreen):
     """Details, log, graphs."""
 
     contexts = ("instance",)
@@ -90,9 +90,3 @@ class InstanceScreen(PaneActions, FeedingScreen):
     def action_whole_graphs(self) -> None:
         instance = "" if self.graphs.whole_host else self.instance
         self.console_app.go_graphs([self.host], instance, self.graphs.cursor)
-
-    def action_back(self) -> None:
-        if self.layout_panes.zoom and not self.filter_text():
-            self.layout_panes.change(-2)
-        else:
-            super().action_back()

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from ..paint import Line
 from ..widgets.canvas import Canvas
+from .base import BaseScreen
 
 
 class Rule(Canvas):
@@ -80,12 +81,12 @@ class Panes(Horizontal):
         self._last_pane = next((pane for pane in self.panes if pane.has_focus), self._last)
 
 
-class PaneActions:
-    """Actions of screens that have panes."""
+class PanesScreen(BaseScreen):
+    """A screen with panes, one of which has the keys."""
 
     @property
     def layout_panes(self) -> Panes:
-        return self.query_one(Panes)  # type: ignore[attr-defined, no-any-return]
+        return self.query_one(Panes)
 
     def action_pane_1(self) -> None:
         self.layout_panes.focus_pane(0)
@@ -116,3 +117,9 @@ class PaneActions:
     def action_zoom(self) -> None:
         panes = self.layout_panes
         panes.change(-2 if panes.zoom == 2 else 2)
+
+    def action_back(self) -> None:
+        if self.layout_panes.zoom and not self.filter_text():
+            self.layout_panes.change(-2)
+        else:
+            super().action_back()

@@ -23,7 +23,7 @@ from ..sources.message import Seen
 from ..widgets.table import Table
 from .base import BaseScreen
 from .host import host_facts
-from .layout import PaneActions, Panes
+from .layout import Panes, PanesScreen
 
 PERIOD = 3.0
 """Seconds between two looks, and until the next try after one that failed."""
@@ -74,7 +74,7 @@ class LookingScreen(BaseScreen):
         return [Target(self.view, (thing.target,), ())] if thing is not None and thing.target else []
 
 
-class OverviewScreen(PaneActions, LookingScreen):
+class OverviewScreen(PanesScreen, LookingScreen):
     """What the host has, and four lists."""
 
     contexts = ("overview-screen",)
@@ -163,14 +163,6 @@ class OverviewScreen(PaneActions, LookingScreen):
 
     def action_show_services(self) -> None:
         self.console_app.go("services", self.host)
-
-    def action_back(self) -> None:
-        if self.filter_text():
-            self.set_filter("")
-        elif self.layout_panes.zoom:
-            self.layout_panes.change(-2)
-        else:
-            super().action_back()
 
 
 def _lists(found: Things) -> tuple[tuple[Thing, ...], ...]:
