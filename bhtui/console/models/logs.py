@@ -42,9 +42,6 @@ class LogFilter:
     query: Query = EVERYTHING
     rank: int = 0
 
-    def passes(self, entry: Entry) -> bool:
-        return entry.rank >= self.rank and self.query.matches_line(entry.host, entry.instance, entry.message)
-
 
 UNFILTERED = LogFilter()
 

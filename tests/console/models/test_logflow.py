@@ -9,6 +9,7 @@ from bhtui.console.models.match import parse
 from bhtui.core.logorder import AGE_NS
 from bhtui.core.logs import LogBatch, LogLine
 from bhtui.rpc.convert.logs import batch_to_message
+from tests.console.models.test_logs import passing
 
 START = 1_767_323_045_000_000_000
 HOUR = 3600 * 10**9
@@ -45,7 +46,7 @@ def test_every_line_arrives_once_in_order_and_filtered(spec, columns):
     assert len(model.entries) == len(spec)
     assert model.entries == sorted(model.entries)
     assert len({entry.order for entry in model.entries}) == len(spec)
-    assert model.shown == list(filter(WANTED.passes, model.entries))
+    assert model.shown == passing(WANTED, model.entries)
     assert model.seconds == tally(model.shown)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 
 from bhtui.core.logs import LogCount, LogCounts, LogLine, LogsQuery, bucket_for
 
-from . import cri, files, hints, levels, seeking
+from . import cri, files, hints, levels
 from .files import may_have_parts
 from .history import Run, read_all
 from .query import Matcher
@@ -102,7 +102,7 @@ class Counting:
         sources: Callable[[], Sequence[Source]],
         bucket_ns: int,
         most: int,
-        begin: Begin = seeking.without,
+        begin: Begin,
     ) -> None:
         self._begin, self._lock = begin, threading.Lock()
         self._query, self._sources, self._bucket_ns, self._most = query, sources, bucket_ns, most

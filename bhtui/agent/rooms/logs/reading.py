@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from bhtui.core.logs import LogBatch, LogLine, LogPlace, LogsQuery
 
-from . import files, hints, history, seeking
+from . import files, hints, history
 from .context import Around, ContextScanner
 from .files import LogFile
 from .follow import Follower, Merger
@@ -53,7 +53,7 @@ class Reading:
         query: LogsQuery,
         sources: Callable[[], Sequence[Source]],
         clock: Callable[[], int],
-        begin: Begin = seeking.without,
+        begin: Begin,
     ) -> None:
         self.is_ended = False
         self._begin = begin

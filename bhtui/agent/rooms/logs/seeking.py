@@ -222,11 +222,6 @@ Begin = Callable[[Hint, int], Search | None]
 """Begins a search of so many bytes."""
 
 
-def without(hint: Hint, size: int) -> Search | None:  # noqa: ARG001 - it is a Begin
-    """Everything is read."""
-    return None
-
-
 class Engines:
     """The engine of a host, if there is one; remembers that a search would have been much faster with one.
 

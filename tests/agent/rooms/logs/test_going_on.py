@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from bhtui.agent.rooms.logs.places import Given, Mark
 from bhtui.agent.rooms.logs.reading import Reading, Source
+from bhtui.agent.rooms.logs.seeking import Engines
 from bhtui.core.logs import LogsQuery
 from tests.agent.rooms.logs.logmaker import START, Writer, line
 
@@ -37,7 +38,7 @@ class Host:
     def connect(self):
         after = tuple(self.places.values())
         query = LogsQuery(follow=True, grep=self.query, after=after)
-        self.reading = Reading(query, self.sources, lambda: self.now + SECOND)
+        self.reading = Reading(query, self.sources, lambda: self.now + SECOND, Engines(str).begin)
 
     def cut(self):
         self.reading.close()

@@ -140,7 +140,7 @@ def answer(query, sources, begin, between=lambda: None):
 def test_both_roads_agree(tmp_path_factory, spec, query):
     program("rg")
     sources = lay_out(tmp_path_factory.mktemp("s"), spec)
-    plain = answer(query, sources, seeking.without)
+    plain = answer(query, sources, seeking.Engines(str).begin)
     for dense in (1, 100):
         with (
             mock.patch.multiple(engine, WORTH=1, DENSE=dense),
@@ -163,7 +163,7 @@ def counted(query, sources, begin):
 def test_both_roads_count_alike(tmp_path_factory, spec, query):
     program("rg")
     sources = lay_out(tmp_path_factory.mktemp("c"), spec)
-    plain = counted(query, sources, seeking.without)
+    plain = counted(query, sources, seeking.Engines(str).begin)
     with mock.patch.multiple(engine, WORTH=1, DENSE=1), mock.patch.object(seeking, "ENOUGH", 0):
         assert counted(query, sources, RG.begin) == plain
 
@@ -195,7 +195,7 @@ def test_a_rotation_in_the_middle_of_a_read_changes_nothing(tmp_path_factory, sp
     program("rg")
     folder = tmp_path_factory.mktemp("r")
     sources = lay_out(folder, spec)
-    plain = answer(query, sources, seeking.without)
+    plain = answer(query, sources, seeking.Engines(str).begin)
     writers = [Writer(source.path) for source in sources]
     todo = iter(rotations)
 
@@ -210,7 +210,7 @@ def test_a_rotation_in_the_middle_of_a_read_changes_nothing(tmp_path_factory, sp
         mock.patch.multiple(reading, LINES_WITHOUT_ENGINE=0, STEP_SECONDS=0),
         mock.patch.multiple(seeking, ENOUGH=0),
     ):
-        begin = RG.begin if with_engine else seeking.without
+        begin = RG.begin if with_engine else seeking.Engines(str).begin
         assert answer(query, sources, begin, rotate) == plain
 
 
