@@ -6,13 +6,15 @@ Each benchmark runs its peers in the same run on the same machine; only ratios a
 from __future__ import annotations
 
 import os
+import random
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 
@@ -61,6 +63,16 @@ def report(title: str, unit: str, ours: float, peer: str, theirs: float, *, more
         f"{title}: blackhole {ours:,.6g} {unit}, {peer} {theirs:,.6g} {unit},"
         f" ratio {ours / theirs:.2f} ({'better' if better else 'worse'})"
     )
+
+
+def free_ports(count: int = 1) -> int:
+    """The first of so many ports in a row on which nobody listens."""
+    for first in range(random.randrange(20_000, 30_000), 32_000, count):
+        with suppress(OSError), ExitStack() as stack:
+            for port in range(first, first + count):
+                stack.enter_context(socket.create_server(("127.0.0.1", port)))
+            return first
+    raise OSError("there are no free ports in a row")
 
 
 def pss_kb(pids: Sequence[int]) -> int:

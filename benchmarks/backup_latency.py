@@ -15,7 +15,7 @@ import threading
 import time
 from pathlib import Path
 
-from _common import program, report, workplace
+from _common import free_ports, program, report, workplace
 from _managers import PROGRAMS
 from backup import PASSWORD, mixed
 
@@ -64,12 +64,6 @@ class Client:
         return sorted(self.seconds)[len(self.seconds) * 99 // 100] * 1000
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
 def measured(folder: Path, port: int, env: dict[str, str]) -> list[float]:
     """p99 with nothing, ours, restic."""
     restic = ["restic", "--no-cache", "--quiet", "-r", str(folder / "theirs")]
@@ -94,7 +88,7 @@ def main() -> None:
     if program("redis-server", "apt install redis-server") is None or program("restic", "apt install restic") is None:
         return
     with workplace() as folder:
-        port = free_port()
+        port = free_ports()
         (folder / "redis").mkdir()
         (folder / "data").mkdir()
         mixed(folder / "data", PERCENT)

@@ -31,10 +31,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from benchmarks._common import workplace
-from benchmarks._usage import per_million
+from _common import workplace
+from _usage import per_million
 
 HOSTS, PROCESSES = 20, 2
 WIDTH, HEIGHT = 160, 48
@@ -47,7 +45,8 @@ KEYS = ((b"\x1b[A", rb"reading|new"), (b"\x1b[F", rb"follow"), (b"/", rb"regular
 
 def console(folder: Path, out: Path) -> None:
     """Runs it, and writes a line of figures each second."""
-    from benchmarks._flood import FloodBackend
+    from _flood import FloodBackend
+
     from bhtui.console.app import Console, Options
     from bhtui.console.models.logflow import LogBlock
     from bhtui.console.panes.logs import LogPane

@@ -8,7 +8,6 @@ takes is told too: the processor time of everything with a scrape every 15 s.
 from __future__ import annotations
 
 import os
-import socket
 import statistics
 import subprocess
 import time
@@ -18,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from _common import program, report
+from _common import free_ports, program, report
 from _managers import Blackhole, managed
 
 COUNT = 200
@@ -39,11 +38,6 @@ class Cost(NamedTuple):
     quiet: float
     """Processor seconds a second while nobody asks."""
     series: int
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 def cpu_seconds(pid: int) -> float:
@@ -100,7 +94,7 @@ def peer(name: str, folder: Path) -> Cost | None:
     found = program(name, f"apt-get install {name}")
     if found is None:
         return None
-    port = free_port()
+    port = free_ports()
     argv = [found, f"--web.listen-address=127.0.0.1:{port}"]
     if name == PROCESS_EXPORTER:
         config = folder / "process-exporter.yml"
@@ -114,7 +108,7 @@ def peer(name: str, folder: Path) -> Cost | None:
 
 def main() -> None:
     print(f"load {os.getloadavg()[0]:.2f}")
-    port = free_port()
+    port = free_ports()
     with managed(Blackhole, COUNT) as (made, roll):
         config = made.folder / "blackhole.yaml"
         config.write_text(f"metrics: {{listen: '127.0.0.1:{port}'}}\n{config.read_text()}")

@@ -21,7 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks._common import report, venv
+from _common import report, venv
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

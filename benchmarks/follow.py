@@ -31,8 +31,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import psutil
-
-from benchmarks._usage import Parts, Usage, per_million, with_children
+from _usage import Parts, Usage, per_million, with_children
 
 AIM = 0.2
 STAMP_EVERY = 20

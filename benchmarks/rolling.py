@@ -11,7 +11,6 @@ from __future__ import annotations
 import http.client
 import os
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -19,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from _common import program, report, venv, workplace
+from _common import free_ports, program, report, venv, workplace
 from _managers import PROGRAMS, _until
 
 COUNT, CLIENTS = 10, 8
@@ -79,21 +78,6 @@ def _answers(port: int, method: str = "GET") -> bool:
     finally:
         connection.close()
     return answer.status == 200
-
-
-def free_ports(count: int) -> int:
-    """The first of so many free ports in a row."""
-    for first in range(22000, 30000, count):
-        with socket.socket() as sock:
-            try:
-                for port in range(first, first + count):
-                    with socket.socket() as one:
-                        one.bind(("127.0.0.1", port))
-                sock.bind(("127.0.0.1", first))
-            except OSError:
-                continue
-        return first
-    raise OSError("there are no free ports in a row")
 
 
 def measured(port: int, restart: list[str], env: dict[str, str]) -> tuple[int, int, float]:
