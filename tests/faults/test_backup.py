@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.folders import secret_file
 from tests.live.home import Home, home
 from tests.waiting import until
 
@@ -75,10 +76,8 @@ class Rig:
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Rig]:
-    program, password = tmp_path / "program.py", tmp_path / "password"
+    program, password = tmp_path / "program.py", secret_file(tmp_path / "password")
     program.write_text(PROGRAM)
-    password.write_text("secret")
-    password.chmod(0o600)
     words = {"PYTHON": sys.executable, "PROGRAM": program, "DATA": tmp_path / "data", "REPO": tmp_path / "repo"}
     text = CONFIG
     for word, value in {**words, "PASSWORD": password}.items():

@@ -8,15 +8,14 @@ import socket
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import textwrap
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
 
 import pytest
 
+from tests.folders import open_folder
 from tests.live import require
 from tests.live.home import Home, home
 from tests.ports import free_port
@@ -86,16 +85,6 @@ class Writer:
         return self.written
 
 
-@contextmanager
-def folder_for_all() -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="bh-data-", dir="/tmp"))
-    folder.chmod(0o755)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 def redis(connection: socket.socket, *words: str) -> str:
     connection.sendall((" ".join(words) + "\r\n").encode())
     answer = connection.recv(4096).decode().strip()
@@ -107,7 +96,7 @@ def redis(connection: socket.socket, *words: str) -> str:
 def test_redis_has_every_write_it_has_acknowledged() -> None:
     # With `everysec` Redis acknowledges before it writes while an fsync takes long.
     server, port = require.program("redis-server"), free_port()
-    with folder_for_all() as folder:
+    with open_folder() as folder:
         config = f"""
 services:
   redis:
@@ -148,7 +137,7 @@ def test_postgresql_recovers_every_commit() -> None:
     require.root()
     require.program(str(PG / "postgres"))
     port = free_port()
-    with folder_for_all() as folder:
+    with open_folder() as folder:
         data = folder / "data"
         data.mkdir(mode=0o700)
         shutil.chown(folder, "postgres")

@@ -7,7 +7,6 @@ import os
 import shutil
 import socket
 import subprocess
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.agent.rooms.backup.restic.storage.places import BUCKET, CREDENTIALS, s3_server
+from tests.folders import open_folder, secret_file
 from tests.live import require
 from tests.live.home import Home, home
 from tests.live.hosts import TestHosts, have_sshd, need
@@ -117,8 +117,7 @@ class Rig:
 @contextmanager
 def rig(storage: str, folder: Path, environ: dict[str, str]) -> Iterator[Rig]:
     (folder / "data").mkdir(exist_ok=True)
-    (folder / "password").write_text(PASSWORD)
-    (folder / "password").chmod(0o600)
+    secret_file(folder / "password", PASSWORD)
     config = CONFIG.replace("STORAGE", storage).replace("FOLDER", str(folder))
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environ.items():
@@ -140,9 +139,8 @@ def restic(repository: str, *words: str, environ: dict[str, str]) -> str:
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    made = Path(tempfile.mkdtemp(prefix="bh-far-", dir="/tmp"))
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
+    with open_folder() as made:
+        yield made
 
 
 def test_s3_through_the_whole_product_and_its_faults(folder: Path) -> None:

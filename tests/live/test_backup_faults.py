@@ -18,6 +18,7 @@ from bhtui.agent.rooms.backup.restic.lock import Lock
 from bhtui.agent.rooms.backup.restic.repository import Repository
 from bhtui.agent.rooms.backup.restic.storage.local import Local
 from tests.agent.rooms.backup.restic.stock import restic
+from tests.folders import secret_file
 from tests.live import require
 from tests.live.home import Home, home
 from tests.waiting import until
@@ -65,8 +66,7 @@ def rig() -> Iterator[Rig]:
         for name in ("data", "disk"):
             (folder / name).mkdir()
         (folder / "data" / "file").write_text("content")
-        (folder / "password").write_text(PASSWORD)
-        (folder / "password").chmod(0o600)
+        secret_file(folder / "password", PASSWORD)
         with home(CONFIG.replace("FOLDER", str(folder))) as made:
             made.cli("start")
             yield Rig(made, folder)

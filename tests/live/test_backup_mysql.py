@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import pwd
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.folders import open_folder, secret_file
 from tests.live import require
 from tests.live.home import Home, home
 
@@ -61,13 +59,8 @@ class Server:
 def server() -> Iterator[Server]:
     require.root()
     require.program("mariadbd", "/usr/sbin/mariadbd")
-    folder = Path(tempfile.mkdtemp(prefix="bh-my-", dir="/tmp"))
-    try:
-        person = pwd.getpwnam("nobody")
-        folder.chmod(0o755)
-        os.chown(folder, person.pw_uid, person.pw_gid)
-        (folder / "password").write_text("secret\n")
-        (folder / "password").chmod(0o600)
+    with open_folder("nobody") as folder:
+        secret_file(folder / "password")
         (folder / "well").write_text(WELL.replace("FOLDER", str(folder)))
         argv = ["mariadb-install-db", "--no-defaults", f"--datadir={folder}/data", "--skip-test-db"]
         argv += ["--auth-root-authentication-method=normal"]
@@ -86,8 +79,6 @@ def server() -> Iterator[Server]:
             )
             made.wait_state("shop-1", "running", 60)
             yield found
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_it_is_brought_back_in_place_with_accounts_on_trial_and_when_all_is_lost(server: Server) -> None:

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import pwd
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.folders import open_folder, secret_file
 from tests.live import require
 from tests.live.home import Home, home
 
@@ -53,13 +50,8 @@ class Server:
 def server() -> Iterator[Server]:
     require.root()
     require.program(f"{BIN}/postgres")
-    folder = Path(tempfile.mkdtemp(prefix="bh-pg-", dir="/tmp"))
-    try:
-        person = pwd.getpwnam("postgres")
-        folder.chmod(0o755)
-        os.chown(folder, person.pw_uid, person.pw_gid)
-        (folder / "password").write_text("secret\n")
-        (folder / "password").chmod(0o600)
+    with open_folder("postgres") as folder:
+        secret_file(folder / "password")
         argv = [f"{BIN}/initdb", "-D", f"{folder}/data", "--auth=trust", "-N"]
         subprocess.run(argv, user="postgres", cwd="/", check=True, capture_output=True, timeout=60)
         with home(CONFIG.replace("FOLDER", str(folder))) as made:
@@ -71,8 +63,6 @@ def server() -> Iterator[Server]:
             found.sql("CREATE TABLE goods AS SELECT generate_series(1, 1000) AS n")
             made.cli("backup", "create")
             yield found
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_one_database_is_brought_back_while_the_server_runs_on(server: Server) -> None:

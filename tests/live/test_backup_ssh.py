@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+from tests.folders import secret_file
 from tests.live.home import Home
 from tests.live.hosts import TestHosts, known
 
@@ -18,11 +19,9 @@ backup: {storage: {type: local, path: REPO}, password_file: PASSWORD}
 
 def test_what_backups_need_is_placed_once_and_for_schedules_too(hosts: TestHosts, here: Home, tmp_path: Path) -> None:
     web = hosts.loopback("web")
-    data, password = tmp_path / "data", tmp_path / "password"
+    data, password = tmp_path / "data", secret_file(tmp_path / "password")
     data.mkdir()
     (data / "file").write_text("content")
-    password.write_text("secret\n")
-    password.chmod(0o600)
     config = CONFIG.replace("DATA", str(data)).replace("REPO", str(tmp_path / "repo"))
     known(here, web, config=config.replace("PASSWORD", str(password)))
     layers = web.home / "state/layers"

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.folders import open_folder
 from tests.live import require
 from tests.live.home import Home, home
 from tests.ports import free_port
@@ -37,15 +36,11 @@ def installed(ports: dict[str, int]) -> Iterator[Home]:
     require.root()
     for program in ("redis-server", "nginx", PSQL):
         require.program(program)
-    folder = Path(tempfile.mkdtemp(prefix="bh-real-", dir="/tmp"))
-    folder.chmod(0o755)
-    text = EXAMPLE.read_text().replace("/srv/example", str(folder))
-    text = re.sub("|".join(ports), lambda found: str(ports[found.group()]), text)
-    try:
+    with open_folder() as folder:
+        text = EXAMPLE.read_text().replace("/srv/example", str(folder))
+        text = re.sub("|".join(ports), lambda found: str(ports[found.group()]), text)
         with home(text) as made:
             yield made
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ import pytest
 from bhtui.agent.trial.model import Tried, Wanted
 from bhtui.agent.trial.run import attempt
 from bhtui.core.spec import ProbeKind, ProbeSpec
+from tests.folders import open_folder
 from tests.live import require
 
 SERVER = """
@@ -83,28 +81,28 @@ async def test_every_probe_is_asked_in_there(
     assert tried.problem == ""
 
 
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """Where any user may look."""
-    folder = Path(tempfile.mkdtemp(prefix="bh-trial-", dir="/tmp"))
-    folder.chmod(0o755)
-    yield folder
-    shutil.rmtree(folder)
-
-
-async def test_it_runs_as_its_user_and_all_ends_with_it(open_folder: Path) -> None:
-    tmp_path = open_folder
-    (tmp_path / "data").mkdir()
-    os.chown(tmp_path / "data", 65534, 65534)
-    script = f"id -u > {tmp_path}/data/who; (sleep 1000 & echo $! > {tmp_path}/data/child); sleep 1000"
-    places = ((str(tmp_path / "data"), str(tmp_path / "data")),)
-    job = wanted(
-        tmp_path, "/bin/sh", "-c", script, probe=ProbeSpec(), places=places, uid=65534, gid=65534, groups=(), umask=0o27
-    )  # fmt: skip
-    assert await attempt(job) == Tried(seconds=pytest.approx(2, abs=10))
-    assert (tmp_path / "data" / "who").read_text() == "65534\n"
-    marked = [entry for entry in os.listdir("/proc") if entry.isdigit() and _has(entry, f"{tmp_path}/data/who")]
-    assert marked == []
+async def test_it_runs_as_its_user_and_all_ends_with_it() -> None:
+    with open_folder() as tmp_path:
+        (tmp_path / "data").mkdir()
+        os.chown(tmp_path / "data", 65534, 65534)
+        script = f"id -u > {tmp_path}/data/who; (sleep 1000 & echo $! > {tmp_path}/data/child); sleep 1000"
+        places = ((str(tmp_path / "data"), str(tmp_path / "data")),)
+        job = wanted(
+            tmp_path,
+            "/bin/sh",
+            "-c",
+            script,
+            probe=ProbeSpec(),
+            places=places,
+            uid=65534,
+            gid=65534,
+            groups=(),
+            umask=0o27,
+        )
+        assert await attempt(job) == Tried(seconds=pytest.approx(2, abs=10))
+        assert (tmp_path / "data" / "who").read_text() == "65534\n"
+        marked = [entry for entry in os.listdir("/proc") if entry.isdigit() and _has(entry, f"{tmp_path}/data/who")]
+        assert marked == []
 
 
 def _has(pid: str, text: str) -> bool:

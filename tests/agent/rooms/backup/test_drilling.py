@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.folders import secret_file
 from tests.live import require
 from tests.live.home import home
 from tests.ports import free_port
@@ -25,8 +26,7 @@ http.server.HTTPServer(("127.0.0.1", {port}), Answer).serve_forever()
 def yaml(folder: Path, port: int, patience: str) -> str:
     script = folder / "server.py"
     script.write_text(SERVER.format(data=folder / "data", port=port))
-    (folder / "password").write_text("secret\n")
-    (folder / "password").chmod(0o600)
+    secret_file(folder / "password")
     return f"""
 services:
   shop:

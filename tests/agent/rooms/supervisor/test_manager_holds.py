@@ -3,6 +3,8 @@ in between."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,21 +25,31 @@ def window(rig: Rig, held: str) -> None:
     rig.room.look_at_holds()
 
 
+def agent(
+    root: Path, played: Played, keeper: FakeKeeper | None = None, held: str = ""
+) -> AbstractAsyncContextManager[Rig]:
+    """One life of the agent; `held`: the window that is open from the beginning."""
+    return fake_rig(root, spec_of(WEB), keeper, managers=managers(played), held=held)
+
+
 async def running(rig: Rig, played: Played) -> None:
     played.run()
     await rig.reaches("web-1", State.RUNNING)
 
 
-async def is_off(rig: Rig, played: Played) -> None:
-    await eventually(lambda: played.policy == "no" and rig.room.picture["web-1"].restarts_before, what="it is held")
+@asynccontextmanager
+async def at_night(root: Path, played: Played, keeper: FakeKeeper | None = None) -> AsyncIterator[Rig]:
+    """The unit runs, a window is open, and its manager does not restart it."""
+    async with agent(root, played, keeper) as rig:
+        await running(rig, played)
+        window(rig, NIGHT)
+        await eventually(lambda: played.policy == "no" and rig.room.picture["web-1"].restarts_before, what="it is held")
+        yield rig
 
 
 async def test_its_manager_restarts_it_no_more_until_the_window_closes(tmp_path: Path):
     played = Played()
-    async with fake_rig(tmp_path, spec_of(WEB), managers=managers(played)) as rig:
-        await running(rig, played)
-        window(rig, NIGHT)
-        await is_off(rig, played)
+    async with at_night(tmp_path, played) as rig:
         assert rig.room.status()[0].restarts_note == f"systemd does not restart it: {NIGHT}"
         played.become(CRASHED)
         await eventually(lambda: rig.room.picture["web-1"].held == NIGHT, what="its end is held")
@@ -53,10 +65,7 @@ async def test_its_manager_restarts_it_no_more_until_the_window_closes(tmp_path:
 
 async def test_one_that_runs_through_the_window_is_not_touched(tmp_path: Path):
     played = Played()
-    async with fake_rig(tmp_path, spec_of(WEB), managers=managers(played)) as rig:
-        await running(rig, played)
-        window(rig, NIGHT)
-        await is_off(rig, played)
+    async with at_night(tmp_path, played) as rig:
         window(rig, "")
         await eventually(lambda: played.policy == "always", what="it is let")
         assert played.asked == ["hold restarts", "let restarts"]
@@ -64,7 +73,7 @@ async def test_one_that_runs_through_the_window_is_not_touched(tmp_path: Path):
 
 async def test_one_that_nobody_restarts_is_left_alone(tmp_path: Path):
     played = Played(policy="no")
-    async with fake_rig(tmp_path, spec_of(WEB), managers=managers(played)) as rig:
+    async with agent(tmp_path, played) as rig:
         await running(rig, played)
         window(rig, NIGHT)
         played.become(CRASHED)
@@ -74,10 +83,7 @@ async def test_one_that_nobody_restarts_is_left_alone(tmp_path: Path):
 
 async def test_what_people_ask_for_is_done_as_ever(tmp_path: Path):
     played = Played()
-    async with fake_rig(tmp_path, spec_of(WEB), managers=managers(played)) as rig:
-        await running(rig, played)
-        window(rig, NIGHT)
-        await is_off(rig, played)
+    async with at_night(tmp_path, played) as rig:
         played.become(CRASHED)
         await rig.reaches("web-1", State.BACKOFF)
         assert (await rig.run(StartRequest(("web",)))).error == ""
@@ -91,10 +97,7 @@ async def test_what_people_ask_for_is_done_as_ever(tmp_path: Path):
 
 async def test_somebody_who_stops_it_past_the_agent_is_followed(tmp_path: Path):
     played = Played()
-    async with fake_rig(tmp_path, spec_of(WEB), managers=managers(played)) as rig:
-        await running(rig, played)
-        window(rig, NIGHT)
-        await is_off(rig, played)
+    async with at_night(tmp_path, played) as rig:
         played.become(Observation(State.STOPPED, "run-1", result=Result.SUCCESS, was_asked=True))
         await rig.reaches("web-1", State.STOPPED)
         assert rig.room.picture["web-1"].goal is Goal.DOWN
@@ -102,7 +105,7 @@ async def test_somebody_who_stops_it_past_the_agent_is_followed(tmp_path: Path):
 
 async def test_a_manager_that_cannot_be_told_is_named(tmp_path: Path):
     played = Played(refuses="cannot hold the restarts of nginx.service: only root may")
-    async with fake_rig(tmp_path, spec_of(WEB), managers=managers(played)) as rig:
+    async with agent(tmp_path, played) as rig:
         await running(rig, played)
         window(rig, NIGHT)
         await eventually(lambda: rig.room.status()[0].restarts_note == played.refuses, what="the status says so")
@@ -118,36 +121,29 @@ async def test_a_manager_that_cannot_be_told_is_named(tmp_path: Path):
 
 async def test_an_agent_that_was_killed_leaves_what_the_next_one_puts_back(tmp_path: Path):
     played, keeper = Played(), FakeKeeper()
-    async with fake_rig(tmp_path, spec_of(WEB), keeper, managers=managers(played)) as rig:
-        await running(rig, played)
-        window(rig, NIGHT)
-        await is_off(rig, played)
+    async with at_night(tmp_path, played, keeper):
+        """It is killed."""
     assert played.policy == "no"  # it did not let: an upgrade holds on
-    async with fake_rig(tmp_path, spec_of(WEB), keeper, managers=managers(played)) as rig:  # the window is over
+    async with agent(tmp_path, played, keeper) as rig:  # the window is over
         await eventually(lambda: played.policy == "always", what="it is let")
         assert rig.state("web-1") is State.RUNNING
 
 
 async def test_what_ended_is_held_on_by_the_next_agent(tmp_path: Path):
     played, keeper = Played(), FakeKeeper()
-    async with fake_rig(tmp_path, spec_of(WEB), keeper, managers=managers(played)) as rig:
-        await running(rig, played)
-        window(rig, NIGHT)
-        await is_off(rig, played)
+    async with at_night(tmp_path, played, keeper):
+        """It is killed."""
     played.become(CRASHED)
-    async with fake_rig(tmp_path, spec_of(WEB), keeper, managers=managers(played), held=NIGHT) as rig:
+    async with agent(tmp_path, played, keeper, held=NIGHT) as rig:
         await eventually(lambda: rig.room.picture["web-1"].held == NIGHT, what="it is held")
-    async with fake_rig(tmp_path, spec_of(WEB), keeper, managers=managers(played)) as rig:
+    async with agent(tmp_path, played, keeper) as rig:
         await rig.reaches("web-1", State.RUNNING)
         assert played.policy == "always"
 
 
 async def test_the_end_of_the_agent_for_good_puts_it_back(tmp_path: Path):
     played, keeper = Played(), FakeKeeper()
-    async with fake_rig(tmp_path, spec_of(WEB), keeper, managers=managers(played)) as rig:
-        await running(rig, played)
-        window(rig, NIGHT)
-        await is_off(rig, played)
+    async with at_night(tmp_path, played, keeper) as rig:
         await rig.room.give_back()
         rig.room.look_at_holds()
         assert played.policy == "always"
@@ -155,10 +151,7 @@ async def test_the_end_of_the_agent_for_good_puts_it_back(tmp_path: Path):
 
 async def test_one_that_is_declared_no_more_is_let(tmp_path: Path):
     played = Played()
-    async with fake_rig(tmp_path, spec_of(WEB), managers=managers(played)) as rig:
-        await running(rig, played)
-        window(rig, NIGHT)
-        await is_off(rig, played)
+    async with at_night(tmp_path, played) as rig:
         await rig.room.apply(spec_of())
         await eventually(lambda: played.asked[-2:] == ["let restarts", "close"], what="it is let go")
         assert played.policy == "always"
@@ -166,13 +159,11 @@ async def test_one_that_is_declared_no_more_is_let(tmp_path: Path):
 
 async def test_a_container_that_a_reboot_left_down_comes_up(tmp_path: Path):
     played, keeper = Played(), FakeKeeper()
-    async with fake_rig(tmp_path, spec_of(WEB), keeper, managers=managers(played)) as rig:
-        await running(rig, played)
-        window(rig, NIGHT)
-        await is_off(rig, played)
+    async with at_night(tmp_path, played, keeper):
+        """It is killed."""
     keeper.boot_id = "another"
     played.become(replace(CRASHED, result=Result.EXIT_CODE))
-    async with fake_rig(tmp_path, spec_of(WEB), keeper, managers=managers(played), held=NIGHT) as rig:
+    async with agent(tmp_path, played, keeper, held=NIGHT) as rig:
         await rig.reaches("web-1", State.RUNNING)
         assert played.policy == "no"
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
-import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +18,7 @@ from bhtui.agent.rooms.backup.preparing.postgresql import Postgresql
 from bhtui.core.backup import PostgresqlBackup
 from bhtui.core.errors import BlackholeError
 from bhtui.core.spec import ServiceSpec
+from tests.folders import open_folder
 from tests.live import require
 from tests.waiting import until
 
@@ -85,15 +84,10 @@ class Server:
 def server() -> Iterator[Server]:
     require.root()
     require.program(str(BIN / "postgres"))
-    folder = Path(tempfile.mkdtemp(prefix="bh-pg-", dir="/tmp"))
-    folder.chmod(0o755)
-    made = Server(folder)
-    os.chown(folder, made.person.pw_uid, made.person.pw_gid)
-    try:
+    with open_folder("postgres") as folder:
+        made = Server(folder)
         made.make()
         yield made
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 async def test_a_moment_after_the_base_backup_is_brought_back(server: Server) -> None:
