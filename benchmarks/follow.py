@@ -31,6 +31,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import psutil
+from _sweep import Sweep, swept
 from _usage import Parts, Usage, per_million, with_children
 
 AIM = 0.2
@@ -148,21 +149,26 @@ def cpu() -> float:
 class Fleet:
     """Hosts with an agent and a service each, and the ways to read their logs."""
 
-    def __init__(self, stack: ExitStack, count: int, *, ssh: bool) -> None:
+    def __init__(self, stack: ExitStack, sweep: Sweep, count: int, *, ssh: bool) -> None:
         from tests.live.home import home
         from tests.live.hosts import TestHosts
 
         self.operator = stack.enter_context(home())
+        sweep.add(self.operator.path)
         self.control = self.operator.path / "rate"
         self.control.write_text("0")
         command = [sys.executable, str(Path(__file__).resolve()), "--source", str(self.control)]
         config = f"services: {{api: {{command: {command}, logging: {{rotate: {{max_size: 50MB, max_backups: 2}}}}}}}}\n"
-        self.homes = [stack.enter_context(home(config)) for _ in range(count)]
+        self.homes = []
+        for _ in range(count):
+            self.homes.append(stack.enter_context(home(config)))
+            sweep.add(self.homes[-1].path)
         with ThreadPoolExecutor(2) as pool:
             list(pool.map(lambda each: each.cli("start", timeout=300), self.homes))
         self.hosts: list[Any] = []
         if ssh:
             made = stack.enter_context(TestHosts())
+            sweep.add(made.root)
             self.hosts = [made.loopback(f"web{number:02d}") for number in range(count)]
             entries = []
             for host, there in zip(self.hosts, self.homes, strict=True):
@@ -239,8 +245,8 @@ def main() -> None:
     if options.reader:
         reader(options.reader)
         return
-    with ExitStack() as stack:
-        best = measure(Fleet(stack, options.hosts, ssh=not options.no_ssh), options.rates, options.seconds)
+    with swept() as sweep, ExitStack() as stack:
+        best = measure(Fleet(stack, sweep, options.hosts, ssh=not options.no_ssh), options.rates, options.seconds)
     for name, rate in best.items():
         print(f"{name}: 99 % of the lines within {1000 * AIM:.0f} ms up to {rate:,} lines/s of each host")
 

@@ -19,6 +19,8 @@ from typing import Any
 
 from bhtui.core.errors import BlackholeError
 
+from .relay import relay
+
 log = logging.getLogger(__name__)
 
 HTTP2_PREFACE = b"PRI"
@@ -28,7 +30,6 @@ LEAVE_SECONDS = 0.3
 LOOK_SECONDS = 1.0
 """Between looks at whether somebody has removed the socket."""
 LINE_LIMIT = 1 << 16
-CHUNK = 1 << 18
 
 Quick = Callable[[Mapping[str, Any]], Awaitable[Any]]
 """Answers one question of the quick road with JSON values; raises BlackholeError."""
@@ -140,24 +141,10 @@ class FrontDoor:
             return {"error": str(error), "exit_code": error.exit_code}
 
     async def _pipe(self, first: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner_reader, inner_writer = await asyncio.open_unix_connection(f"/proc/self/fd/{self._grpc}")
         try:
-            inner_writer.write(first)
-            async with asyncio.TaskGroup() as group:
-                group.create_task(_copy(reader, inner_writer))
-                group.create_task(_copy(inner_reader, writer))
-        except* ConnectionError:
+            await relay(reader, writer, first, f"/proc/self/fd/{self._grpc}")
+        except ConnectionError:
             log.debug("a client went away")
-        finally:
-            inner_writer.close()
-
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Until one side ends; `drain` hands a slow reader's pace on to the other side."""
-    while data := await reader.read(CHUNK):
-        writer.write(data)
-        await writer.drain()
-    writer.close()
 
 
 def peer_uid(connection: socket.socket) -> int:

@@ -15,7 +15,8 @@ from bhtui.core.logorder import Window
 from .loglines import LogReader
 
 TICK = 0.02
-"""Seconds after which lines that wait are looked at again."""
+"""Seconds between looks at the lines that wait: to put them in order for each batch of each host would cost more than
+all else that is done to them."""
 Queue = asyncio.Queue[tuple[str, Lines | BlackholeError | None]]
 AHEAD = 4
 """Blocks of each host that may wait to be merged; more wait at the host, in its files."""
@@ -61,14 +62,17 @@ async def new(readers: Sequence[LogReader]) -> AsyncIterator[tuple[Lines, int]]:
     Nothing waits here but what the window and the queue hold: who does not ask for more stops the hosts.
     """
     queue: Queue = asyncio.Queue(AHEAD * len(readers))
-    window = Window(reader.name for reader in readers)
+    window, loop = Window(reader.name for reader in readers), asyncio.get_running_loop()
     pumps = [asyncio.create_task(_pump(reader, queue)) for reader in readers]
     try:
         while len(window) or window.sources:
+            looked = loop.time()
             await _take(queue, window)
             lines, late = window.release(time.time_ns())
             if lines:
                 yield lines, late
+            if queue.qsize() < len(readers):
+                await asyncio.sleep(max(0.0, looked + TICK - loop.time()))
     finally:
         for pump in pumps:
             pump.cancel()

@@ -35,6 +35,10 @@ class Remote:
         self.read_only = read_only or host.read_only
         self._link = fleet.links[host.name]
 
+    @property
+    def doing(self) -> str:
+        return self._link.status.detail
+
     async def client(self) -> AgentClient:
         return await self._link.ready()
 

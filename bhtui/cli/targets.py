@@ -42,6 +42,10 @@ class Target(Protocol):
     def prometheus(self) -> PrometheusAt | None:
         """Where samples are that its agent does not have, as hosts.yaml says. Raises ConfigError."""
 
+    @property
+    def doing(self) -> str:
+        """How far the way to its agent is; changes as long as it gets on."""
+
     async def client(self) -> AgentClient:
         """A client whose agent answers. Raises NoConnection."""
 
@@ -68,6 +72,7 @@ class Local:
     """This machine; its agent is started when it is first needed, as far as `wake` allows."""
 
     production = False
+    doing = ""
 
     def __init__(self, paths: Paths, read_only: bool = False, wake: Wake = Wake.UNLESS_STOPPED) -> None:
         self.name = os.uname().nodename

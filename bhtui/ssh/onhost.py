@@ -80,12 +80,14 @@ def unpack(part: str, digest: str, folder: str) -> None:
         Path(part).unlink(missing_ok=True)
 
 
-def tidy(bundles: str, keep: list[str], newest: int = 2) -> list[str]:
-    """Removes placed bundles except `keep`, the newest, and those that a process or the boot uses; the removed."""
-    root = Path(bundles)
+def tidy(placed: str, keep: list[str], newest: int = 2, prefix: str = "") -> list[str]:
+    """Removes what was placed in a folder (bundles, layers) under names with the prefix, except `keep`, the newest, and
+    what a process or the boot uses; the removed."""
+    root = Path(placed)
     if not root.is_dir():
         return []
-    folders = sorted((p for p in root.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime_ns, reverse=True)
+    found = [p for p in root.iterdir() if p.is_dir() and p.name.startswith(prefix)]
+    folders = sorted(found, key=lambda p: p.stat().st_mtime_ns, reverse=True)
     whole = [folder for folder in folders if not folder.name.endswith(".part")]
     spared = {*keep, *(folder.name for folder in whole[:newest]), *_in_use(root)}
     gone = [folder for folder in whole if folder.name not in spared]
@@ -95,8 +97,8 @@ def tidy(bundles: str, keep: list[str], newest: int = 2) -> list[str]:
 
 
 def _in_use(root: Path) -> set[str]:
-    """Names of the bundles that processes of this user were started from (PYTHONPATH) or have mapped, and the one
-    that the launcher beside the bundles starts at boot."""
+    """Names of what processes of this user were started from (PYTHONPATH) or have mapped, and of the bundle that the
+    launcher beside the bundles starts at boot."""
     names: set[str] = set()
     prefix = f"{root}/"
     processes = [proc for proc in Path("/proc").iterdir() if proc.name.isdigit()]

@@ -76,23 +76,28 @@ async def place(
         request["unpack"] = [{"part": part, "sha256": chosen.id, "folder": folder}]
     if start:
         request["start"] = _start(found, python, folder) | ({"coming": _coming(found)} if for_start else {})
-    request["tidy"] = {"bundles": str(found.paths.bundles), "keep": [chosen.id]}
+    request["tidy"] = {"placed": str(found.paths.bundles), "keep": [chosen.id]}
     say("starting the agent" if start else "unpacking the agent")
     await on_host(link, python.path, request)
     return Placed(python.path, folder)
 
 
 async def place_layer(link: Connection, found: Found, builder: Builder, name: str, say: Callable[[str], None]) -> None:
-    """Places libraries beside the agent, which finds them there when it needs them next. Raises LinkError."""
+    """Places libraries beside the agent, which finds them there when it needs them next; older ones of the same name
+    that nothing uses any more go. Raises LinkError."""
     python = found.best_python() or await _place_runtime(link, found, builder, say)
     target = found.target(python.version[:2], python.abi)
     say(f"preparing what {name} needs")
     chosen = await builder.layer(name, target)
-    folder = f"{found.paths.state}/layers/{name}-{target.abi}-{chosen.id}"
+    # Those for another Python stay: the agent may still run by it.
+    layers, prefix = f"{found.paths.state}/layers", f"{name}-{target.abi}-"
+    folder = f"{layers}/{prefix}{chosen.id}"
     _check_space(found, link.host.name, chosen.size)
     part = f"{folder}.{id(link):x}.part"
     await upload(link, chosen.path, part, _told(say, f"sending what {name} needs"))
-    await on_host(link, python.path, {"unpack": [{"part": part, "sha256": chosen.id, "folder": folder}]})
+    unpack = [{"part": part, "sha256": chosen.id, "folder": folder}]
+    tidy = {"placed": layers, "keep": [f"{prefix}{chosen.id}"], "newest": 0, "prefix": prefix}
+    await on_host(link, python.path, {"unpack": unpack, "tidy": tidy})
 
 
 def _coming(found: Found) -> str:

@@ -106,7 +106,7 @@ def two_hosts() -> Iterator[tuple[Home, list[TestHost]]]:
             there = stack.enter_context(home(CONFIG))
             there.cli("start")
             host.home = there.path
-        entries = "".join(host.yaml().replace("}\n", ", groups: [web]}\n") for host in hosts)
+        entries = "".join(host.yaml().replace("}\n", ", groups: [web], connect_timeout: 60}\n") for host in hosts)
         (here.path / "hosts.yaml").write_text("groups: {web: {}}\nhosts:\n" + entries)
         yield here, hosts
 
@@ -126,6 +126,24 @@ def test_a_host_that_is_away_for_a_while_holds_nobody_up_and_loses_nothing() -> 
         hosts[0].start()
         until(lambda: come("web1") > had + 3000, 90, "it is back")
         check(list(got), "web1 one-1", "web1 two-1", "web2 one-1", "web2 two-1")
+
+
+def test_a_host_that_is_mute_does_not_hold_up_what_the_others_have_to_say() -> None:
+    with two_hosts() as (here, hosts):
+        words = ["logs", "--tail", "5", "--output", "json"]
+        assert len(here.cli("--group", "web", *words).stdout.splitlines()) == 5  # the places of both are known now
+        hosts[0].freeze()
+        argv = [sys.executable, "-m", "bhtui.cli.main", "--group", "web", *words]
+        with subprocess.Popen(argv, env=here.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as one:
+            assert one.stdout is not None
+            assert one.stderr is not None
+            first = [json.loads(one.stdout.readline()) for _ in range(5)]
+            assert "web1: no answer yet; the lines of the others come first" in one.stderr.readline()
+            hosts[0].thaw()
+            last = [json.loads(line) for line in one.stdout]
+            assert one.wait(60) == 0
+        assert [(each["host"], each["late"]) for each in first] == 5 * [("web2", False)]
+        assert [(each["host"], each["late"]) for each in last] == 5 * [("web1", True)]
 
 
 def test_a_reader_that_stands_still_gets_every_line_later(host: Home) -> None:

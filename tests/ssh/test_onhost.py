@@ -72,6 +72,25 @@ def test_tidying_spares_the_newest_the_named_the_running_and_the_boots(tmp_path:
     assert sorted(p.name for p in root.iterdir()) == ["b0", "b1", "b2", "b4", "b5", "b9.part"]
 
 
+def test_of_layers_those_of_one_name_go_that_nothing_uses(tmp_path: Path):
+    root = tmp_path / "layers"
+    for name in ("backup-cp311-new", "backup-cp311-old", "backup-cp311-used", "backup-cp312-x", "search-cp311-x"):
+        (root / name).mkdir(parents=True)
+    (root / "backup-cp311-y.part").mkdir()
+    program = ["-c", "import time; print(flush=True); time.sleep(60)"]
+    environ = {"PYTHONPATH": f"/elsewhere:{root}/backup-cp311-used"}
+    running = subprocess.Popen([sys.executable, *program], stdout=subprocess.PIPE, env=environ)
+    try:
+        assert running.stdout
+        running.stdout.readline()
+        removed = onhost.tidy(str(root), ["backup-cp311-new"], newest=0, prefix="backup-cp311-")
+    finally:
+        running.kill()
+        running.communicate()
+    assert removed == ["backup-cp311-old"]
+    assert len(list(root.iterdir())) == 5
+
+
 def run(request: dict[str, object]) -> dict[str, object]:
     """As a host does it: the text on standard input of a bare interpreter."""
     done = subprocess.run(
@@ -86,7 +105,7 @@ def run(request: dict[str, object]) -> dict[str, object]:
 def test_it_runs_as_text(part: Path):
     digest = hashlib.sha256(part.read_bytes()).hexdigest()
     folder = str(part.parent / "x")
-    tidy = {"bundles": str(part.parent), "keep": ["x"]}
+    tidy = {"placed": str(part.parent), "keep": ["x"]}
     assert run({"unpack": [{"part": str(part), "sha256": digest, "folder": folder}], "tidy": tidy}) == {
         "ok": {"tidied": []}
     }

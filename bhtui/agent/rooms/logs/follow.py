@@ -229,6 +229,8 @@ class Merger:
 
     def round(self, followers: Sequence[Follower]) -> tuple[list[LogLine], bool]:
         """The next lines in time order, and whether there is more to be read at once."""
+        if len(followers) == 1 and not self._held:  # nothing that it could be out of order with
+            return followers[0].poll()
         bound = self._clock() - REORDER_NS
         lagging = []
         fresh: list[tuple[int, LogLine]] = []

@@ -20,8 +20,10 @@ from .seeking import Engines
 
 AGENT = "agent"
 THREADS = 4
-FASTEST, SLOWEST = 0.05, 0.1
-"""Seconds between looks at followed files: the first after something came, the second when it has been quiet."""
+FASTEST, FULL, SLOWEST = 0.05, 0.08, 0.1
+"""Seconds between looks at followed files: the first after something came, the last when it has been quiet, the other
+after MANY lines: a look costs as much as hundreds of them, and so many are read no sooner by whoever reads them."""
+MANY = 100
 
 
 class Logs:
@@ -57,7 +59,7 @@ class Logs:
             while not (reading.is_ended or self._is_closed):
                 batch = await loop.run_in_executor(self._pool, reading.next)
                 if batch is not None:
-                    delay = FASTEST
+                    delay = FULL if len(batch.lines) >= MANY else FASTEST
                     yield batch
                 if not reading.has_more:  # a batch of what came in between costs no more than one of a single line
                     await asyncio.sleep(delay)

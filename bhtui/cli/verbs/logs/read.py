@@ -17,15 +17,17 @@ from bhtui.cli.loglines import LogReader
 from bhtui.cli.output import write_records
 from bhtui.cli.present import BLUE, GREY, RED, YELLOW, colourful, paint, printable
 from bhtui.cli.settings import Settings
-from bhtui.cli.targets import Answers, everywhere, opened
+from bhtui.cli.targets import Answers, Target, opened
 from bhtui.cli.times import local_text
 from bhtui.core import logfields
+from bhtui.core.errors import BlackholeError
 from bhtui.core.logcolumns import LEVEL_NAMES, Lines, Origin
 from bhtui.core.units import format_time
 from bhtui.rpc.blackhole.v1.logs_pb2 import LogsRequest
 from bhtui.rpc.client import AgentClient
 from bhtui.rpc.convert.logs import line_to_json
 
+from .answering import Call, answers_of, called
 from .engine import place_where_missed
 from .selection import is_narrow, selection
 
@@ -87,18 +89,22 @@ def command(
 
 
 async def _read(settings: Settings, request: LogsRequest, write: Write) -> int:
-    async with opened(settings) as targets:
-        reached: Answers[AgentClient] = await everywhere(settings, targets, lambda target: target.client())
-        readers = [LogReader(target, request, several=len(targets) > 1) for target, _ in reached.good]
-        away = _away_now(reached, request) if request.follow and len(targets) > 1 else []
+    async with opened(settings) as targets, called(settings, targets) as (reached, mute):
+        is_several = len(targets) > 1
+        readers = [LogReader(target, request, several=is_several) for target, _ in reached.good]
+        later = _later(reached, mute, request) if request.follow and is_several else []
+        for target in () if request.follow else mute:
+            sys.stderr.write(f"{target.name}: no answer yet; the lines of the others come first\n")
         await _past(readers, request, write)
         sys.stdout.flush()
         if request.follow:
-            async for lines, late in logmerge.new([*(each for each in readers if each.error is None), *away]):
+            async for lines, late in logmerge.new([*(each for each in readers if each.error is None), *later]):
                 write(lines, late)
                 sys.stdout.flush()
-        elif settings.remote:
-            await place_where_missed([reader.target for reader in readers if reader.error is None])
+        else:
+            readers += await _said_at_last(reached, mute, request, write)
+            if settings.remote:
+                await place_where_missed([reader.target for reader in readers if reader.error is None])
         for reader in readers:
             if reader.error is not None:
                 reached.good = [each for each in reached.good if each[0] is not reader.target]
@@ -106,8 +112,24 @@ async def _read(settings: Settings, request: LogsRequest, write: Write) -> int:
         return reached.report()
 
 
-def _away_now(reached: Answers[AgentClient], request: LogsRequest) -> list[LogReader]:
-    """Of the hosts that could not be reached, those that may answer later: what they write from now on comes in then.
+async def _said_at_last(
+    reached: Answers[AgentClient], mute: dict[Target, Call], request: LogsRequest, write: Write
+) -> list[LogReader]:
+    """What the mute have to say at last, behind the lines of the others and late; what read it."""
+    readers = []
+    async for target, answer in answers_of(mute):
+        if isinstance(answer, BlackholeError):
+            reached.failed.append((target, answer))
+            continue
+        reached.good.append((target, answer))
+        readers.append(LogReader(target, request, several=True))
+        await _past(readers[-1:], request, lambda lines, _: write(lines, len(lines)))
+        sys.stdout.flush()
+    return readers
+
+
+def _later(reached: Answers[AgentClient], mute: dict[Target, Call], request: LogsRequest) -> list[LogReader]:
+    """Of the hosts that have not answered, those that may do so later: what they write from now on comes in then.
 
     Says at once who is missing; a person who follows would learn it only at the end.
     """
@@ -115,6 +137,9 @@ def _away_now(reached: Answers[AgentClient], request: LogsRequest) -> list[LogRe
     since = LogsRequest()
     since.CopyFrom(request)
     since.since_ns, since.since_ago_ns, since.tail = max(request.since_ns, time.time_ns()), 0, 0
+    for target in mute:
+        sys.stderr.write(f"{target.name}: no answer yet; what it writes from now on comes when it answers\n")
+        found.append(LogReader(target, since, several=True, away=True))
     for target, error in list(reached.failed):
         is_tried = bool(getattr(error, "retry", False))
         sys.stderr.write(f"{target.name}: {error}{'; trying again' if is_tried else ''}\n")

@@ -41,9 +41,16 @@ def test_a_line_stamped_while_a_round_is_read_waits_for_the_others():
 
 def test_a_stamp_in_the_future_is_not_held_for_ever():
     merger = Merger(lambda: 1000)
-    one = Scripted([(made(10**18), False)])
-    assert times(merger.round([one])[0]) == []
-    assert times(merger.round([one])[0]) == [10**18]
+    one, other = Scripted([(made(10**18), False)]), Scripted()
+    assert times(merger.round([one, other])[0]) == []
+    assert times(merger.round([one, other])[0]) == [10**18]
+
+
+def test_the_lines_of_one_alone_wait_for_nobody():
+    merger = Merger(lambda: 1000)
+    one = Scripted([(made(900, 1000, 950), True)])
+    assert merger.round([one]) == (made(900, 1000, 950), True)
+    assert not merger.is_holding
 
 
 def test_lines_wait_for_an_instance_that_lags():
