@@ -57,6 +57,7 @@ class EventKind(StrEnum):
     DATA_RESET = "data.reset"
     BACKUP_DRILLED = "backup.drilled"
     BACKUP_PRUNED = "backup.pruned"
+    BACKUP_UNLOCKED = "backup.unlocked"
     REMOTE_WRITE_FAILING = "remote-write.failing"
     REMOTE_WRITE_LAGGING = "remote-write.lagging"
     REMOTE_WRITE_RECOVERED = "remote-write.recovered"
@@ -116,6 +117,8 @@ MEANING: dict[EventKind, str] = {
     EventKind.BACKUP_DRILLED: "A backup was restored on trial and the service started with it, apart from the host: "
     "whether it was well, how long that took, and how old the backup was.",
     EventKind.BACKUP_PRUNED: "Snapshots were removed from the repository, which ones, and how much space that freed.",
+    EventKind.BACKUP_UNLOCKED: "A lock was removed from a repository, and whose it was: nobody stood behind it any "
+    "more, or somebody asked for it.",
     EventKind.REMOTE_WRITE_FAILING: "Remote write has failed for longer than its `warn_after`, with the last error.",
     EventKind.REMOTE_WRITE_LAGGING: "Samples have waited for remote write for longer than its `warn_after`.",
     EventKind.REMOTE_WRITE_RECOVERED: "Remote write was failing or lagging and is well again.",

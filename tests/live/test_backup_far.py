@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.agent.rooms.backup.restic.storage.places import BUCKET, CREDENTIALS, s3_server
+from tests.agent.rooms.backup.restic.storage.proxy import Proxy
 from tests.folders import open_folder, secret_file
 from tests.live import require
 from tests.live.home import Home, home
@@ -32,54 +31,6 @@ backup:
 FORBIDDEN = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 
-class Proxy:
-    """Between the agent and a server: passes, refuses whom it does not know, or hangs up after so many bytes."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self._there = host, port
-        self.answer = b""
-        """What is said instead of the server's answer."""
-        self.left = -1
-        """Bytes to the server until everybody is hung up on, and nobody let in; -1: no limit."""
-        self._listening = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listening.getsockname()[1]
-        self._thread = threading.Thread(target=self._accept, daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._listening.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                here, _ = self._listening.accept()
-                threading.Thread(target=self._serve, args=(here,), daemon=True).start()
-
-    def _serve(self, here: socket.socket) -> None:
-        with here, suppress(OSError):
-            if self.answer:
-                here.recv(1 << 16)
-                here.sendall(self.answer)
-                return
-            if self.left == 0:
-                return
-            with socket.create_connection(self._there) as there:
-                back = threading.Thread(target=self._pump, args=(there, here), daemon=True)
-                back.start()
-                while (part := here.recv(1 << 16)) and self.left:
-                    if self.left > 0:
-                        part = part[: self.left]
-                        self.left -= len(part)
-                    there.sendall(part)
-                there.shutdown(socket.SHUT_RDWR)
-                back.join(10)
-
-    def _pump(self, source: socket.socket, target: socket.socket) -> None:
-        with suppress(OSError):
-            while part := source.recv(1 << 16):
-                target.sendall(part)
-
-
 class Rig:
     def __init__(self, made: Home, folder: Path) -> None:
         self.home, self.folder, self.data = made, folder, folder / "data"
@@ -90,10 +41,14 @@ class Rig:
     def snapshots(self) -> list[str]:
         return [each["id"] for each in json.loads(self.home.cli("backup", "list", "--output", "json").stdout)]
 
-    def failed(self) -> str:
-        """The last event of a backup that failed."""
+    def last(self, kind: str) -> str:
+        """What the last event of a kind says."""
         lines = self.home.cli("events", "--output", "json").stdout.splitlines()
-        return str([each for each in map(json.loads, lines) if each["kind"] == "backup.failed"][-1]["message"])
+        return str([each for each in map(json.loads, lines) if each["kind"] == kind][-1]["message"])
+
+    def failed(self) -> str:
+        """What the last event of a backup that failed says."""
+        return self.last("backup.failed")
 
     def work(self) -> None:
         """Everything that is done with backups, once."""
@@ -168,10 +123,20 @@ def test_s3_through_the_whole_product_and_its_faults(folder: Path) -> None:
             assert "check the endpoint" in made.cli("create", code=4)
             assert "check the endpoint" in made.failed()
             proxy.left = -1
-            made.cli("create")
+            assert len(restic(where, "list", "locks", environ=keys).split()) == 1, (
+                "what was cut off could not remove it"
+            )
+            assert "removed the lock of" in made.cli("create")
+            assert "removed the lock of" in made.last("backup.unlocked")
+            assert restic(where, "list", "locks", environ=keys) == ""
             assert len(made.snapshots()) == 2
-            restic(where, "unlock", "--remove-all", environ=keys)  # what was cut off could not remove its lock
             assert "no errors were found" in restic(where, "check", "--read-data", environ=keys)
+
+            proxy.pace = 4 << 20  # so much a second: it takes its time, and goes well
+            (made.data / "large").write_bytes(os.urandom(12 << 20))
+            made.cli("create")
+            proxy.pace = 0
+            assert len(made.snapshots()) == 3
 
             text = made.home.paths.config.read_text()
             made.home.write_config(text.replace(f"bucket: {BUCKET}", "bucket: nowhere"))
@@ -193,7 +158,11 @@ def test_sftp_through_the_whole_product_and_its_faults(folder: Path) -> None:
         ssh.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F /dev/null {known} "$@"\n')
         ssh.chmod(0o755)
         shutil.copy(far.known_hosts, folder / "known")
-        storage = f"{{type: sftp, host: {far.address}, port: {far.port}, path: {folder}/far, "
+        proxy = Proxy(far.address, far.port)
+        text = (folder / "known").read_text()
+        (folder / "known").write_text(text + text.replace(f":{far.port} ", f":{proxy.port} "))
+        shutil.copy(folder / "known", folder / "kept")
+        storage = f"{{type: sftp, host: {far.address}, port: {proxy.port}, path: {folder}/far, "
         storage += f"identity_file: {far.key}}}"
         with rig(storage, folder, {"PATH": f"{ssh.parent}:{os.environ['PATH']}"}) as made:
             made.work()
@@ -203,7 +172,7 @@ def test_sftp_through_the_whole_product_and_its_faults(folder: Path) -> None:
             (folder / "known").write_text("")
             assert "Host key verification failed" in made.cli("create", code=5)
             assert "check its key" in made.failed()
-            shutil.copy(far.known_hosts, folder / "known")
+            shutil.copy(folder / "kept", folder / "known")
             far.key.rename(folder / "key")
             assert "Permission denied" in made.cli("create", code=5)
             assert "identity_file" in made.failed()
@@ -211,4 +180,16 @@ def test_sftp_through_the_whole_product_and_its_faults(folder: Path) -> None:
 
             made.cli("create")
             assert kept[0] in made.snapshots()
+
+            (made.data / "large").write_bytes(os.urandom(20 << 20))
+            proxy.left = 6 << 20
+            said = made.cli("create", code=4)
+            assert "because it cannot" in said
+            assert f"at sftp:{far.address}:{folder}/far" in said
+            assert f"at sftp:{far.address}:{folder}/far" in made.failed()
+            assert "no errors were found" in restic(f"{folder}/far", "check", "--no-lock", "--read-data", environ={})
+            proxy.left = -1
+            assert "removed the lock of" in made.cli("create")
+            assert list((folder / "far" / "locks").iterdir()) == []
+            assert len(made.snapshots()) == 3
             assert "no errors were found" in restic(f"{folder}/far", "check", "--read-data", environ={})

@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 
 MODULE = "bhtui.agent.rooms.backup.engine"
 NICE = 10
-STALL_SECONDS = 900.0
-"""A child that says nothing for so long is stuck: the storage is away, or hangs."""
+STALL_SECONDS = 1800.0
+"""A child that says nothing for so long is stuck. Longer than a slow line takes for the packs that are under way."""
 END_SECONDS = 3.0
 """What a child has to end when it is not needed any more, before it is killed. Less than a step has to be cancelled."""
 LINE_LIMIT = 64 << 20
@@ -80,6 +80,8 @@ class Notes:
 
     first: list[str] = field(default_factory=list)
     count: int = 0
+    unlocked: list[str] = field(default_factory=list)
+    """Whose locks were removed, as nobody stood behind them any more."""
 
     def add(self, note: Mapping[str, Any]) -> None:
         self.count += 1
@@ -167,6 +169,8 @@ class Engine:
                 progress(Progress(**{key: seen[key] for key in Progress.__dataclass_fields__ if key in seen}))
             elif (note := told.get("note")) is not None:
                 notes.add(note)
+            elif (gone := told.get("unlocked")) is not None:
+                notes.unlocked.append(str(gone))
             elif (done := told.get("done")) is not None:
                 return dict(done)
             elif (failed := told.get("failed")) is not None:

@@ -6,6 +6,7 @@ open: its end means that nobody waits any more, and the child ends, its lock rem
 
     {"progress": {"phase", "bytes", "bytes_total", "files", "files_total", "current"}}      a few a second
     {"note": {"path", "problem"}}                                                           what a person should know
+    {"unlocked": "WHOSE"}                                                                   a stale lock was removed
     {"done": {...}}  or  {"failed": {"code", "message"}}                                    the last line
 
 What the verbs are, their arguments and what `done` holds: `verbs`.
@@ -52,6 +53,10 @@ class Child:
     def note(self, note: Note) -> None:
         """Something about one path."""
         self.say("note", asdict(note))
+
+    def unlocked(self, lock: str) -> None:
+        """A lock was removed behind which nobody stands."""
+        self.say("unlocked", lock)
 
 
 def run(line: str, child: Child) -> int:

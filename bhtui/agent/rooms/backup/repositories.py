@@ -37,6 +37,8 @@ class Repositories:
         environ: Mapping[str, str] = os.environ,
     ) -> None:
         self._spec, self.catalog, self._engine, self._clock, self._environ = spec, catalog, engine, clock, environ
+        self.unlocked: Callable[[str, str], object] = lambda _location, _whose: None
+        """Called for each lock that was removed because nobody stands behind it."""
         self._given = ""
         self._tickets: dict[str, tuple[float, str]] = {}
         self._running: dict[tuple[str, str], tuple[float, Progress]] = {}
@@ -103,7 +105,8 @@ class Repositories:
         """A short question. Raises what `failures` has."""
         opening = await self.opening(folder)
         async with self._reading:
-            return await self._engine.run(verb, opening, arguments)
+            with self._unlocking(folder, Notes()) as notes:
+                return await self._engine.run(verb, opening, arguments, notes=notes)
 
     async def refresh(self, folder: str = "") -> tuple[BackupSnapshot, ...]:
         """What the repository holds now, newest first; the catalog knows it then. Raises what `failures` has."""
@@ -137,14 +140,27 @@ class Repositories:
         say: Callable[[str], None],
         notes: Notes | None = None,
     ) -> dict[str, Any]:
-        """Something longer; how far it has come is said, and shown to whoever asks. Raises what `failures` has."""
+        """Something longer; how far it has come is said, and shown to whoever asks. Raises what `failures` has.
+
+        `unlocked` of the answer is whose locks were removed on the way.
+        """
         opening = await self.opening(folder)
-        with self._watched(operation, service) as seen:
+        with self._watched(operation, service) as seen, self._unlocking(folder, notes or Notes()) as kept:
 
             def told(progress: Progress) -> None:
                 say(seen(progress))
 
-            return await self._engine.run(verb, opening, arguments, told, notes)
+            answer = await self._engine.run(verb, opening, arguments, told, kept)
+            return {**answer, "unlocked": list(kept.unlocked)}
+
+    @contextmanager
+    def _unlocking(self, folder: str, notes: Notes) -> Iterator[Notes]:
+        """However it ends, it is told whose locks were removed."""
+        try:
+            yield notes
+        finally:
+            for whose in notes.unlocked:
+                self.unlocked(self.location(folder), whose)
 
     @contextmanager
     def _watched(self, operation: str, service: str) -> Iterator[Callable[[Progress], str]]:
@@ -193,6 +209,15 @@ def progress_text(progress: Progress, seconds: float) -> str:
         if total > done:
             parts.append(f"{format_age((total - done) * seconds / done)} left")
     return f"{progress.phase}: {', '.join(parts)}" if parts else progress.phase
+
+
+def with_unlocked(detail: str, said: Mapping[str, Any]) -> str:
+    """With the locks that were removed for it."""
+    gone: list[str] = list(said.get("unlocked") or ())
+    if not gone:
+        return detail
+    more = f" and of {len(gone) - 1} more" if len(gone) > 1 else ""
+    return f"{detail}; removed the lock of {gone[0]}{more}, as nobody works there any more"
 
 
 def _snapshot(told: Mapping[str, Any]) -> BackupSnapshot:

@@ -70,6 +70,9 @@ class Backup:
         self.spec, self.events, self.host, self.zone, self.clock = spec, events, host, zone, clock
         self.catalog = Catalog(database)
         self.repositories = Repositories(spec, self.catalog, engine, clock, environ)
+        self.repositories.unlocked = lambda location, whose: events.append(
+            EventKind.BACKUP_UNLOCKED, location, f"removed the lock of {whose}", {"lock": whose}
+        )
         self.preparations: Preparations = _nothing
         """What makes a service consistent first; the wiring gives it."""
         self.scratch = Path(os.devnull)

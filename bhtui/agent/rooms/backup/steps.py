@@ -20,7 +20,7 @@ from bhtui.core.units import counted, format_size
 from . import password, requests
 from .choosing import short
 from .failures import Locked, NoRepository
-from .repositories import Repositories, shown
+from .repositories import Repositories, shown, with_unlocked
 from .room import Backup
 from .taking import Taking
 
@@ -112,7 +112,7 @@ class _Steps:
             self._room.events.append(
                 EventKind.BACKUP_VERIFIED, call.target, detail, {"snapshots": list(hurt), "how": how}
             )
-            return Done({"checked": len(hurt)}, detail)
+            return Done({"checked": len(hurt)}, with_unlocked(detail, said))
         raise self._damaged(call, wrong, bad)
 
     def _damaged(self, call: Call, wrong: list[str], bad: Mapping[str, str]) -> BlackholeError:
@@ -132,18 +132,18 @@ class _Steps:
 
     async def forget(self, call: Call) -> Outcome:
         """Takes snapshots away; those that are gone already are no failure."""
-        ids = list(call.args["ids"])
+        ids, said = list(call.args["ids"]), dict[str, Any]()
         try:
             there = {each.id for each in await self._repositories.refresh(call.args["repository"])}
             if left := [each for each in ids if each in there]:
-                await self._work("forget", call, {"ids": left})
+                said = await self._work("forget", call, {"ids": left})
         except Locked as error:
             return self._wait(call, error)
         location = self._repositories.location(call.args["repository"])
         self._room.catalog.remove(location, ids)
         message = f"forgot {', '.join(map(short, ids[:10]))}" + (f" and {len(ids) - 10} more" if len(ids) > 10 else "")
         self._room.events.append(EventKind.BACKUP_PRUNED, call.target, message, {"snapshots": ids})
-        return Done(detail=f"{len(ids)} forgotten")
+        return Done(detail=with_unlocked(f"{len(ids)} forgotten", said))
 
     async def prune(self, call: Call) -> Outcome:
         """Frees what no snapshot needs."""
@@ -153,7 +153,7 @@ class _Steps:
             return self._wait(call, error)
         freed, left = format_size(said.get("bytes_freed", 0)), format_size(said.get("bytes_left", 0))
         self._room.events.append(EventKind.BACKUP_PRUNED, call.target, f"freed {freed}, {left} are left", dict(said))
-        return Done(detail=f"{freed} freed, {left} left")
+        return Done(detail=with_unlocked(f"{freed} freed, {left} left", said))
 
     # ---- backup.repair, backup.heal --------------------------------------------------------------------------------
 
@@ -169,7 +169,7 @@ class _Steps:
         detail = f"{counted(len(rewritten), 'snapshot')} made anew, {counted(len(lost), 'file')} lost"
         if lost:
             detail += f": {', '.join(map(str, lost[:5]))}" + (f" and {len(lost) - 5} more" if len(lost) > 5 else "")
-        return Done({"files_lost": lost[:1000]}, detail)
+        return Done({"files_lost": lost[:1000]}, with_unlocked(detail, said))
 
     async def heal(self, call: Call) -> Outcome:
         """Puts pieces back from live files; what is still missing fails the step."""
@@ -186,14 +186,17 @@ class _Steps:
         detail = f"{counted(healed, 'piece')} put back" if healed else "nothing is missing"
         if packs := said.get("packs_removed", 0):
             detail += f", {counted(packs, 'damaged pack')} replaced"
-        return Done(detail=detail)
+        return Done(detail=with_unlocked(detail, said))
 
     # ---- backup.unlock, backup.key -----------------------------------------------------------------------------------
 
     async def unlock(self, call: Call) -> Outcome:
         """Removes locks."""
         said = await self._work("unlock", call, {"all": bool(call.args["all"])})
-        return Done(detail=f"{said.get('removed', 0)} removed")
+        left = list(said.get("left") or ())
+        told = [counted(int(said.get("removed", 0)), "lock") + " removed", *said["unlocked"][:3]]
+        told += [f"in use by {each}: left" for each in left[:3]]
+        return Done(detail="; ".join(told))
 
     async def key(self, call: Call) -> Outcome:
         """Adds, removes or changes a password. The new one is read when it is needed, and written down nowhere."""

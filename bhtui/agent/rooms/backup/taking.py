@@ -18,6 +18,7 @@ from .child import Notes
 from .choosing import short
 from .failures import Locked
 from .model import Prepared, Work
+from .repositories import with_unlocked
 from .requests import data_of, parent_of
 from .room import Backup
 from .swap import EXCLUDES
@@ -187,7 +188,7 @@ class Taking:
         noted = [each.note for each in prepared if each.note]
         detail = _made_text(snapshot, said)
         empty = "" if snapshot.files else f"there is no file in {' '.join(snapshot.paths)}: is that where its data is?"
-        message = "; ".join(filter(None, (detail, *noted, empty, problem)))
+        message = with_unlocked("; ".join(filter(None, (detail, *noted, empty, problem))), said)
         data = {
             "snapshot": snapshot.id, "type": snapshot.type, "bytes_added": snapshot.bytes_added,
             "bytes_total": snapshot.bytes_total, "files": snapshot.files, "seconds": said.get("seconds", 0),

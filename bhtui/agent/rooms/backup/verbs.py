@@ -42,6 +42,9 @@ class Child(Protocol):
     def note(self, note: Note) -> None:
         """Something about one path."""
 
+    def unlocked(self, lock: str) -> None:
+        """A lock was removed behind which nobody stands."""
+
 
 def _storage(request: Request) -> Storage:
     return open_storage(request["storage"], request.get("cache") or "", int(request.get("bandwidth") or 0))
@@ -59,12 +62,13 @@ def opened(request: Request) -> Iterator[Repository]:
 
 @contextmanager
 def locked(
-    request: Request, exclusive: bool = True, meanwhile: Callable[[Repository], object] = lambda _: None
+    request: Request, child: Child, exclusive: bool = True, meanwhile: Callable[[Repository], object] = lambda _: None
 ) -> Iterator[tuple[Repository, Lock]]:
     """The repository of a request, locked. `meanwhile` reads what is needed while the lock is taken."""
     with opened(request) as repository:
         wait = request.get("lock_wait", LOCK_WAIT)
-        with Lock(repository, exclusive, wait, meanwhile=lambda: meanwhile(repository)) as lock:
+        then, told = (lambda: meanwhile(repository)), (lambda gone: child.unlocked(str(gone)))
+        with Lock(repository, exclusive, wait, meanwhile=then, removed=told) as lock:
             yield repository, lock
 
 
@@ -91,7 +95,7 @@ def backup(request: Request, child: Child) -> Done:
         if request.get("force"):
             _distrust(repository, child)
 
-    with locked(request, exclusive=False, meanwhile=read) as (repository, _):
+    with locked(request, child, exclusive=False, meanwhile=read) as (repository, _):
         unreadable = 0
 
         def note(said: Note) -> None:
@@ -141,7 +145,7 @@ def restore(request: Request, child: Child) -> Done:
 
     from .restic.restore import restore as run
 
-    with locked(request, exclusive=False, meanwhile=Repository.load_index) as (repository, _):
+    with locked(request, child, exclusive=False, meanwhile=Repository.load_index) as (repository, _):
         snapshot = repository.snapshot(request["id"])
         is_dry = bool(request.get("dry_run"))
         first = ""
@@ -245,7 +249,7 @@ def verify(request: Request, child: Child) -> Done:
     """Checks snapshots (none: everything); `read_data`: to the last byte."""
     from .restic.check import check
 
-    with locked(request, exclusive=False) as (repository, _):
+    with locked(request, child, exclusive=False) as (repository, _):
         found = check(
             repository, request.get("ids") or (), bool(request.get("read_data")), child.progress, child.cancelled
         )
@@ -258,9 +262,9 @@ def verify(request: Request, child: Child) -> Done:
         }
 
 
-def forget(request: Request, _: Child) -> Done:
+def forget(request: Request, child: Child) -> Done:
     """Removes snapshots; what they held stays until pruning."""
-    with locked(request) as (repository, lock):
+    with locked(request, child) as (repository, lock):
         doomed = [repository.snapshot(each) for each in request["ids"]]
         for one in doomed:
             lock.check()
@@ -273,7 +277,7 @@ def prune(request: Request, child: Child) -> Done:
     from .restic.prune import MAX_UNUSED
     from .restic.prune import prune as run
 
-    with locked(request) as (repository, lock):
+    with locked(request, child) as (repository, lock):
         unused = request.get("max_unused_percent")
         is_dry, allowed = bool(request.get("dry_run")), MAX_UNUSED if unused is None else float(unused)
         return asdict(run(repository, lock, is_dry, allowed, child.progress, child.cancelled))
@@ -304,10 +308,13 @@ def stats(request: Request, _: Child) -> Done:
         }
 
 
-def unlock(request: Request, _: Child) -> Done:
+def unlock(request: Request, child: Child) -> Done:
     """Removes locks: stale ones, or all."""
     with opened(request) as repository:
-        return {"removed": locking.unlock(repository, bool(request.get("all")), time.time_ns())}
+        gone = locking.unlock(repository, bool(request.get("all")), time.time_ns())
+        for each in gone:
+            child.unlocked(str(each))
+        return {"removed": len(gone), "left": [str(each) for each in locking.locks(repository)]}
 
 
 def locks(request: Request, _: Child) -> Done:
@@ -323,22 +330,22 @@ def key_list(request: Request, _: Child) -> Done:
         return {"keys": [asdict(one) | {"current": one.id == repository.key_id} for one in repository.list_keys()]}
 
 
-def key_add(request: Request, _child: Child) -> Done:
+def key_add(request: Request, child: Child) -> Done:
     """One more password."""
-    with locked(request, exclusive=False) as (repository, _):
+    with locked(request, child, exclusive=False) as (repository, _):
         return {"id": repository.add_key(request["new_password"], time.time_ns())}
 
 
-def key_remove(request: Request, _child: Child) -> Done:
+def key_remove(request: Request, child: Child) -> Done:
     """One password less."""
-    with locked(request) as (repository, _):
+    with locked(request, child) as (repository, _):
         repository.remove_key(request["id"])
         return {}
 
 
-def key_change(request: Request, _child: Child) -> Done:
+def key_change(request: Request, child: Child) -> Done:
     """Another password in the place of the one in use."""
-    with locked(request) as (repository, _):
+    with locked(request, child) as (repository, _):
         new = repository.add_key(request["new_password"], time.time_ns())
         # Only when the new one opens it does the old one go.
         Repository.open(repository.storage, request["new_password"])
@@ -350,7 +357,7 @@ def repair(request: Request, child: Child) -> Done:
     """Salvages what is left of a damaged repository."""
     from .restic.repair import repair as run
 
-    with locked(request) as (repository, lock):
+    with locked(request, child) as (repository, lock):
         done = run(repository, lock, bool(request.get("dry_run")), child.progress, child.cancelled)
         return {
             "snapshots_rewritten": [{"old": old, "new": new} for old, new in done.rewritten],
@@ -365,7 +372,7 @@ def heal(request: Request, child: Child) -> Done:
     """Puts lost blobs back from live files."""
     from .restic.heal import heal as run
 
-    with locked(request) as (repository, lock):
+    with locked(request, child) as (repository, lock):
         return asdict(run(repository, lock, child.progress, child.cancelled))
 
 

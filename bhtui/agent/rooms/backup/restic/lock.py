@@ -83,19 +83,20 @@ def locks(repository: Repository) -> list[LockInfo]:
     return found
 
 
-def unlock(repository: Repository, everyone: bool, now_ns: int) -> int:
-    """Removes stale locks, or all of them; how many."""
+def unlock(repository: Repository, everyone: bool, now_ns: int) -> list[LockInfo]:
+    """Removes stale locks, or all of them; which."""
     doomed = [one for one in locks(repository) if everyone or one.is_stale(now_ns)]
     for one in doomed:
         repository.storage.remove("locks", one.id)
-    return len(doomed)
+    return doomed
 
 
 class Lock:
     """Held for as long as the `with` lasts. Raises EngineError: locked.
 
     `wait` is how many seconds to try again while another holds it; `meanwhile` is called while the locks settle, at
-    each try, and may read but not write: loading the index costs no time then.
+    each try, and may read but not write: loading the index costs no time then. Stale locks are removed, also those that
+    are in nobody's way here (stock restic minds them), and told to `removed`.
     """
 
     def __init__(
@@ -106,11 +107,12 @@ class Lock:
         now_ns: Callable[[], int] = time.time_ns,
         settle: float | None = None,
         meanwhile: Callable[[], object] = lambda: None,
+        removed: Callable[[LockInfo], object] = lambda _: None,
     ) -> None:
         self._repository, self._exclusive, self._wait = repository, exclusive, wait
         is_local = repository.storage.local("locks", "0" * 64) is not None
         self._settle = settle if settle is not None else 0.0 if is_local else SETTLE
-        self._now_ns, self._meanwhile = now_ns, meanwhile
+        self._now_ns, self._meanwhile, self._removed = now_ns, meanwhile, removed
         self._id = ""
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._renew, name="lock", daemon=True)
@@ -158,11 +160,13 @@ class Lock:
 
     def _refuse_conflicts(self) -> None:
         for one in locks(self._repository):
-            conflicts = (self._exclusive or one.exclusive) and one.id != self._id
-            if not conflicts:
+            if one.id == self._id:
                 continue
             if one.is_stale(self._now_ns()):
                 self._repository.storage.remove("locks", one.id)
+                self._removed(one)
+                continue
+            if not (self._exclusive or one.exclusive):
                 continue
             raise EngineError(
                 "locked", f"cannot use the repository at {self._repository.storage.place}: it is in use by {one}; "

@@ -186,6 +186,18 @@ def test_a_lock_of_the_dead_does_not_count(made: Repository) -> None:
         assert len(lock.locks(made)) == 1
 
 
+def test_stale_locks_are_removed_by_whoever_comes_and_told(made: Repository) -> None:
+    now = time.time_ns()
+    elsewhere = {"exclusive": False, "hostname": "elsewhere", "username": "ann", "pid": 1}
+    made.save("locks", elsewhere | {"time": gotime.text(now - lock.STALE_NS - 1)})
+    kept = made.save("locks", elsewhere | {"time": gotime.text(now - lock.STALE_NS + 60 * gotime.BILLION)})
+    told: list[lock.LockInfo] = []
+    with lock.Lock(made, exclusive=False, settle=0, removed=told.append):
+        assert len(lock.locks(made)) == 2, "one that is not stale stays, also when it is in nobody's way"
+    assert [one.id for one in lock.locks(made)] == [kept]
+    assert [str(one).startswith("ann@elsewhere, process 1, shared") for one in told] == [True]
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [("password", "wrong_password"), ("config", "damaged"), ("none", "no_repository"), ("key", "damaged")],

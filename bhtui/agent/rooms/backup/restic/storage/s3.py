@@ -22,13 +22,17 @@ from . import Kind, path
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, S3Config
 
-TIMEOUT = timedelta(seconds=120)
-"""Of one request; a part of a large file is a request of its own."""
+QUICK, LONG = timedelta(seconds=60), timedelta(seconds=600)
+"""Of one request: one that says little, and one that moves up to a whole pack or a part of it.
+
+The second is so long for the sake of slow lines: five packs of two parts at a time need 90 kB a second.
+"""
 CONNECT_TIMEOUT = timedelta(seconds=15)
 GIVE_UP = timedelta(seconds=20)
 """After which a request is not tried again."""
-PART = 8 << 20
-PARALLEL = 4
+PART = 5 << 20
+"""The least that the protocol allows: what is sent again after a cut is little."""
+PARALLEL = 2
 
 
 class S3:
@@ -39,20 +43,23 @@ class S3:
     ) -> None:
         self._bucket, self._prefix, self._endpoint = bucket, prefix.strip("/"), endpoint
         config: S3Config = {"region": region, "conditional_put": "etag"}
-        client: ClientConfig = {"timeout": TIMEOUT, "connect_timeout": CONNECT_TIMEOUT}
         if endpoint:
             config["endpoint"] = endpoint
-            client["allow_http"] = endpoint.startswith("http://")
         if credentials_file:
             config["access_key_id"], config["secret_access_key"] = credentials(Path(credentials_file))
         with self._told("open the bucket"):
-            self._store = S3Store(
-                bucket,
-                prefix=self._prefix or None,
-                config=config,
-                client_options=client,
-                retry_config={"max_retries": 2, "retry_timeout": GIVE_UP},
-            )
+            self._quick, self._long = self._store(config, QUICK), self._store(config, LONG)
+
+    def _store(self, config: S3Config, timeout: timedelta) -> S3Store:
+        client: ClientConfig = {"timeout": timeout, "connect_timeout": CONNECT_TIMEOUT}
+        client["allow_http"] = self._endpoint.startswith("http://")
+        return S3Store(
+            self._bucket,
+            prefix=self._prefix or None,
+            config=config,
+            client_options=client,
+            retry_config={"max_retries": 2, "retry_timeout": GIVE_UP},
+        )
 
     @property
     def place(self) -> str:
@@ -67,12 +74,12 @@ class S3:
     def create(self) -> None:
         """There are no folders; the bucket must be there."""
         with self._told("look into the bucket"):
-            next(iter(obstore.list(self._store)), None)
+            next(iter(obstore.list(self._quick)), None)
 
     def list(self, kind: Kind) -> Iterator[tuple[str, int]]:
         """Page by page."""
         with self._told(f"list {kind}"):
-            for page in obstore.list(self._store, f"{kind}/"):
+            for page in obstore.list(self._quick, f"{kind}/"):
                 for each in page:
                     yield each["path"].rpartition("/")[2], each["size"]
 
@@ -81,18 +88,19 @@ class S3:
         with self._told(f"read {path(kind, name)}"):
             if length == 0:
                 return b""
+            store = self._long if kind in ("data", "index") else self._quick
             if length > 0:
-                return bytes(obstore.get_range(self._store, path(kind, name), start=offset, length=length))
+                return bytes(obstore.get_range(store, path(kind, name), start=offset, length=length))
             if offset:
-                return bytes(obstore.get(self._store, path(kind, name), options={"range": {"offset": offset}}).bytes())
-            return bytes(obstore.get(self._store, path(kind, name)).bytes())
+                return bytes(obstore.get(store, path(kind, name), options={"range": {"offset": offset}}).bytes())
+            return bytes(obstore.get(store, path(kind, name)).bytes())
 
     def write(self, kind: Kind, name: str, content: bytes) -> None:
         """One request; an object is there whole or not at all."""
         with self._told(f"write {path(kind, name)}"):
             only_new = kind == "config"
             obstore.put(
-                self._store,
+                self._long if kind in ("data", "index") else self._quick,
                 path(kind, name),
                 content,
                 mode="create" if only_new else "overwrite",
@@ -102,7 +110,7 @@ class S3:
     def put(self, kind: Kind, name: str, file: Path) -> None:
         """In parts."""
         with self._told(f"write {path(kind, name)}"), file.open("rb") as opened:
-            obstore.put(self._store, path(kind, name), opened, chunk_size=PART, max_concurrency=PARALLEL)
+            obstore.put(self._long, path(kind, name), opened, chunk_size=PART, max_concurrency=PARALLEL)
         file.unlink(missing_ok=True)
 
     def local(self, kind: Kind, name: str) -> None:
@@ -112,7 +120,7 @@ class S3:
         """One request."""
         with self._told(f"remove {path(kind, name)}"):
             try:
-                obstore.delete(self._store, path(kind, name))
+                obstore.delete(self._quick, path(kind, name))
             except FileNotFoundError:
                 return
 

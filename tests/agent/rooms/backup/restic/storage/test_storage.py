@@ -7,20 +7,24 @@ import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from bhtui.agent.rooms.backup.restic.errors import EngineError
 from bhtui.agent.rooms.backup.restic.repository import Repository
 from bhtui.agent.rooms.backup.restic.storage import Storage
+from bhtui.agent.rooms.backup.restic.storage import s3 as s3_module
 from bhtui.agent.rooms.backup.restic.storage.local import Local
 from bhtui.agent.rooms.backup.restic.storage.opening import open_storage
 from bhtui.agent.rooms.backup.restic.storage.s3 import S3
 from bhtui.agent.rooms.backup.restic.storage.sftp import Sftp
 from bhtui.agent.rooms.backup.restic.storage.wrapping import PARTS, Cached, Patient
 
-from .places import KINDS
+from .places import BUCKET, CREDENTIALS, KINDS, s3_server
+from .proxy import Proxy
 
 
 @pytest.fixture(params=list(KINDS))
@@ -188,3 +192,27 @@ def test_the_cache_spares_the_way(tmp_path: Path) -> None:
 def test_an_unknown_kind_is_refused() -> None:
     with pytest.raises(EngineError, match="no storage of type 'ftp'"):
         open_storage({"type": "ftp"})
+
+
+def test_a_server_that_trickles_is_waited_for_and_one_that_says_nothing_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3_module, "QUICK", timedelta(seconds=1))
+    monkeypatch.setattr(s3_module, "GIVE_UP", timedelta(seconds=1))
+    (tmp_path / "credentials").write_text(CREDENTIALS)
+    with s3_server() as endpoint:
+        there = urlsplit(endpoint)
+        proxy = Proxy(there.hostname or "", there.port or 0)
+        made = S3(BUCKET, "us-east-1", "", f"http://127.0.0.1:{proxy.port}", str(tmp_path / "credentials"))
+        proxy.pace = 2 << 20
+        content = os.urandom(5 << 20)
+        (tmp_path / "pack").write_bytes(content)
+        made.put("data", "ab" * 32, tmp_path / "pack")  # takes longer than a quick request may
+        assert made.read("data", "ab" * 32) == content
+        proxy.is_mute = True
+        again = S3(BUCKET, "us-east-1", "", f"http://127.0.0.1:{proxy.port}", str(tmp_path / "credentials"))
+        with ThreadPoolExecutor(1) as pool, pytest.raises(EngineError) as error:
+            pool.submit(lambda: list(again.list("data"))).result(60)
+        assert error.value.code == "unreachable"
+        assert "check the endpoint" in str(error.value)
+        proxy.close()
