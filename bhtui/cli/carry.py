@@ -19,7 +19,7 @@ from bhtui.rpc.stopped import Wake
 
 from .output import write_record
 from .present import printable
-from .progress import Progress
+from .progress import Progress, Silent
 from .settings import Settings
 from .targets import Target, everywhere, opened
 
@@ -56,13 +56,24 @@ async def _all(targets: list[Target]) -> list[Target]:
 
 
 def carry_out(
-    settings: Settings, request: Request, *, dry_run: bool = False, dangerous: bool = False, where: Where = _all
+    settings: Settings,
+    request: Request,
+    *,
+    dry_run: bool = False,
+    dangerous: bool = False,
+    where: Where = _all,
+    quietly: bool = False,
 ) -> int:
-    """Carries the request out on every target at once, or prints what it would do. The worst exit code."""
-    return asyncio.run(_carry_out(settings, request, dry_run, dangerous, where))
+    """Carries the request out on every target at once, or prints what it would do. The worst exit code.
+
+    `quietly`: people are told nothing of it, unless it fails.
+    """
+    return asyncio.run(_carry_out(settings, request, dry_run, dangerous, where, quietly))
 
 
-async def _carry_out(settings: Settings, request: Request, dry_run: bool, dangerous: bool, where: Where) -> int:
+async def _carry_out(
+    settings: Settings, request: Request, dry_run: bool, dangerous: bool, where: Where, quietly: bool
+) -> int:
     async with opened(settings, _wake(request, dry_run)) as reached:
         targets = await where(reached)
         message = request_to_message(request, reason=settings.reason)
@@ -75,7 +86,7 @@ async def _carry_out(settings: Settings, request: Request, dry_run: bool, danger
         if dangerous and not settings.yes:
             await _confirm(settings, [each for each in targets if each.production], message)
         many = len(targets) > 1
-        codes = await everywhere(settings, targets, lambda target: _run(settings, target, message, many))
+        codes = await everywhere(settings, targets, lambda target: _run(settings, target, message, many, quietly))
         return max([codes.report(), *(code for _, code in codes.good)])
 
 
@@ -132,13 +143,13 @@ async def _confirm(settings: Settings, production: list[Target], message: Operat
             raise Refused(f"cannot do this on {target.name}: its name was not typed; nothing was changed")
 
 
-async def _run(settings: Settings, target: Target, message: OperationRequest, many: bool) -> int:
+async def _run(settings: Settings, target: Target, message: OperationRequest, many: bool, quietly: bool) -> int:
     if target.read_only:
         raise Refused(f"cannot change anything on {target.name}: it is read-only (--read-only, or hosts.yaml)")
     own = OperationRequest()
     own.CopyFrom(message)
     own.id = os.urandom(16).hex()
-    progress = Progress(target.name if many else "")
+    progress = Silent() if quietly else Progress(target.name if many else "")
     try:
         if own.HasField("start"):
             plan = await _plan(target, own)
@@ -150,7 +161,7 @@ async def _run(settings: Settings, target: Target, message: OperationRequest, ma
     for effect in operation.effects:
         progress.note(printable(effect))
     operation = await follow(settings, target, operation, progress)
-    return conclude(settings, target, operation)
+    return conclude(settings, target, operation, quietly)
 
 
 def _say_it_runs(settings: Settings, target: Target, plan: OperationPlan) -> int:
@@ -219,14 +230,14 @@ def note_text(operation: Operation, host: str = "") -> str:
     return note.replace(f" {short}`", f" {short} --host {host}`") if host else note
 
 
-def conclude(settings: Settings, target: Target, operation: Operation) -> int:
-    """Tells how it ended; its exit code."""
+def conclude(settings: Settings, target: Target, operation: Operation, quietly: bool = False) -> int:
+    """Tells how it ended (`quietly`: people only when it failed); its exit code."""
     if not settings.plain:
         write_record(operation_to_json(operation, target.name), settings.output)
     host = f"{target.name}: " if settings.remote else ""
     took = f" in {(operation.ended_ns - operation.started_ns) / 1e9:.1f} s" if operation.started_ns else ""
     if operation.state == "done":
-        if settings.plain:
+        if settings.plain and not quietly:
             click.echo(f"{host}{operation.kind} {' '.join(operation.targets)} done{took}")
         return 0
     error = operation.error or f"{operation.kind} was {operation.state}"

@@ -61,11 +61,26 @@ class Progress:
     def _step(self, step: Step, operation: Operation) -> str:
         shape, plain, _ = STATES.get(step.state, ("?", "?", ""))
         took = f" ({(step.ended_ns - step.started_ns) / 1e9:.1f} s)" if step.ended_ns and step.started_ns else ""
-        # Why it is undone was said when it failed.
-        told = step.detail and step.state != "undoing"
+        # Why it is undone was said when it failed, and why all has failed is said at the end.
+        told = step.detail and step.state != "undoing" and not _is_why(step, operation)
         detail = f": {printable(step.detail.splitlines()[0])}" if told else ""
         mark = shape if shapely() else plain
         return f"{mark} [{step.index + 1}/{len(operation.steps)}] {printable(step.title)}: {step.state}{took}{detail}"
+
+
+class Silent(Progress):
+    """Shows nothing: it was said already."""
+
+    def show(self, operation: Operation) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        pass
+
+
+def _is_why(step: Step, operation: Operation) -> bool:
+    why = step.detail.partition("\n")[0]
+    return step.state in ("failed", "undone") and bool(why) and why in operation.error
 
 
 def _done(operation: Operation) -> int:

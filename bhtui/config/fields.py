@@ -16,6 +16,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from bhtui.core import replica
 from bhtui.core.units import parse_duration, parse_size
 
+from .shellwords import operator
+
 PLACEHOLDERS = {"{replica}": "1", "{instance}": "x-1", "{port}": "1", **{f"{{port{at}}}": "1" for at in range(2, 10)}}
 """What a service may write where each of its instances has something of its own, and what that may come to."""
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -69,7 +71,12 @@ def _plain(parse: Callable[[Any], Any]) -> BeforeValidator:
 
 
 def command(value: Any) -> tuple[str, ...]:
-    """A list as it is; text split as a shell would. Raises ValueError."""
+    """A list as it is; text split as a shell would, which no shell runs. Raises ValueError."""
+    if not isinstance(value, list) and (only := operator(text(value))):
+        raise ValueError(
+            f"no shell runs it, so that {only} would not be understood; "
+            f"write [sh, -c, '...'] for a shell, or quote {only} where the program is to be given it"
+        )
     words = tuple(map(text, value if isinstance(value, list) else shlex.split(text(value))))
     if not words or not words[0]:
         raise ValueError("there is no program to run")

@@ -122,7 +122,8 @@ def ensure_agent(paths: Paths, wake: Wake = Wake.UNLESS_STOPPED, timeout: float 
     told = _size(log)
     _wake_keeper(paths)
     if wake is Wake.TO_START:
-        _leave_mark(paths)
+        with contextlib.suppress(OSError):  # the agent says what is wrong with its folders
+            coming.leave(paths.state)
     try:
         fresh = _start(paths)
         deaths = _deaths(paths)
@@ -142,14 +143,6 @@ def _wake_keeper(paths: Paths) -> None:
     from bhtui.keeper import force
 
     force.wake_stopped(paths.run)
-
-
-def _leave_mark(paths: Paths) -> None:
-    """Without it the agent brings up at once what was up, with the configuration from before."""
-    try:
-        coming.leave(paths.state)
-    except OSError as error:
-        raise BlackholeError(f"cannot write {error.filename}: {error.strerror}; make it writable") from None
 
 
 def _wait(paths: Paths, deaths: int, told: int, timeout: float) -> None:

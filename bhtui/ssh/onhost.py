@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -131,8 +132,9 @@ def start(
     for folder in (run, logs):
         Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
     if coming:
-        Path(coming).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        Path(coming).touch(mode=0o600)
+        with suppress(OSError):  # the agent says what is wrong with its folders
+            Path(coming).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            Path(coming).touch(mode=0o600)
     began = time.monotonic()
     said = Path(logs) / "start.log"
     ours = not answers(keeper, socket.SOCK_SEQPACKET)

@@ -67,8 +67,8 @@ def test_the_number_follows_the_load_and_the_agent_may_be_killed(tmp_path: Path)
         here.cli("start")
         plan = here.cli("scale", "--auto", "--dry-run").stdout
         assert "1. let api have 1 to 3 instances: more above cpu 60 % of its limit" in plan
-        assert "db is left out: nothing tells db-2 that its port is 15433" in plan
-        assert "job is left out: it runs once (restart: no)" in plan
+        assert "left out, db: nothing tells db-2 that its port is 15433" in plan
+        assert "left out, job: it runs once (restart: no)" in plan
         here.cli("scale", "api", "--auto")
         assert here.status()["api-1"]["auto_scale"].startswith("auto 1..3")
 

@@ -65,7 +65,7 @@ def _at_once(settings: Settings, request: StopRequest) -> int:
         failure = error
     try:
         _must_answer_at_once(settings.paths.agent_socket)
-        code = carry_out(settings, request, dangerous=True)
+        code = carry_out(settings, request, dangerous=True, quietly=report is not None)
     except NoConnection as error:
         if report is None:
             raise BlackholeError(f"{failure}; end the processes by hand, `ps` shows them") from None

@@ -172,7 +172,8 @@ class EndpointsRoom:
         teller = self._tellers.get(service)
         if teller is None or not teller.is_behind:
             return ""
-        return f"on_change of {service} failed: {teller.trouble}" if teller.trouble else "others to be told"
+        # What it said stands in the status and, once it is given up, at the end of what waits for it.
+        return f"on_change of {service}, which failed and is tried again" if teller.trouble else "others to be told"
 
     def given_up(self, service: str) -> str:
         """Why that is waited for no longer: others could not be told several times; or empty."""

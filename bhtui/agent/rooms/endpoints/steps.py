@@ -33,7 +33,7 @@ class _Steps:
             return Done(detail="it is reached by nobody")
         self._room.leave(i)
         if trouble := self._room.given_up(i.service):
-            raise BlackholeError(f"cannot take {i.name} out of the endpoints: {trouble}; {REMEDY}")
+            raise BlackholeError(f"{trouble}; {REMEDY}")
         if reason := self._room.waits_for(i.service):
             # An attempt that fails as the one before is no event.
             return RetryAfter(LOOK_AGAIN, reason) if self._room.untold(i.service) else WaitFor(reason, about=i.service)
@@ -49,7 +49,7 @@ class _Steps:
         service = call.target
         self._room.look()
         if trouble := self._room.given_up(service):
-            raise BlackholeError(f"cannot have others told of {service}: {trouble}; correct that, and scale it again")
+            raise BlackholeError(f"{trouble}; correct that, and scale it again")
         if reason := self._room.waits_for(service):
             return RetryAfter(LOOK_AGAIN, reason) if self._room.untold(service) else WaitFor(reason, about=service)
         return Done()

@@ -51,12 +51,13 @@ def _plan_on(known: Known, request: AutoScaleRequest) -> Plan:
     names = tuple(dict.fromkeys(request.services)) or tuple(known.services)
     steps: list[PlannedStep] = []
     effects: list[str] = []
-    left_out: list[str] = []
+    left_out: dict[str, list[str]] = {}
+    """Why, and who."""
     for name in names:
         if why := _why_not(known, name, request):
             if request.services:
                 raise Refused(f"cannot scale {name} by its load: {why}")
-            left_out.append(f"{name} is left out: {why}")
+            left_out.setdefault(why, []).append(name)
             continue
         values = _given(known, name, request)
         if values:
@@ -64,9 +65,12 @@ def _plan_on(known: Known, request: AutoScaleRequest) -> Plan:
             effects += _effects(known, name, request)
         else:
             effects.append(f"{name} does so already: it has {_said(known, name, request)}")
-    if not steps and len(left_out) == len(names):
-        raise Refused("cannot scale by load: " + ("; ".join(left_out) or "no services are declared here"))
-    return _made(names, steps, [*effects, *left_out])
+    told = [f"{', '.join(those)}: {why}" for why, those in left_out.items()]
+    if not names:
+        raise Refused("cannot scale by load: no services are declared here")
+    if not steps and not effects:
+        raise Refused("\n  ".join(["cannot scale by load: no service here can follow it", *told]))
+    return _made(names, steps, [*effects, *(f"left out, {each}" for each in told)])
 
 
 def _given(known: Known, name: str, request: AutoScaleRequest) -> dict[str, Any]:

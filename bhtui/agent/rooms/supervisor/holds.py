@@ -30,9 +30,12 @@ def is_kept_from_boot(i: Instance, seen: Observation) -> bool:
     return bool(i.restarts_before) and i.goal is Goal.UP and seen.state in AT_REST and seen.run == i.run
 
 
-def taken(i: Instance, restarts: dict[str, object], trouble: str) -> Moved:
-    """What its manager had is remembered; `trouble`: why it could not be held, or not be put back."""
-    return replace(i, restarts_before=restarts, restarts_trouble=trouble), ()
+def taken(i: Instance, restarts: dict[str, object], trouble: str, is_off: bool = False) -> Moved:
+    """What its manager had is remembered; `trouble`: why it could not be held, or not be put back.
+
+    `is_off`: its manager has it so now. What is only about to be asked of it is not told as a fact.
+    """
+    return replace(i, restarts_before=restarts, restarts_trouble=trouble, restarts_off=is_off), ()
 
 
 def manager_of(i: Instance) -> str:
@@ -44,6 +47,6 @@ def note(i: Instance, held: str) -> str:
     """What the status says of its manager's restarts; empty: they are as ever, and nothing else was wanted."""
     if i.restarts_trouble:
         return i.restarts_trouble
-    if not held or i.held or not i.restarts_before:
+    if not held or i.held or not i.restarts_off:
         return ""
     return f"{manager_of(i)} does not restart it: {held}"

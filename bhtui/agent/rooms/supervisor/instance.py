@@ -81,6 +81,8 @@ class Instance:
 
     restarts_before: Mapping[str, Any] = field(default_factory=dict)
     """When its manager starts it again, while a maintenance window holds that; empty: it is not held. The manager's."""
+    restarts_off: bool = False
+    """Whether its manager was seen to restart it no more; not kept, the next agent looks again."""
     restarts_trouble: str = ""
     """Why its manager's restarts cannot be held, or not be let again."""
 

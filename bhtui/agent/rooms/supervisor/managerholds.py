@@ -64,10 +64,11 @@ class ManagerHolds:
         if found:
             await self._note(found, "")
             await self._subject.hold_restarts()
+            await self._note(found, "", is_off=True)
             message = f"{holds.manager_of(i)} does not restart {i.name} by itself: {self._window}"
             self._tools.record(i.name, EventKind.RESTARTS_OFF, message, dict(found))
-        elif i.restarts_trouble:
-            await self._note(i.restarts_before, "")
+        elif i.restarts_before and (i.restarts_trouble or not i.restarts_off):
+            await self._note(i.restarts_before, "", is_off=True)  # by an agent before, or at an earlier look
         await self._owner.ask(lambda i: mirror.on_window(i, self._window))
 
     async def _let(self) -> None:
@@ -90,7 +91,7 @@ class ManagerHolds:
             self._tools.record(i.name, EventKind.RESTARTS_NOT_HELD, message, {"trouble": trouble})
             await self._note(i.restarts_before, trouble)
 
-    async def _note(self, restarts: Mapping[str, Any], trouble: str) -> None:
+    async def _note(self, restarts: Mapping[str, Any], trouble: str, is_off: bool = False) -> None:
         if self._owner.is_retired:
             return  # its record is gone with it
-        await self._owner.ask(lambda i: holds.taken(i, dict(restarts), trouble))
+        await self._owner.ask(lambda i: holds.taken(i, dict(restarts), trouble, is_off))

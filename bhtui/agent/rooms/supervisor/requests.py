@@ -97,7 +97,9 @@ def _plan_stop(spec: Spec, picture: Picture, request: StopRequest) -> Plan:
             b.add("service.kill", name, kill_title(name, picture[name].spec), args, (), 20.0)
     else:
         b.stop(names, request.timeout, ordered=not request.force)
-    effects = [*stay_up(spec, picture, names), *already("stopped", [n for n in chosen if n not in names])]
+    effects = [*stay_up(spec, picture, names)]
+    if not request.emergency:  # which kills what there is, and nobody asks what there was
+        effects += already("stopped", [n for n in chosen if n not in names])
     effects += without_instances(request.services, spec.services, picture)
     effects += [held.UNTIL] if request.emergency and not request.services else []
     made = b.build("stop", targets(request.services, picture), effects, preempts=request.force or request.emergency)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bhtui.agent.rooms.scaling.requests import SET, Known, plan, with_number_by_hand
@@ -60,11 +62,11 @@ def test_on_for_all_names_what_is_left_out() -> None:
     made = plan(known(API, ONCE, SETUP, AFTER, NONE, DB, DECLARED, UNIT), AutoScaleRequest(max=4))
     assert [step.target for step in made.steps] == ["api", "after"]
     assert set(made.effects) == {
-        "once is left out: it runs once (restart: no)",
-        "setup is left out: after waits for it to complete",
-        "none is left out: it has no instances: its replicas are 0",
-        "db is left out: its port is taken",
-        "unit is left out: there is one nginx.service",
+        "left out, once: it runs once (restart: no)",
+        "left out, setup: after waits for it to complete",
+        "left out, none: it has no instances: its replicas are 0",
+        "left out, db: its port is taken",
+        "left out, unit: there is one nginx.service",
         "own does so already: it has 2 to 4 instances: more above cpu 70 % of one core",
     }
 
@@ -92,8 +94,13 @@ def test_what_is_refused(request_: AutoScaleRequest, error: type[Exception], sai
 
 
 def test_nothing_at_all_that_could_be_scaled() -> None:
-    with pytest.raises(Refused, match=r"cannot scale by load: once is left out: it runs once"):
-        plan(known(ONCE), AutoScaleRequest())
+    with pytest.raises(Refused) as told:
+        plan(known(ONCE, replace(ONCE, name="again"), DB), AutoScaleRequest())
+    assert str(told.value).splitlines() == [
+        "cannot scale by load: no service here can follow it",
+        "  once, again: it runs once (restart: no)",
+        "  db: its port is taken",
+    ]
     with pytest.raises(Refused, match="no services are declared here"):
         plan(known(), AutoScaleRequest())
 

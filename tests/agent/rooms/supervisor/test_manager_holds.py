@@ -3,9 +3,10 @@ in between."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bhtui.agent.foreign.model import Observation
@@ -18,6 +19,17 @@ from tests.waiting import eventually
 
 NIGHT = 'maintenance window "night" until 03:00'
 CRASHED = Observation(State.FAILED, "run-1", result=Result.SIGNAL, text="killed by SIGSEGV")
+
+
+@dataclass
+class Slow(Played):
+    """A manager that takes its time."""
+
+    goes_on: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def hold_restarts(self) -> None:
+        await self.goes_on.wait()
+        await super().hold_restarts()
 
 
 def window(rig: Rig, held: str) -> None:
@@ -43,7 +55,7 @@ async def at_night(root: Path, played: Played, keeper: FakeKeeper | None = None)
     async with agent(root, played, keeper) as rig:
         await running(rig, played)
         window(rig, NIGHT)
-        await eventually(lambda: played.policy == "no" and rig.room.picture["web-1"].restarts_before, what="it is held")
+        await eventually(lambda: played.policy == "no" and rig.room.picture["web-1"].restarts_off, what="it is held")
         yield rig
 
 
@@ -119,6 +131,18 @@ async def test_a_manager_that_cannot_be_told_is_named(tmp_path: Path):
         await eventually(lambda: rig.room.status()[0].restarts_note == "", what="the trouble is over")
 
 
+async def test_nothing_is_said_of_it_before_it_is_known_whether_it_can_be_held(tmp_path: Path):
+    played = Slow()
+    async with agent(tmp_path, played) as rig:
+        await running(rig, played)
+        window(rig, NIGHT)
+        await eventually(lambda: rig.room.picture["web-1"].restarts_before, what="it is about to be held")
+        assert rig.room.status()[0].restarts_note == ""
+        played.goes_on.set()
+        await eventually(lambda: rig.room.status()[0].restarts_note != "", what="it is held")
+        assert rig.room.status()[0].restarts_note == f"systemd does not restart it: {NIGHT}"
+
+
 async def test_an_agent_that_was_killed_leaves_what_the_next_one_puts_back(tmp_path: Path):
     played, keeper = Played(), FakeKeeper()
     async with at_night(tmp_path, played, keeper):
@@ -171,6 +195,6 @@ async def test_a_container_that_a_reboot_left_down_comes_up(tmp_path: Path):
 def test_the_note_is_empty_outside_of_windows():
     from tests.agent.rooms.supervisor.test_mirror import instance
 
-    i = instance(restarts_before={"policy": "always"})
+    i = instance(restarts_before={"policy": "always"}, restarts_off=True)
     assert holds.note(i, "") == ""
     assert holds.note(replace(i, restarts_trouble="cannot"), "") == "cannot"
