@@ -12,8 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
+from . import answers
 from .restic import lock as locking
-from .restic import node as nodes
 from .restic import walk
 from .restic.errors import EngineError
 from .restic.lock import Lock
@@ -121,7 +121,11 @@ def backup(request: Request, child: Child) -> Done:
             note=note,
             cancelled=child.cancelled,
         )
-        return _said(made) | _counts(made) | {"seconds": time.monotonic() - began, "unreadable": unreadable}
+        return (
+            answers.of_snapshot(made)
+            | answers.of_run(made)
+            | {"seconds": time.monotonic() - began, "unreadable": unreadable}
+        )
 
 
 def _distrust(repository: Repository, child: Child) -> None:
@@ -190,14 +194,6 @@ def _parent(repository: Repository, wanted: str | None) -> Snapshot | None:
         return None
 
 
-def _counts(made: Snapshot) -> Done:
-    summary = made.summary
-    assert summary
-    names = ("files_new", "files_changed", "files_unmodified", "bytes_read")
-    dirs = summary.dirs_new + summary.dirs_changed + summary.dirs_unmodified
-    return {name: getattr(summary, name) for name in names} | {"dirs": dirs}
-
-
 def snapshots(request: Request, _: Child) -> Done:
     """Lists snapshots, newest first: those of a host, and with all of these tags."""
     with opened(request) as repository:
@@ -206,7 +202,9 @@ def snapshots(request: Request, _: Child) -> Done:
             for one in repository.snapshots()
             if set(request.get("tags") or ()) <= set(one.tags) and request.get("host") in (None, "", one.hostname)
         ]
-        return {"snapshots": [_said(one) for one in sorted(found, key=lambda one: (-one.time_ns, one.id))]}
+        return {
+            "snapshots": [answers.of_snapshot(one) for one in sorted(found, key=lambda one: (-one.time_ns, one.id))]
+        }
 
 
 def files(request: Request, _: Child) -> Done:
@@ -218,11 +216,11 @@ def files(request: Request, _: Child) -> Done:
         at = walk.find(repository, snapshot, path)
         above = b"" if at is None else b"/" + path.strip(b"/")
         if at is not None and at.subtree is None:
-            return {"entries": [_entry(above, at)], "more": False}
+            return {"entries": [answers.of_entry(above, at)], "more": False}
         tree = snapshot.tree if at is None or at.subtree is None else at.subtree
         limit = int(request.get("limit") or LIMIT)
         found = list(islice(walk.entries(repository, tree, bool(request.get("recursive")), above), limit + 1))
-        return {"entries": [_entry(path, node) for path, node in found[:limit]], "more": len(found) > limit}
+        return {"entries": [answers.of_entry(path, node) for path, node in found[:limit]], "more": len(found) > limit}
 
 
 def compare(request: Request, _: Child) -> Done:
@@ -240,7 +238,7 @@ def compare(request: Request, _: Child) -> Done:
             removed += each.size_a if each.kind in ("removed", "changed") else 0
             if count <= limit:
                 changes.append(
-                    {"path": _text(each.path), "kind": each.kind, "size_a": each.size_a, "size_b": each.size_b}
+                    {"path": answers.text(each.path), "kind": each.kind, "size_a": each.size_a, "size_b": each.size_b}
                 )
         return {"changes": changes, "bytes_added": added, "bytes_removed": removed, "more": count > limit}
 
@@ -396,37 +394,3 @@ VERBS: dict[str, Callable[[Request, Child], Done]] = {
     "repair": repair,
     "heal": heal,
 }
-
-
-def _said(one: Snapshot) -> dict[str, Any]:
-    summary = one.summary
-    return {
-        "id": one.id,
-        "time_ns": one.time_ns,
-        "host": one.hostname,
-        "paths": list(one.paths),
-        "tags": list(one.tags),
-        "parent": one.parent,
-        "tree": one.tree.hex(),
-        "bytes_total": summary.total_bytes_processed if summary else 0,
-        "bytes_added": summary.data_added_packed if summary else 0,
-        "files": summary.total_files_processed if summary else 0,
-        "program": one.program,
-    }
-
-
-def _entry(path: bytes, node: nodes.Node) -> dict[str, Any]:
-    return {
-        "path": _text(path),
-        "type": node.type,
-        "mode": nodes.permissions(node.mode),
-        "size": node.size,
-        "mtime_ns": node.mtime_ns,
-        "user": node.user or str(node.uid),
-        "group": node.group or str(node.gid),
-        "linktarget": _text(node.linktarget),
-    }
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "surrogateescape")

@@ -17,6 +17,7 @@ from types import TracebackType
 from . import gotime, keyfile
 from .errors import EngineError
 from .repository import Repository
+from .storage import is_local
 
 RENEW = 300.0
 """Seconds between two renewals."""
@@ -110,8 +111,7 @@ class Lock:
         removed: Callable[[LockInfo], object] = lambda _: None,
     ) -> None:
         self._repository, self._exclusive, self._wait = repository, exclusive, wait
-        is_local = repository.storage.local("locks", "0" * 64) is not None
-        self._settle = settle if settle is not None else 0.0 if is_local else SETTLE
+        self._settle = settle if settle is not None else 0.0 if is_local(repository.storage) else SETTLE
         self._now_ns, self._meanwhile, self._removed = now_ns, meanwhile, removed
         self._id = ""
         self._ended = threading.Event()

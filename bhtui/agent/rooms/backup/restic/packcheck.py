@@ -18,6 +18,7 @@ from .index import ENTRY
 from .pool import Message, Pool
 from .progress import Flag, refuse_cancelled
 from .repository import Repository
+from .storage import is_local
 from .storage.scratch import Scratch
 
 WINDOW = 4 << 20
@@ -49,8 +50,7 @@ def read_packs(
     storage, names = repository.storage, repository.index.packs()
     waiting = iter(numbers)
     with ExitStack() as stack:
-        is_local = storage.local("data", "0" * 64) is not None
-        scratch = None if is_local else stack.enter_context(Scratch(storage))
+        scratch = None if is_local(storage) else stack.enter_context(Scratch(storage))
         workers = len(os.sched_getaffinity(0))
         pool = stack.enter_context(Pool(workers, lambda _, __: _Reader(repository, names, records, scratch)))
         while True:

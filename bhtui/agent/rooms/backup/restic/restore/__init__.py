@@ -14,6 +14,7 @@ from ..pool import Pool, Send
 from ..progress import Flag, Note, Pace, Progress
 from ..repository import Repository
 from ..snapshot import Snapshot
+from ..storage import is_local
 from ..storage.scratch import Scratch
 from ..trees import Trees
 from .blobs import Blobs
@@ -56,9 +57,9 @@ def restore(
     selection = selected(repository, snapshot, paths)
     tree, part, node = _stripped(repository, snapshot.tree, selection, strip)
     is_new = _made(target, dry_run)
-    is_local = repository.storage.local("data", "0" * 64) is not None
+    is_here = is_local(repository.storage)
     with ExitStack() as stack:
-        scratch = None if is_local else stack.enter_context(Scratch(repository.storage))
+        scratch = None if is_here else stack.enter_context(Scratch(repository.storage))
         top = os.open(target, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) if not dry_run or target.is_dir() else -1
         if top >= 0:
             stack.callback(os.close, top)
@@ -69,7 +70,7 @@ def restore(
 
         # Processes first, threads after: a fork copies only the thread that asks for it.
         pool = stack.enter_context(Pool(workers or len(os.sched_getaffinity(0)), worker))
-        trees = stack.enter_context(closing(Trees(repository, 0 if is_local else FETCHES)))
+        trees = stack.enter_context(closing(Trees(repository, 0 if is_here else FETCHES)))
         fetch = stack.enter_context(closing(_fetch(repository, scratch))) if scratch else None
         summary = snapshot.summary if not paths else None
         totals = (summary.total_files_processed, summary.total_bytes_processed) if summary else (0, 0)

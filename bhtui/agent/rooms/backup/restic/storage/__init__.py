@@ -63,3 +63,8 @@ def path(kind: Kind, name: str) -> str:
     if kind == "config":
         return "config"
     return f"data/{name[:2]}/{name}" if kind == "data" else f"{kind}/{name}"
+
+
+def is_local(storage: Storage) -> bool:
+    """Whether its files are files of this host: child processes can read them, and a new one is listed at once."""
+    return storage.local("data", "0" * 64) is not None
