@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from bhtui.cli.present import GREEN, GREY, RED, YELLOW, age, shapely, size, table
 from bhtui.core.sending import Sending
+from bhtui.core.units import format_count
 
 S = TypeVar("S", bound=Sending)
 Cell = tuple[str, str]
@@ -41,16 +42,9 @@ def waiting_cells(one: Sending, count: int, size_bytes: int) -> tuple[Cell, Cell
     """How much waits, and how old the oldest of it is."""
     colour = YELLOW if one.state in _LATE else ""
     return (
-        (f"{short(count)} {size(size_bytes)}" if size_bytes else "0", colour),
+        (f"{format_count(count)} {size(size_bytes)}" if size_bytes else "0", colour),
         (age(one.behind_seconds) if one.behind_seconds >= 1 else "-", colour),
     )
-
-
-def short(number: int) -> str:
-    """A number in few columns; `--output json` has every digit."""
-    if number < 100_000:
-        return f"{number:,}"
-    return f"{number / 1e6:.1f} M" if number >= 999_500 else f"{number / 1e3:.0f} k"
 
 
 def _error(one: Sending, now_ns: int) -> str:

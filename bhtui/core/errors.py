@@ -11,6 +11,7 @@ Texts begin with "cannot ..." in the user's words and end with what to do next.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -65,3 +66,13 @@ class ConfigError(UsageError):
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__("\n".join(map(str, problems)))
         self.problems = problems
+
+
+def no_such_service(name: str, services: Iterable[str]) -> NotFound:
+    """For a name that is no service (and no instance), with what is likely meant."""
+    import difflib  # of all commands the one that is mistyped may be slow
+
+    known = list(services)
+    close = difflib.get_close_matches(name, known, 1)
+    meant = f"did you mean {close[0]}?" if close else "known are: " + (", ".join(known) or "none")
+    return NotFound(f"cannot find {name}: there is no such service; {meant}")

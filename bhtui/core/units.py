@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import time
 
 _DURATION = {
@@ -69,3 +70,18 @@ def format_time(time_ns: int) -> str:
     """RFC 3339 with nanoseconds, in UTC, for Unix nanoseconds: `2026-03-01T12:00:00.123456789Z`."""
     seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{nanoseconds:09d}Z"
+
+
+def format_count(number: int) -> str:
+    """A number in few columns: `12,345`, `123 k`, `1.2 M`."""
+    if number < 100_000:
+        return f"{number:,}"
+    return f"{number / 1e6:.1f} M" if number >= 999_500 else f"{number / 1e3:.0f} k"
+
+
+def signal_name(number: int) -> str:
+    """`SIGTERM` for 15; `signal 40` for one without a name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from dataclasses import replace
 
 from ...core.errors import BlackholeError
@@ -54,7 +55,9 @@ async def drive(book: Book, index: int, handler: Handler, first_ns: int) -> Done
                 await asyncio.sleep(min(left, outcome.delay))
             else:
                 about = outcome.about
-                await _rung(rung, min(left, WAIT_SECONDS))
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(min(left, WAIT_SECONDS)):
+                        await rung.wait()
 
 
 def make_call(book: Book, index: int, elapsed: float) -> Call:
@@ -96,11 +99,3 @@ async def _waits(book: Book, index: int, outcome: RetryAfter | WaitFor) -> None:
         await book.commit({index: replace(record.moved(state, 0, outcome.reason), learned=learned)})
     else:
         book.record.set_detail(index, outcome.reason)
-
-
-async def _rung(bell: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await bell.wait()
-    except TimeoutError:
-        return

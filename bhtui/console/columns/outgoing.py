@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from bhtui.core.units import format_age, format_size
+from bhtui.core.units import format_age, format_count, format_size
 
 from ..models.outgoing import Outgoing
 from ..paint import Spans, plain
 from .column import Column
 
 SIGN = {"ok": ("●", "ok"), "idle": ("○", "dim"), "lagging": ("↻", "warn"), "failing": ("✗", "bad")}
-
-
-def count(number: int) -> str:
-    """A number in few columns."""
-    if number < 100_000:
-        return f"{number:,}"
-    return f"{number / 1e6:.1f} M" if number >= 999_500 else f"{number / 1e3:.0f} k"
 
 
 def _state(row: Outgoing, _now: float, _width: int) -> Spans:
@@ -27,7 +20,7 @@ def _waits(row: Outgoing, _now: float, width: int) -> Spans:
     if not row.behind_bytes:
         return (("0", "dim"),)
     size = f" {format_size(row.behind_bytes)}" if width >= 14 else ""
-    return ((f"{count(row.behind)}{size}", "warn" if row.is_trouble else ""),)
+    return ((f"{format_count(row.behind)}{size}", "warn" if row.is_trouble else ""),)
 
 
 def _age(row: Outgoing, _now: float, _width: int) -> Spans:
@@ -37,7 +30,7 @@ def _age(row: Outgoing, _now: float, _width: int) -> Spans:
 
 
 def _number(number: int, style: str) -> Spans:
-    return ((count(number), style if number else "dim"),)
+    return ((format_count(number), style if number else "dim"),)
 
 
 OUTGOING: tuple[Column[Outgoing], ...] = (
@@ -45,7 +38,7 @@ OUTGOING: tuple[Column[Outgoing], ...] = (
     Column("OUTPUT", 12, lambda row, _, __: ((plain(row.name), "strong"),), grow=1, most=24,
            sort=lambda row, _: row.name),
     Column("STATE", 9, _state, sort=lambda row, _: row.state),
-    Column("SENT", 8, lambda row, _, __: ((count(row.sent), ""),), "right", sort=lambda row, _: -row.sent),
+    Column("SENT", 8, lambda row, _, __: ((format_count(row.sent), ""),), "right", sort=lambda row, _: -row.sent),
     Column("WAIT", 8, _waits, "right", grow=1, most=16, sort=lambda row, _: -row.behind_bytes),
     Column("AGE", 6, _age, "right", priority=1, sort=lambda row, _: -row.behind_seconds),
     Column("AGAIN", 6, lambda row, _, __: _number(row.retried, ""), "right", priority=3),

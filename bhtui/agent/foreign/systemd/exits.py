@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Mapping
 from typing import Any
+
+from bhtui.core.units import signal_name
 
 Properties = Mapping[str, Any]
 
@@ -101,7 +102,7 @@ def ended(code: int, status: int) -> str:
     if code == EXITED:
         return f"exit {status}" + (f" ({SETUP[status]})" if status in SETUP else "")
     if code in (KILLED, DUMPED):
-        return f"killed by {_signal(status)}" + (", core dumped" if code == DUMPED else "")
+        return f"killed by {signal_name(status)}" + (", core dumped" if code == DUMPED else "")
     return ""
 
 
@@ -124,10 +125,3 @@ def _timeout(p: Properties) -> str:
 
 def _seconds(usec: int | None) -> str:
     return f"{(usec or 0) / 1e6:g} s"
-
-
-def _signal(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

@@ -12,6 +12,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from bhtui.agent import command
@@ -70,7 +71,9 @@ class EndpointsRoom:
             while True:
                 rung.clear()
                 self.look()
-                await _rung(rung, RETRY if self._trouble else None)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(RETRY if self._trouble else None):
+                        await rung.wait()
                 await asyncio.sleep(GATHER)
 
     async def close(self) -> None:
@@ -216,11 +219,3 @@ class EndpointsRoom:
         setting = command.Setting({**base, **own})
         text = json.dumps(to_json(service, endpoints)) + "\n"
         return await command.run(spec.on_change, setting, timeout=spec.timeout, stdin=text.encode())
-
-
-async def _rung(bell: asyncio.Event, seconds: float | None) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await bell.wait()
-    except TimeoutError:
-        return

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from bhtui.agent.command import Said
@@ -109,7 +110,9 @@ class Teller:
             if said.text != last_trouble:
                 self._fail(said)
                 last_trouble = said.text
-            await self._changed_within(wait_before(self.failures))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_before(self.failures)):
+                    await self._changed.wait()
 
     async def _tell(self) -> Said:
         assert self._wanted is not None
@@ -140,10 +143,3 @@ class Teller:
         message = f"{self.service}: on_change failed, and is tried again: {self.trouble}"
         data = {"reason": self.trouble, "output": said.output[-1000:]}
         self._events.append(EventKind.ENDPOINTS_FAILED, self.service, message, data)
-
-    async def _changed_within(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._changed.wait()
-        except TimeoutError:
-            return

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from bhtui.core.errors import NotFound, Refused, UsageError
+from bhtui.core.errors import Refused, UsageError, no_such_service
 from bhtui.core.operation import Plan, PlannedStep
 from bhtui.core.override import LIMITS, PRIORITIES, Override, to_args
 from bhtui.core.replica import instances
@@ -102,9 +101,7 @@ def _check_priority(request: SetPriorityRequest) -> None:
 
 def _declared(services: Mapping[str, ServiceSpec], name: str) -> ServiceSpec:
     if name not in services:
-        close = difflib.get_close_matches(name, services, 1)
-        known = f"did you mean {close[0]}?" if close else "known are: " + (", ".join(services) or "none")
-        raise NotFound(f"cannot find {name}: there is no such service; {known}")
+        raise no_such_service(name, services)
     return services[name]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from bhtui.core.errors import NotFound, Refused, UsageError
+from bhtui.core.errors import NotFound, Refused, UsageError, no_such_service
 from bhtui.core.maintenance import Window
 from bhtui.core.operation import Plan, PlannedStep
 from bhtui.core.request import CloseWindowRequest, OpenWindowRequest, WindowRequest
@@ -36,8 +36,7 @@ def _plan_open(spec: Spec, request: OpenWindowRequest, now_ns: int, until_text: 
     if not 1.0 <= request.seconds <= LONGEST:
         raise UsageError("cannot open a maintenance window: it must be open for 1 s to 366 days")
     if unknown := [name for name in request.services if name not in spec.services]:
-        known = ", ".join(spec.services) or "none"
-        raise NotFound(f"cannot find {unknown[0]}: there is no such service; known are: {known}")
+        raise no_such_service(unknown[0], spec.services)
     services = tuple(dict.fromkeys(request.services))
     until = now_ns + round(request.seconds * SECOND)
     whose = " ".join(services) or "all services"

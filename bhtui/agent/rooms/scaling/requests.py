@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from bhtui.core.autoscale import SETTABLE, AutoScaleSpec, fault, in_force
-from bhtui.core.errors import NotFound, Refused, UsageError
+from bhtui.core.errors import Refused, UsageError, no_such_service
 from bhtui.core.operation import Plan, PlannedStep
 from bhtui.core.override import Override, to_args
 from bhtui.core.request import AutoScaleRequest, ScaleRequest
@@ -40,7 +39,7 @@ def plan(known: Known, request: AutoScaleRequest) -> Plan:
     """The plan of a request. Raises NotFound, UsageError, Refused."""
     for name in request.services:
         if name not in known.services:
-            raise NotFound(_unknown(name, known.services))
+            raise no_such_service(name, known.services)
     return _plan_on(known, request) if request.auto else _plan_off(known, request)
 
 
@@ -186,12 +185,6 @@ def _step(known: Known, name: str, values: Mapping[str, Any], title: str) -> Pla
     """A value of None takes the override away."""
     before = {key: to_args(known.overrides(name).get(key)) for key in values}
     return PlannedStep(SET, name, title, {"values": dict(values), "before": before}, timeout=30.0)
-
-
-def _unknown(name: str, services: Mapping[str, ServiceSpec]) -> str:
-    close = difflib.get_close_matches(name, services, 1)
-    known = f"did you mean {close[0]}?" if close else "known are: " + (", ".join(services) or "none")
-    return f"cannot find {name}: there is no such service; {known}"
 
 
 def _made(names: tuple[str, ...], steps: list[PlannedStep], effects: list[str]) -> Plan:

@@ -6,6 +6,7 @@ import signal
 from dataclasses import dataclass
 
 from bhtui.core.states import Result
+from bhtui.core.units import signal_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +48,6 @@ class Exit:
     def is_end_by(self, name: str) -> bool:
         """Whether it ended as one asked by the signal `name` may end."""
         return self.code is not None or (self.signal is not None and signal_name(self.signal) == name)
-
-
-def signal_name(number: int) -> str:
-    """`SIGTERM` for 15; `signal 40` for one without a name."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
 
 
 def signal_number(name: str) -> int:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 
-from bhtui.core.errors import NotFound
+from bhtui.core.errors import no_such_service
 from bhtui.core.spec import ServiceSpec
 
 from .gates import Picture
@@ -19,7 +18,7 @@ def service_of(instance: str, services: Mapping[str, ServiceSpec]) -> str:
     """The service of an instance's name; services may have a dash in theirs."""
     service = instance.rpartition("-")[0]
     if service not in services:
-        raise NotFound(unknown_service(instance, services))
+        raise no_such_service(instance, services)
     return service
 
 
@@ -29,7 +28,7 @@ def resolve(names: Sequence[str], services: Mapping[str, ServiceSpec], picture: 
     everyone: dict[str, str] = {n: n.rpartition("-")[0] for n in declared} | {n: i.service for n, i in picture.items()}
     for name in names:
         if name not in everyone and name not in everyone.values() and name not in services:
-            raise NotFound(unknown_service(name, services))
+            raise no_such_service(name, services)
     return [n for n, service in everyone.items() if not names or n in names or service in names]
 
 
@@ -45,10 +44,3 @@ def without_instances(names: Sequence[str], services: Mapping[str, ServiceSpec],
         for name in names or services
         if name in services and not services[name].replicas and name not in there
     ]
-
-
-def unknown_service(name: str, services: Mapping[str, ServiceSpec]) -> str:
-    """The error for a name that is neither a service nor an instance, with what is likely meant."""
-    close = difflib.get_close_matches(name, services, 1)
-    known = f"did you mean {close[0]}?" if close else "known are: " + (", ".join(services) or "none")
-    return f"cannot find {name}: there is no such service; {known}"

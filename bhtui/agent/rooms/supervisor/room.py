@@ -15,7 +15,7 @@ from typing import Any
 from bhtui.agent.foreign.model import Hold, Manager
 from bhtui.agent.keeper import Exit as KeptExit
 from bhtui.agent.memory import Events
-from bhtui.core.errors import BlackholeError, NotFound, Refused
+from bhtui.core.errors import BlackholeError, NotFound, Refused, no_such_service
 from bhtui.core.event import EventKind
 from bhtui.core.override import Override, same
 from bhtui.core.replica import all_instances, instance_spec, number_of
@@ -123,7 +123,7 @@ class Supervisor:
         for name in wanted:
             if name not in self._drivers and not any(d.instance.service == name for d in self._drivers.values()):
                 nobody = naming.without_instances([name], self.spec.services, self.picture)
-                raise NotFound(nobody[0] if nobody else naming.unknown_service(name, self.spec.services))
+                raise NotFound(nobody[0]) if nobody else no_such_service(name, self.spec.services)
         return [n for n in known if not wanted or n in wanted or self._drivers[n].instance.service in wanted]
 
     def status(self, names: Sequence[str] = ()) -> list[InstanceStatus]:

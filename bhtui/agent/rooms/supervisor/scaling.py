@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from bhtui.core.errors import NotFound, Refused, UsageError
+from bhtui.core.errors import NotFound, Refused, UsageError, no_such_service
 from bhtui.core.operation import Plan
 from bhtui.core.override import Override, to_args
 from bhtui.core.replica import MOST, Clash, clashes, instance_spec, number_of, with_replicas
@@ -21,7 +21,6 @@ from bhtui.core.states import Goal, State
 from .aside import stay_up
 from .builder import Builder
 from .gates import Picture, is_well
-from .naming import unknown_service
 
 SHOWN = 4
 """Addresses and folders that an effect names one by one."""
@@ -68,7 +67,7 @@ def _chosen(spec: Spec, picture: Picture, request: ScaleRequest) -> tuple[str, .
         if name not in spec.services and name in picture:
             raise NotFound(f"cannot scale {name}: it is an instance of {picture[name].service}; name the service")
         if name not in spec.services:
-            raise NotFound(unknown_service(name, spec.services))
+            raise no_such_service(name, spec.services)
         if spec.services[name].is_foreign:
             raise Refused(f"cannot scale {name}: there is one {spec.services[name].ref}; declare a service for another")
     return tuple(dict.fromkeys(request.services))

@@ -10,10 +10,11 @@ import click
 from bhtui.cli.app import Verb
 from bhtui.cli.output import write_list
 from bhtui.cli.present import RED, YELLOW, printable
-from bhtui.cli.sending import Cell, any_late, listed, short, state_cell, waiting_cells
+from bhtui.cli.sending import Cell, any_late, listed, state_cell, waiting_cells
 from bhtui.cli.settings import Settings
 from bhtui.cli.targets import ask_all
 from bhtui.core.outputs import OutputStatus
+from bhtui.core.units import format_count
 from bhtui.rpc.convert.logs import output_from_message
 from bhtui.rpc.convert.sending import sending_to_json
 
@@ -54,10 +55,10 @@ def _row(status: OutputStatus) -> list[Cell]:
     return [
         (status.name, ""),
         state_cell(status),
-        (short(status.sent), ""),
+        (format_count(status.sent), ""),
         *waiting_cells(status, status.behind_lines, status.behind_bytes),
-        (short(status.retried), ""),
-        (short(status.dead_lettered), YELLOW if status.dead_lettered else ""),
-        (short(status.dropped), RED if status.dropped else ""),
+        (format_count(status.retried), ""),
+        (format_count(status.dead_lettered), YELLOW if status.dead_lettered else ""),
+        (format_count(status.dropped), RED if status.dropped else ""),
         (printable(status.target or status.type), ""),
     ]

@@ -10,10 +10,11 @@ import click
 from bhtui.cli.app import Verb
 from bhtui.cli.output import write_list
 from bhtui.cli.present import RED, printable
-from bhtui.cli.sending import Cell, any_late, listed, short, state_cell, waiting_cells
+from bhtui.cli.sending import Cell, any_late, listed, state_cell, waiting_cells
 from bhtui.cli.settings import Settings
 from bhtui.cli.targets import ask_all
 from bhtui.core.remotewrite import RemoteWriteStatus
+from bhtui.core.units import format_count
 from bhtui.rpc.convert.metrics import remote_write_from_message
 from bhtui.rpc.convert.sending import sending_to_json
 
@@ -55,10 +56,10 @@ def _row(status: RemoteWriteStatus) -> list[Cell]:
     return [
         (printable(status.name), ""),
         state_cell(status),
-        (short(status.sent), ""),
+        (format_count(status.sent), ""),
         *waiting_cells(status, status.behind_samples, status.behind_bytes),
-        (short(status.retried), ""),
-        (short(status.rejected), RED if status.rejected else ""),
-        (short(status.dropped), RED if status.dropped else ""),
+        (format_count(status.retried), ""),
+        (format_count(status.rejected), RED if status.rejected else ""),
+        (format_count(status.dropped), RED if status.dropped else ""),
         (printable(status.target), ""),
     ]
