@@ -18,14 +18,14 @@ import grpc.aio
 from bhtui.console.sources.backend import Sink
 from bhtui.console.sources.live import LiveBackend
 from bhtui.console.sources.message import HostInfo, LinkSeen, Seen
-from bhtui.core.logs import LogBatch, LogLine
+from bhtui.core.logs import LogBatch, LogLine, LogPlace
 from bhtui.rpc import options
 from bhtui.rpc.blackhole.v1 import logs_pb2, logs_pb2_grpc
 from bhtui.rpc.client import AgentClient
 from bhtui.rpc.convert.logs import batch_to_message
 
-PACE = 0.02
-"""Seconds between batches, as an agent's."""
+PACE = 0.08
+"""Seconds between batches, as an agent's that has many lines."""
 LEVELS = ["info"] * 90 + ["debug"] * 6 + ["warning"] * 3 + ["error"]
 MOST = 500
 """Lines of a batch."""
@@ -64,7 +64,8 @@ def batch(number: int, count: int) -> LogBatch:
         LogLine(now + place, "api", f"api-{n % 5}", "stdout", LEVELS[n % 100], text(n))
         for place, n in enumerate(range(number, number + count))
     )
-    return LogBatch(lines, scanned=number + count, clock_ns=now)
+    places = tuple(LogPlace("api", f"api-{n}", n + 1, 1, number, 0) for n in range(5))
+    return LogBatch(lines, scanned=number + count, places=places, clock_ns=now)
 
 
 async def serve(folder: Path, names: Sequence[str], rate: int) -> None:

@@ -59,7 +59,7 @@ class LogScreen(FeedingScreen):
         self.console_app.go_graphs(self.hosts, scope, self.moment())
 
     def focus_back(self) -> None:
-        self.log_pane.focus()
+        self.set_focus(self.log_pane)  # at once, as the prompt does it
 
     def action_since_0(self) -> None:
         self.log_pane.set_since(0)

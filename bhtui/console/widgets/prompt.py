@@ -18,7 +18,7 @@ class Prompt(Horizontal):
     Prompt Label { width: auto; padding: 0 1; color: $accent; text-style: bold; }
     Prompt Input { border: none; height: 1; padding: 0; background: $panel; width: 1fr; }
     Prompt Input:focus { border: none; }
-    Prompt #found { color: $text-muted; text-style: none; }
+    Prompt #found { color: $text-muted; text-style: none; text-align: right; }
     """
 
     class Typed(Message):
@@ -30,6 +30,11 @@ class Prompt(Horizontal):
 
     class Closed(Message):
         """Left with escape."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._room = 0
+        """Cells for what the text finds."""
 
     def compose(self) -> ComposeResult:
         yield Label("/")
@@ -51,8 +56,12 @@ class Prompt(Horizontal):
         self.screen.set_focus(field)
 
     def tell(self, found: str) -> None:
-        """Says at the right what the text finds."""
-        self.query_one("#found", Label).update(found)
+        """Says at the right what the text finds. Numbers that change many times a second change no layout."""
+        label = self.query_one("#found", Label)
+        room = len(found) + 2 if found else 0
+        if room > self._room or not found:
+            self._room = label.styles.width = room
+        label.update(found, layout=False)
 
     def close(self) -> None:
         """Hides the line."""
