@@ -41,18 +41,20 @@ def moment_ns(text: str, option: str, now: datetime) -> int:
 
 
 def ago_ns(text: str) -> int | None:
-    """Nanoseconds of an age (`1h`, `90s`); None: it is no age, but a moment, or neither."""
+    """Nanoseconds of an age (`1h`, `90s`, `now`), at least one; None: it is no age, but a moment, or neither."""
     text = text.strip()
+    if text == "now":
+        return 1
     if _is_moment(text):
         return None
     try:
-        return round(parse_duration(text) * 1_000_000_000) or None
+        return max(1, round(parse_duration(text) * 1_000_000_000))
     except ValueError:
         return None
 
 
 def _is_moment(text: str) -> bool:
-    return text == "now" or any(re.match(each, text) for each in (_SECONDS, _CLOCK, _DATE))
+    return any(re.match(each, text) for each in (_SECONDS, _CLOCK, _DATE))
 
 
 def _moment(text: str, now: datetime) -> datetime:
