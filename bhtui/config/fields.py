@@ -14,6 +14,7 @@ from cronsim import CronSim, CronSimError
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from bhtui.core import replica
+from bhtui.core.patterns import INVALID
 from bhtui.core.units import parse_duration, parse_size
 
 from .shellwords import operator
@@ -166,7 +167,7 @@ def regex(value: Any) -> str:
     try:
         re.compile(written)
         re.compile(written.encode())
-    except (re.error, OverflowError, RecursionError) as error:
+    except INVALID as error:
         raise ValueError(f"{written!r} is not a regular expression: {error}") from None
     return written
 

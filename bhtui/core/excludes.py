@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Iterable
 
 from bhtui.core.errors import UsageError
+from bhtui.core.patterns import INVALID
 
 
 def compiled(patterns: Iterable[str]) -> Callable[[bytes], bool] | None:
@@ -88,7 +89,7 @@ def _class(inside: str, part: str) -> bytes:
     text = ("[^/" if turned else "[") + re.sub(r"([\[&~|^])", r"\\\1", inside) + "]"
     try:
         re.compile(text)
-    except re.error as error:
+    except INVALID as error:
         raise UsageError(f"cannot leave out {part!r}: {error}") from error
     if not inside.isascii():
         raise UsageError(f"cannot leave out {part!r}: only ASCII may stand in [...]; use `*` or `?`")

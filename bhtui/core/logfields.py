@@ -16,6 +16,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bhtui.core.patterns import INVALID
+
 MESSAGE_KEYS = ("message", "msg", "event", "text", "@m", "@mt", "@message", "short_message")
 """In the order in which they are looked for."""
 LEVEL_KEYS = ("level", "lvl", "severity", "levelname", "log.level", "loglevel", "level_name", "@level", "@l")
@@ -83,7 +85,7 @@ class Condition:
         if sign == "~":
             try:
                 re.compile(value)
-            except re.error as error:
+            except INVALID as error:
                 raise ValueError(f"{value!r} is no regular expression: {error}") from None
         if sign in (">", ">=", "<", "<=") and number(value) is None:
             raise ValueError(f"{value!r} is no number, which {sign} compares")

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from bhtui.core import logfields
 from bhtui.core.logfields import Condition
+from bhtui.core.patterns import INVALID
 
 _WORD = re.compile(r'(!?)"([^"]*)"|(!?)(\S+)')
 _FIELD = re.compile(r"[A-Za-z_@][\w.@/-]*(?:!=|>=|<=|[=~><])[^=~<>].*")
@@ -118,7 +119,7 @@ def _pattern(word: str) -> re.Pattern[str]:
     flags = re.IGNORECASE if word == word.lower() else re.NOFLAG
     try:
         return re.compile(word, flags)
-    except re.error:
+    except INVALID:
         return re.compile(re.escape(word), flags)
 
 

@@ -115,3 +115,10 @@ def test_what_passes_here_also_passes_at_the_host(text, message, instance):
     assert at_the_host or not passes
     if side.exact:
         assert at_the_host is passes
+
+
+@pytest.mark.parametrize("pasted", ["a(b|c" * 2000, "a{" + "9" * 5000 + "}", "field~" + "(" * 5000 + ")" * 5000])
+def test_a_page_pasted_into_the_filter_is_searched_as_it_stands(pasted):
+    for parsed in (parse(pasted), parse_log(pasted)):
+        assert parsed.matches(f"before {pasted} behind")
+        assert not parsed.matches("anything else")

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from bhtui.core import logfields
 from bhtui.core.logs import LEVELS, LogsQuery
+from bhtui.core.patterns import INVALID
 
 from . import levels
 
@@ -73,7 +74,7 @@ def of_pattern(pattern: str, *, ignore_case: bool) -> Hint | None:
     """Texts of which every match of a regular expression contains one."""
     try:
         tree = parser.parse(pattern)
-    except (re.error, OverflowError, RecursionError):
+    except INVALID:
         return None
     ignore_case = ignore_case or bool(tree.state.flags & re.IGNORECASE)
     texts = _needles(tree, ignore_case)

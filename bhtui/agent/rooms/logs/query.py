@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from bhtui.core import logfields
 from bhtui.core.errors import UsageError
 from bhtui.core.logs import LEVELS, LogsQuery
+from bhtui.core.patterns import INVALID
 
 from . import hints, levels
 
@@ -97,7 +98,7 @@ class Matcher:
     def _compile(self, grep: str, flags: re.RegexFlag) -> None:
         try:
             self._pattern = re.compile(grep, flags)
-        except (re.error, OverflowError, RecursionError) as error:
+        except INVALID as error:
             raise UsageError(
                 f"cannot search for {grep!r}: {error}; a regular expression of Python is expected"
             ) from error
@@ -109,7 +110,7 @@ class Matcher:
             self._bytes = re.compile(grep.encode(), flags)
             if _NOT_IN_BLOCK.search(grep) is None:
                 self._block = re.compile(grep.encode(), flags | re.MULTILINE)
-        except re.error:
+        except INVALID:
             return  # flags for characters only, as (?u): every line is searched as text
         found = [text.lower() if self._lower else text for text in literals(grep)]
         self._literal = max(found, key=len, default="").encode()

@@ -14,6 +14,7 @@ from bhtui.cli.times import ago_ns, local_text, moment_ns
 from bhtui.core import logfields
 from bhtui.core.errors import UsageError
 from bhtui.core.logs import LEVELS
+from bhtui.core.patterns import INVALID
 from bhtui.rpc.blackhole.v1.logs_pb2 import LogsRequest
 
 _OPTIONS = (
@@ -96,7 +97,7 @@ def is_narrow(request: LogsRequest) -> bool:
 def _pattern(text: str | None) -> str:
     try:
         re.compile(text or "")
-    except re.error as error:
+    except INVALID as error:
         raise UsageError(f"cannot read --grep {text!r}: {error}; escape signs that are meant as they are") from None
     return text or ""
 
