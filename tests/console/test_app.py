@@ -2,18 +2,21 @@
 
 import json
 import time
+from dataclasses import replace
 
 import pytest
 from textual import events
 from textual.widgets import Button, Input
 
+from bhtui.console.actions import BY_ID, Target
 from bhtui.console.app import Console
 from bhtui.console.models.logflow import Flow
+from bhtui.console.models.trouble import Level, trouble_text
 from bhtui.console.options import Options
 from bhtui.console.panes.graphs import GraphPane
 from bhtui.console.panes.logs import LogPane
 from bhtui.console.screens.ask import AskScreen
-from bhtui.console.screens.confirm import ConfirmScreen, PlanScreen
+from bhtui.console.screens.confirm import ConfirmScreen, PlanScreen, headline
 from bhtui.console.screens.fleet import FleetScreen
 from bhtui.console.screens.goto import GotoScreen, HelpScreen
 from bhtui.console.screens.host import HostScreen
@@ -21,7 +24,8 @@ from bhtui.console.screens.instance import InstanceScreen
 from bhtui.console.screens.logs import LogScreen
 from bhtui.console.screens.operations import OperationsScreen
 from bhtui.console.screens.write import WriteScreen
-from bhtui.console.sources.message import LinkSeen, LogsSeen, Seen
+from bhtui.console.sources.message import HostInfo, LinkSeen, LogsSeen, Seen
+from bhtui.console.widgets.bars import TopLine, worst_badge
 from bhtui.core.errors import NotFound, Refused
 from bhtui.rpc.blackhole.v1 import events_pb2, logs_pb2, operations_pb2, status_pb2
 from snapshots.hosts import NOW, ns
@@ -752,3 +756,51 @@ async def test_a_host_counts_as_soon_as_it_can_be_asked(session):
     session.world.later.put_nowait(Seen(NOW, "web-07", LinkSeen("live")))
     session.world.later.put_nowait(Seen(NOW, "web-07", status_pb2.Snapshot()))
     await session.until(lambda: screen.log_pane.past is not None, "not counted again")
+
+
+async def test_a_host_that_is_connected_for_the_first_time_was_never_lost(session):
+    screen = await open_host(session)
+    pane = screen.log_pane
+    view = replace(session.app.host("web-07"), info=HostInfo("new-1"), events=())
+    for state, told in (("connecting", 0), ("live", 0), ("reconnecting", 1), ("live", 2)):
+        pane.note(replace(view, link=LinkSeen(state)))
+        assert len([one for one in pane.model.entries if one.host == "new-1"]) == told, state
+
+
+async def test_much_that_is_wrong_leaves_room_for_where_one_is_and_the_time(session):
+    screen = await open_host(session)
+    notes = ["backup: identity has no good backup, and one of every 1 d is promised; back it up now"] * 3
+    line = screen.query_one(TopLine)
+    text = trouble_text(replace(session.app.host("web-07"), instances={}, notes=tuple(notes)), NOW)
+    assert text.endswith(" +2")
+    line.tell(screen.path(), (("● live", "ok"), ("  load 3.10", "dim")), worst_badge(Level.WARN, text))
+    for width in (80, 160):
+        drawn = "".join(span for span, _ in line.draw(width, 1)[0].spans)
+        assert drawn.startswith(" fleet › web-07   ● live")
+        assert drawn.endswith(f"  {session.app.clock_text()} ")
+        assert len(drawn) == width
+        assert "! backup: identity has no" in drawn
+
+
+async def test_the_bottom_line_tells_the_keys_of_the_prompt_while_one_types(session):
+    await open_host(session)
+    await session.press("slash")
+    await session.shows("enter keeps the filter, esc clears it")
+    await session.press("escape")
+    await session.shows("? help")
+
+
+async def test_a_dialog_names_a_snapshot_as_lists_do(session):
+    target = Target(session.app.host("web-07"), ("5bfb0a3e" + "0" * 56,), ())
+    assert headline(BY_ID["restore"], [target]) == "restore 5bfb0a3e on web-07"
+
+
+async def test_lines_of_all_services_say_whose_they_are(session):
+    screen = await open_host(session)
+    pane = screen.log_pane
+    for scope, width in (("", 5), ("api", 0)):
+        pane.scope = scope
+        pane.model.instances.clear()
+        pane.model.instances.add("api-1")
+        pane._measure()
+        assert pane.how.instance_width == width, scope

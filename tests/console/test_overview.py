@@ -6,6 +6,7 @@ import pytest
 from textual.widgets import Button, Input
 
 from bhtui.console.app import Console
+from bhtui.console.columns.overview import without_folder
 from bhtui.console.options import Options
 from bhtui.console.screens.confirm import PlanScreen
 from bhtui.console.screens.fleet import FleetScreen
@@ -20,6 +21,20 @@ from snapshots.bare import BareWorld
 from snapshots.hosts import NOW
 
 from .test_app import Clock, Session
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("/usr/lib/jvm/bin/java -jar a.jar", "java -jar a.jar"),
+        ("./run.sh", "run.sh"),
+        ("sshd: root@notty", "sshd: root@notty"),
+        ("[kworker/0:1]", "[kworker/0:1]"),
+        ("", ""),
+    ],
+)
+def test_a_command_is_told_without_the_folder_of_its_program(command, told):
+    assert without_folder(command) == told
 
 
 @pytest.fixture

@@ -24,6 +24,10 @@ class Metric:
         """A value with its unit."""
         return shown(self.name, value)
 
+    def full(self, limit: float | None) -> float | None:
+        """As much as there can be: the limit, or all of a percentage; None: no value is too much by itself."""
+        return limit or (100.0 if self.name.endswith("_percent") else None)
+
 
 METRICS = (
     Metric("cpu_percent", "cpu", least=5.0),

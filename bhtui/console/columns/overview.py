@@ -35,6 +35,12 @@ def _text(get: Callable[[Any], str], style: str = "") -> Callable[[Thing, float,
     return lambda thing, _, __: cells.text(get(thing.about), style)
 
 
+def without_folder(command: str) -> str:
+    """A command line without the folder of its program, which would take the room of what it does."""
+    program, _, rest = command.partition(" ")
+    return command if program[:1] not in ("/", ".") else f"{program.rpartition('/')[2]} {rest}".strip()
+
+
 def _cpu(thing: Thing, _: float, __: int) -> Spans:
     about: Any = thing.about
     return (
@@ -103,7 +109,7 @@ PROCESSES: tuple[Column[Thing], ...] = (
     Column("USER", 8, _text(lambda each: each.user, "dim"), priority=6),
     CPU,
     MEM,
-    Column("COMMAND", 12, _text(lambda each: each.command), grow=4, most=80),
+    Column("COMMAND", 12, _text(lambda each: without_folder(each.command)), grow=4, most=80),
     Column("OF", 8, _owner, priority=7, grow=1, most=24),
 )
 CONTAINERS: tuple[Column[Thing], ...] = (

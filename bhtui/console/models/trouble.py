@@ -149,7 +149,7 @@ def trouble_text(view: HostView, now: float) -> str:
         return f"{failed} unit{'s' if failed > 1 else ''} failed"
     worst = max((one.level for one in view.instances.values()), default=Level.OFF)
     if view.notes and worst < Level.WARN and link is Level.FINE:
-        return notes_text(view)
+        return view.notes[0] + (f" +{len(view.notes) - 1}" if len(view.notes) > 1 else "")
     wins = worst >= link if worst >= Level.WARN else link is Level.FINE
     return (worst_text(view) if wins else "") or link_text(view, now)
 

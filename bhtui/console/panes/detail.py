@@ -195,6 +195,6 @@ def _memory(row: ServiceRow, width: int) -> Spans:
         ("  ", ""),
         (full, heat(share) or "g2"),
         (empty, "faint"),
-        (f" {share:.0%} of {format_size(status.memory_limit_bytes)}", "dim"),
+        (f" {100 * share:.0f} % of {format_size(status.memory_limit_bytes)}", "dim"),
         (held, "dim"),
     )

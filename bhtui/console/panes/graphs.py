@@ -159,7 +159,8 @@ class GraphPane(Canvas):
         )
         cursor = int((self.cursor - end + self.window) / self.window * columns) if self.cursor else None
         lines = [Line(justify(left, right, width))]
-        for row, spans in enumerate(area(values, height - 1, top, drawn_limit, cursor, peaks)):
+        drawn = area(values, height - 1, top, drawn_limit, cursor, peaks, metric.full(track.limit))
+        for row, spans in enumerate(drawn):
             scale = metric.show(top).replace(" ", "") if row == 0 else "0" if row == height - 2 and height > 2 else ""
             lines.append(Line((*fit(((scale, "axis"),), GUTTER, "right"), ("▕", "rule"), *spans)))
         return lines

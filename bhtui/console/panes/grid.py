@@ -145,7 +145,7 @@ class GridPane(Canvas):
             values = track.columns(self.start, self.end, columns * 2)
             peaks = track.peaks(self.start, self.end, columns * 2)
             limit = track.limit if scale[1] is not None and track.limit and track.limit <= top else None
-            body = area(values, height - 1, top, limit, cursor, peaks)
+            body = area(values, height - 1, top, limit, cursor, peaks, metric.full(track.limit))
             head = [Line((bar, *self._head(metric, subject, track, width - 1, selected)))]
         else:
             legend, unnamed = self._legend(metric, known, width - 1, max(1, (height - 1) // 3))

@@ -146,7 +146,8 @@ class LogPane(Taking):
             if self.at_ns and not self.caught_up:
                 return (f"past {clock(self.at_ns)}, {key} returns" if self.size.width > 60 else "past", "warn")
             if self.holds:
-                return (f"+{self.new:,} new, more waits" + (" at the host" if self.size.width > 90 else ""), "warn")
+                new = f"+{self.new:,} new, " if self.new else ""
+                return (f"{new}more waits" + (" at the host" if self.size.width > 90 else ""), "warn")
             return (f"+{self.new:,} new" if self.new else "reading", "warn")
         if self.behind:
             skip = f", {key} skips" if self.size.width > 60 else ""
@@ -177,7 +178,8 @@ class LogPane(Taking):
     def _measure(self) -> None:
         several = len(self.model.hosts) > 1
         hosts = max((len(name) for name in self.model.hosts), default=0) if several else 0
-        instances = max((len(name) for name in self.model.instances), default=0) if len(self.model.instances) > 1 else 0
+        named = len(self.model.instances) > 1 or not self.scope
+        instances = max((len(name) for name in self.model.instances), default=0) if named else 0
         self.how = replace(
             self.how, host_width=min(14, hosts), instance_width=min(14, instances), millis=self.size.width >= 100
         )

@@ -219,8 +219,10 @@ class LogView(Canvas):
     def _note_link(self, host: HostView) -> None:
         was, now = self._links.get(host.name), self.console_app.now()
         is_live = host.link.state == "live"
+        if was is None and not is_live:
+            return  # nothing of it was shown yet that could have a gap
         if was is None or is_live == (was == 0.0):
-            self._links[host.name] = was if was is not None else 0.0 if is_live else now
+            self._links[host.name] = was or 0.0
             return
         self._links[host.name] = 0.0 if is_live else now
         text = "the connection was lost; its lines are put in when it is back"

@@ -101,6 +101,9 @@ class BaseScreen(Screen[None]):
         app = self.console_app
         if app.screen is not self:
             return
+        if self.query_one(Prompt).is_open:  # keys are typed into it
+            self.query_one(BottomLine).tell([], ("enter keeps the filter, esc clears it", "dim"))
+            return
         self.query_one(BottomLine).tell(app.footer_actions(), app.result())
 
     def on_mount(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, cast
@@ -24,6 +25,9 @@ from ..widgets.canvas import Canvas
 
 if TYPE_CHECKING:
     from ..app import Console
+
+_ID = re.compile("[0-9a-f]{32}(?:[0-9a-f]{32})?")
+"""The whole id of an operation or of a snapshot."""
 
 DIALOG = """
     {name} {{ align: center middle; background: $background 60%; }}
@@ -216,9 +220,14 @@ def _typed_word(targets: Sequence[Target]) -> str:
 def headline(action: Action, targets: Sequence[Target]) -> str:
     """`scale api on web-1`: what a dialog is about."""
     if len(targets) == 1:
-        services = " ".join(targets[0].services) or "everything"
+        services = " ".join(map(_short, targets[0].services)) or "everything"
         return f"{words(action)} {services} on {targets[0].host.name}"
     return f"{words(action)} on {len(targets)} hosts"
+
+
+def _short(name: str) -> str:
+    """A name; of a snapshot or an operation as much of its id as lists show."""
+    return name[:8] if _ID.fullmatch(name) else name
 
 
 def words(action: Action) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -65,9 +66,10 @@ class Links(Protocol):
 
 @dataclass
 class _Woken:
-    """Set when the operations of a host are to be read again."""
+    """Set when the operations of a host are to be read again, and what changes seldom."""
 
     event: asyncio.Event = field(default_factory=asyncio.Event)
+    seldom: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class LiveBackend:
@@ -275,14 +277,17 @@ class _Events:
         tail = 0 if self._after else EVENTS_AT_FIRST
         async for batch in client.events(after=self._after, follow=True, tail=tail):
             if batch.events:
-                self._after = batch.events[-1].seq
+                known, self._after = self._after > 0, batch.events[-1].seq
                 say(batch)
-                if _about_operations(batch):
+                if _about(batch, "operation."):
                     woken.event.set()
+                # Of what was before, all has been read; else a fleet would be asked twice when one connects.
+                if known and _about(batch, "backup.", "config."):
+                    woken.seldom.set()
 
 
-def _about_operations(batch: events_pb2.EventBatch) -> bool:
-    return any(event.kind.startswith("operation.") for event in batch.events)
+def _about(batch: events_pb2.EventBatch, *kinds: str) -> bool:
+    return any(event.kind.startswith(kinds) for event in batch.events)
 
 
 async def _operations(client: AgentClient, say: Callable[[Any], None], woken: _Woken) -> None:
@@ -294,12 +299,15 @@ async def _operations(client: AgentClient, say: Callable[[Any], None], woken: _W
         woken.event.clear()
 
 
-async def _slow(client: AgentClient, say: Callable[[Any], None], _: _Woken) -> None:
+async def _slow(client: AgentClient, say: Callable[[Any], None], woken: _Woken) -> None:
     while True:
+        woken.seldom.clear()
         say(await client.info())
         say(await client.backups(cached=True))
         await _bare(client, say)
-        await asyncio.sleep(SLOW)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(woken.seldom.wait(), SLOW)
+            await asyncio.sleep(0.5)  # a burst of events is one look
 
 
 async def _bare(client: AgentClient, say: Callable[[Any], None]) -> None:

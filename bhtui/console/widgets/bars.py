@@ -11,6 +11,9 @@ from ..paint import Line, Span, Spans, fit, justify, plain, width_of
 from .canvas import Canvas
 
 _HELP_ROOM = len("? help  ")
+_GAP = 2
+_FACTS_ROOM = 12
+"""Columns that the facts beside the breadcrumb keep when much is wrong: how the connection is."""
 
 
 class TopLine(Canvas):
@@ -36,12 +39,18 @@ class TopLine(Canvas):
             left.append((" › " if place else "", "dim"))
             left.append((plain(name), "accent" if place == len(self.path) - 1 else "dim"))
         app = self.console_app
-        right: list[Span] = [*self.state, ("  ", ""), (app.clock_text(), "strong"), (" ", "")]
-        if app.read_only:
-            right = [("read-only", "mark"), ("  ", ""), *right]
-        if app.replaying:
-            right = [(f" REPLAY {app.replaying} ", "badge-warn"), ("  ", ""), *right]
-        return [Line(justify((*left, ("   ", ""), *self.facts), tuple(right), width), "bar")]
+        marks: list[Span] = [(f" REPLAY {app.replaying} ", "badge-warn"), ("  ", "")] if app.replaying else []
+        marks += [("read-only", "mark"), ("  ", "")] if app.read_only else []
+        time: Spans = (("  ", ""), (app.clock_text(), "strong"), (" ", ""))
+        # Where one is and the time are always there; a long trouble is cut, and facts have what is left.
+        facts: Spans = (("   ", ""), *self.facts) if self.facts else ()
+        room = width - width_of((*left, *marks, *time)) - _GAP
+        state = self.state
+        if width_of(state) > (most := max(0, room - min(width_of(facts), _FACTS_ROOM))):
+            state = fit(state, most)
+        if width_of(facts) > (rest := max(0, room - width_of(state))):
+            facts = fit(facts, rest)
+        return [Line(justify((*left, *facts), (*marks, *state, *time), width), "bar")]
 
 
 class BottomLine(Canvas):
@@ -64,8 +73,8 @@ class BottomLine(Canvas):
     def draw(self, width: int, height: int) -> list[Line]:
         text, style = self.result
         right: Spans = ((" " + plain(text) + " ", style),) if text else ()
-        if width_of(right) > width * 2 // 3:
-            right = fit(right, width * 2 // 3)
+        if width_of(right) > (most := max(0, width - _HELP_ROOM - 3)):
+            right = fit(right, most)
         room = width - width_of(right) - (3 if right else 1)
         spans: list[Span] = [(" ", "")]
         x = 1

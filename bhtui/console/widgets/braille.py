@@ -27,13 +27,21 @@ def area(
     limit: float | None = None,
     cursor: int | None = None,
     peaks: Sequence[float | None] = (),
+    full: float | None = None,
 ) -> list[Spans]:
     """A graph of `rows` rows, top first, and half as many columns as values. `limit` is drawn as a line where it lies
     below `top`, the column `cursor` stands out. A gap is left empty; any real value shows at least one dot. `peaks`, as
-    many as values, are single dots above them."""
+    many as values, are single dots above them. Colours say how near a value is to `full`, which is as much as there can
+    be; without it nothing is too much, and they stay cool."""
     heights, marks = _heights(values, rows, top), _heights(peaks or values, rows, top)
     limit_row = rows - 1 - min(rows - 1, int(limit / top * rows)) if limit is not None and limit <= top else None
-    return [_row(heights, marks, row, rows, row == limit_row, cursor) for row in range(rows)]
+    shades = [_shade((rows - 1 - row) / rows, top, full) for row in range(rows)]
+    return [_row(heights, marks, row, rows, shades[row], row == limit_row, cursor) for row in range(rows)]
+
+
+def _shade(height: float, top: float, full: float | None) -> str:
+    """The style of a row that begins at a height of 0 to 1."""
+    return f"g{1 + min(5, int(height * top / full * 6))}" if full else f"g{1 + int(height * 3)}"
 
 
 def _heights(values: Sequence[float | None], rows: int, top: float) -> list[int]:
@@ -41,10 +49,9 @@ def _heights(values: Sequence[float | None], rows: int, top: float) -> list[int]
 
 
 def _row(
-    heights: Sequence[int], marks: Sequence[int], row: int, rows: int, is_limit: bool, cursor: int | None
+    heights: Sequence[int], marks: Sequence[int], row: int, rows: int, shade: str, is_limit: bool, cursor: int | None
 ) -> Spans:
     floor = (rows - 1 - row) * 4
-    shade = f"g{1 + min(5, (rows - 1 - row) * 6 // rows)}"
     dots = [min(4, max(0, height - floor)) for height in heights]
     above = [
         mark - floor if height < mark and 0 < mark - floor <= 4 else 0

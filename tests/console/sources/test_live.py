@@ -185,6 +185,17 @@ async def test_events_go_on_after_the_last_one_seen(running):
     await eventually(lambda: len(bodies(seen, "web", operations_pb2.ListOperationsResponse)) == 2)
 
 
+async def test_what_changes_seldom_is_read_again_when_an_event_tells_of_it(running):
+    agent = Agent()
+    _, seen = running(Links(web=agent))
+    await eventually(lambda: bodies(seen, "web", backup_pb2.ListBackupsResponse))
+    await eventually(lambda: bodies(seen, "web", events_pb2.EventBatch))
+    before = len(bodies(seen, "web", backup_pb2.ListBackupsResponse))
+    agent.events_log.append(events_pb2.Event(seq=4, kind="backup.made"))
+    agent.drop()
+    await eventually(lambda: len(bodies(seen, "web", backup_pb2.ListBackupsResponse)) > before)
+
+
 async def test_a_refused_stream_is_shown_and_tried_again(running):
     agent = Agent()
     agent.refuse = UsageError("cannot watch: no")

@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,6 +27,14 @@ def test_the_limit_is_a_line_where_nothing_is_drawn():
 def test_the_cursor_stands_out():
     rows = area([None] * 6, 2, 1.0, cursor=1)
     assert all(("│", "accent") in row for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("full", "shades"), [(8.0, ["g4", "g1"]), (80.0, ["g1", "g1"]), (2.0, ["g6", "g1"]), (None, ["g2", "g1"])]
+)
+def test_colours_say_how_near_to_all_that_there_can_be(full, shades):
+    rows = area([8.0, 8.0], 2, 8.0, full=full)
+    assert [style for row in rows for _, style in row] == shades
 
 
 values = st.lists(st.none() | st.floats(0, 1e9), max_size=40).map(lambda found: found[: len(found) // 2 * 2])
