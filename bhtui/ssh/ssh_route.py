@@ -34,7 +34,7 @@ from .tunnel import SocketFolder, Tunnel, open_tunnel
 
 _MARK_TIMEOUT = 5.0
 _BOOT_TIMEOUT = 200.0
-"""Seconds for what boot.py does: it may have to stop every service in order."""
+"""Seconds for what `agent.boot` does: it may have to stop every service in order."""
 
 
 @dataclass(frozen=True, slots=True)
