@@ -54,6 +54,25 @@ def test_a_row_for_each_and_below_what_is_wrong():
     assert listing._tables([("h", pb.ListBackupsResponse())], hosts=True) == "no backups yet\n"
 
 
+def test_a_narrow_terminal_has_it_all_in_its_width():
+    kept, hour = ["newest", "incremental 7 of 7", "day 3 of 7"], 3600 * 10**9
+    many = [
+        snapshot(type="incremental", services=["postgresql"], verified_ns=NOW - hour, verified_how="data", kept=kept),
+        snapshot(id="77ab" + "0" * 60, kept=[], services=["identity"]),
+        snapshot(id="88ab" + "0" * 60, drilled_ns=NOW - 5 * hour, verified_ns=NOW - DAY, problem="pack 12 is missing"),
+    ]
+    for said in (many[:2], many):
+        text = listing._tables([("web-1", pb.ListBackupsResponse(snapshots=said))], hosts=False, width=80)
+        assert max(map(len, text.splitlines())) <= 80, text
+        assert "postgresql  incr" in text
+        assert "1 h all" in text
+        assert ("DRILLED" in text) is (len(said) == 3)
+    wide = listing._tables([("web-1", pb.ListBackupsResponse(snapshots=many))], hosts=False, width=200)
+    assert wide == listing._tables([("web-1", pb.ListBackupsResponse(snapshots=many))], hosts=False)
+    tiny = listing._tables([("web-1", pb.ListBackupsResponse(snapshots=many))], hosts=True, width=40)
+    assert "KEPT" not in tiny
+
+
 def test_one_backup_is_shown_with_all_that_is_known():
     text = show.text_of(snapshot(paths=["/var/lib/db", "/etc/db\x1b[31m"], drilled_ns=NOW, drill_seconds=4.25))
     assert "kept as       newest\n" in text

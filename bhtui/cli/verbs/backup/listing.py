@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -14,13 +15,18 @@ from bhtui.cli.present import GREEN, GREY, RED, age, printable, size, table
 from bhtui.cli.settings import Settings
 from bhtui.cli.targets import Target, everywhere, opened
 from bhtui.cli.times import local_text
+from bhtui.core.backup import BackupType
 from bhtui.rpc.blackhole.v1.backup_pb2 import BackupSnapshot, ListBackupsResponse, ServiceProtection
 from bhtui.rpc.convert.backup import snapshot_to_json
 
 from .common import ELSEWHERE, folder, ready, services
 
 HEADS = ("ID", "SERVICE", "TYPE", "MADE", "AGE", "SIZE", "NEW", "CHECKED", "DRILLED", "KEPT AS")
+LEAST = 6
+"""Columns of the last one, before it is left out."""
 SHORT = 8
+Row = list[tuple[str, str]]
+"""Texts with their colours."""
 
 
 @click.command(
@@ -52,13 +58,14 @@ async def _list(settings: Settings, names: tuple[str, ...], repository: str, cac
     async with opened(settings) as targets:
         answers = await everywhere(settings, targets, ask)
     found = [(target.name, said) for target, said in answers.good]
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
     if not settings.plain:
         every = [
             snapshot_to_json(each, host if settings.remote else "") for host, said in found for each in said.snapshots
         ]
         write_list(every, settings.output)
     elif found:
-        sys.stdout.write(_tables(found, settings.remote))
+        sys.stdout.write(_tables(found, settings.remote, width))
     for host, said in found:
         _warn(f"{host}: " if settings.remote else "", said)
     return answers.report()
@@ -73,12 +80,15 @@ def _warn(host: str, said: ListBackupsResponse) -> None:
         click.echo(f"{host}{printable(said.hint)}", err=True)
 
 
-def _tables(found: Sequence[tuple[str, ListBackupsResponse]], hosts: bool) -> str:
+def _tables(found: Sequence[tuple[str, ListBackupsResponse]], hosts: bool, width: int = 0) -> str:
+    """`width`: columns there are; 0: as many as wanted."""
     now = time.time_ns()
     rows = [_row(host if hosts else "", each, now) for host, said in found for each in said.snapshots]
     problems = [each.problem for _, said in found for each in said.snapshots]
-    heads = ("HOST", *HEADS) if hosts else HEADS
+    heads: tuple[str, ...] = ("HOST", *HEADS) if hosts else HEADS
     below = {number: [problem] for number, problem in enumerate(problems) if problem}
+    if width and max(len(line) for line in table(heads, rows).splitlines()) > width:
+        heads, rows = _narrow(heads, rows, width)
     text = table(heads, rows, below) if rows else "no backups yet\n"
     lines = [
         _protection(f"{host} " if hosts else "", each, said, now) for host, said in found for each in said.services
@@ -86,7 +96,7 @@ def _tables(found: Sequence[tuple[str, ListBackupsResponse]], hosts: bool) -> st
     return text + "".join(f"{line}\n" for line in lines if line)
 
 
-def _row(host: str, each: BackupSnapshot, now: int) -> list[tuple[str, str]]:
+def _row(host: str, each: BackupSnapshot, now: int) -> Row:
     row = [
         (each.id[:SHORT], ""),
         (printable(" ".join(each.services)) or "-", ""),
@@ -103,6 +113,27 @@ def _row(host: str, each: BackupSnapshot, now: int) -> list[tuple[str, str]]:
         ),
     ]
     return [(host, ""), *row] if host else row
+
+
+def _narrow(heads: tuple[str, ...], rows: list[Row], width: int) -> tuple[tuple[str, ...], list[Row]]:
+    """What matters most, in fewer columns; `backup show` and `--output json` tell the rest."""
+    found = [dict(zip(heads, row, strict=True)) for row in rows]
+    for row in found:
+        row["TYPE"] = row["TYPE"][0].replace(BackupType.INCREMENTAL, "incr"), ""
+        row["MADE"] = row["MADE"][0][5:], ""  # its age tells the year
+        if row["CHECKED"][1] == GREEN:
+            row["CHECKED"] = row["CHECKED"][0].replace(" ago", "").replace("every byte", "all"), GREEN
+        row["DRILLED"] = row["DRILLED"][0].removesuffix(" ago"), row["DRILLED"][1]
+    drilled = any(row["DRILLED"][0] != "-" for row in found)
+    left = tuple(each for each in heads if each != "KEPT AS" and (each != "DRILLED" or drilled))
+    taken = sum(2 + max(len(each), *(len(row[each][0]) for row in found)) for each in left)
+    if (room := width - taken) >= LEAST:
+        left = (*left, "KEPT AS")
+        for row in found:
+            text, colour = row["KEPT AS"]
+            text = text.replace("incremental", "incr").replace(" of ", "/").replace("next prune removes it", "no more")
+            row["KEPT AS"] = text if len(text) <= room else f"{text[: room - 1]}…", colour
+    return left, [[row[each] for each in left] for row in found]
 
 
 def _checked(each: BackupSnapshot, now: int) -> tuple[str, str]:
