@@ -193,6 +193,10 @@ ALL_DATA = ServiceBackup()
 # ---- what exists -------------------------------------------------------------------------------------------------
 
 
+REPAIRED = "repaired"
+"""The tag of a snapshot that has lost files when its repository was repaired."""
+
+
 @dataclass(frozen=True, slots=True)
 class BackupSnapshot:
     """One backup that exists: of one service, made in one run."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -139,6 +140,42 @@ def test_a_restore_in_place_keeps_what_no_backup_holds_and_stays_off_disks_withi
         subprocess.run(["umount", str(rig.data / "cache")], check=True)
     rig.home.write_config(text.replace("'*.log'", "'[x'"))
     assert "its `[` is not closed" in rig.home.cli("config", "validate", code=2).stderr
+
+
+def test_what_is_damaged_is_restored_only_when_it_is_named(rig: Rig) -> None:
+    (rig.data / "sub").mkdir()
+    (rig.data / "sub" / "file").write_text("content")
+    rig.cli("create")
+    (rig.data / "file").write_text("now")
+    for pack in rig.repo.glob("data/*/*"):
+        pack.chmod(0o600)
+        content = bytearray(pack.read_bytes())
+        for at in range(20, len(content) - 4 - int.from_bytes(content[-4:], "little"), 30):
+            content[at] ^= 1  # in every piece of it
+        pack.write_bytes(content)
+    for words in (("--latest",), ("--latest", "--dry-run")):
+        assert "it is damaged (cannot read the blob" in rig.cli("restore", *words, code=1)
+    said = rig.cli("verify", "--read-data", code=1)
+    assert "is damaged" in said
+    assert not re.search("[0-9a-f]{64}", said)
+    (one,) = rig.snapshots()
+    id_ = one["id"][:8]
+    for words in (("--latest",), ("--latest", "--dry-run"), ("--service", "job", "--latest")):
+        said = rig.cli("restore", *words, code=5)
+        assert f"cannot restore job: its backup has a problem, {id_}: " in said
+        assert f"`blackhole backup restore {id_} --target DIR`" in said
+    rig.cli("create")
+    assert "is damaged, and what this one shares with it may be" in rig.details()
+    rig.cli("repair")
+    rig.cli("verify", "--read-data")
+    assert {each["problem"] for each in rig.snapshots()} == {"files of it were lost when the repository was repaired"}
+    assert "incomplete" in rig.home.cli("backup", "list").stdout
+    assert "all 2 of its backups have a problem" in rig.cli("restore", "--latest", code=5)
+    assert (rig.data / "file").read_text() == "now"
+    assert "job has no backup without a problem: all of it is read" in rig.cli("create")
+    rig.cli("verify", "--read-data")
+    rig.cli("restore", "--latest")
+    rig.whole(3)
 
 
 def test_a_full_disk_fails_the_backup_and_loses_nothing(rig: Rig) -> None:

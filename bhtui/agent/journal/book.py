@@ -156,7 +156,12 @@ class Book:
 
 
 def sentence(what: str, reason: str) -> str:
-    """`cannot start api-1: port 80 is in use`, also when the reason says that already, or says what it cannot."""
-    if reason.startswith(f"cannot {what}"):
-        return reason
-    return f"cannot {what}, because it {reason}" if reason.startswith("cannot ") else f"cannot {what}: {reason}"
+    """`cannot start api-1: port 80 is in use`, also when the reason says that already or what it cannot."""
+    if not reason.startswith("cannot "):
+        return f"cannot {what}: {reason}"
+    phrase, _, why = reason.removeprefix("cannot ").partition(": ")
+    if why and what.startswith(phrase):
+        return f"cannot {what}: {why}"
+    if reason.startswith(f"cannot {what.split(maxsplit=1)[0]} "):
+        return reason  # it names the very thing
+    return f"cannot {what}, because it {reason}"

@@ -13,13 +13,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from bhtui.core.backup import BackupSnapshot
+from bhtui.core.backup import REPAIRED, BackupSnapshot
 
 MADE, VERIFY, DRILL = "made", "verify", "drill"
 KEPT = (
     "type", "host", "services", "bytes_added", "bytes_total", "run", "paths", "files", "parent", "tags", "program",
 )  # fmt: skip
 """Fields of a snapshot that its repository says."""
+LOST = "files of it were lost when the repository was repaired"
 LISTS = ("services", "paths", "tags")
 
 
@@ -139,7 +140,7 @@ def _judged(snapshot: BackupSnapshot, checks: Mapping[str, tuple[Any, ...]]) -> 
         verified=bool(verify[0]) and not verify[2],
         verified_ns=verify[0],
         verified_how=verify[1],
-        problem=verify[2] or made[2],
+        problem=verify[2] or made[2] or (LOST if REPAIRED in snapshot.tags else ""),
         drilled_ns=drill[0],
         drill_problem=drill[2],
         drill_seconds=drill[3],

@@ -27,6 +27,7 @@ from bhtui.core.request import (
 from bhtui.core.spec import ServiceSpec
 
 from . import choosing, drilling, loading, requests, restoring, retention
+from .failures import Damaged
 from .model import Life, Loads, Makes
 from .preparing import standins
 from .requests import Target
@@ -114,11 +115,24 @@ class Planner:
             return self._load(request, target, chosen)
         if request.paths:
             raise UsageError("cannot restore single files in place: name a folder for them with --target")
+        if not request.snapshot:
+            self._refuse_none_whole(chosen, known)
         wanted = [self._wanted(each) for each in chosen]
         looked = await asyncio.gather(*(self._changes(each, request.repository) for each in wanted))
         wanted = [restoring.with_changes(each, changes) for each, changes in zip(wanted, looked, strict=True)]
         around = self._life.around([each.service for each in wanted])
         return restoring.in_place(wanted, target, around, request.before_ns, request.keep_old)
+
+    def _refuse_none_whole(self, chosen: Sequence[BackupSnapshot], known: Sequence[BackupSnapshot]) -> None:
+        """Raises Refused where a service has no backup without a problem, and nobody has named one all the same."""
+        for one in (each for each in chosen if each.problem):
+            id_, mine = choosing.short(one.id), [each for each in known if each.service == one.service]
+            has = f"all {len(mine)} of its backups have a problem" if len(mine) > 1 else "its backup has a problem"
+            raise Refused(
+                f"cannot restore {one.service}: {has}, {id_}: {one.problem}; `blackhole backup heal` may mend that, "
+                f"`blackhole backup restore {id_} --target DIR` takes what is left of it, and without --target that "
+                "takes the place of the data there is"
+            )
 
     def _load(self, request: RestoreBackupRequest, target: Target, chosen: Sequence[BackupSnapshot]) -> Plan:
         able = [
@@ -198,6 +212,12 @@ class Planner:
                 return restoring.changes(answer, standins.SUFFIX)
         except TimeoutError:
             return Changes(problem=f"looking took longer than {LOOK_SECONDS:.0f} s")
+        except Damaged as error:
+            raise Damaged(
+                f"cannot restore {wanted.service} from {choosing.short(wanted.snapshot.id)}: it is damaged "
+                f"({str(error).partition('; ')[0]}); after `blackhole backup verify`, which finds what else is, "
+                "--latest takes the newest that is not"
+            ) from error
         except BlackholeError as error:
             return Changes(problem=str(error))
 

@@ -92,7 +92,9 @@ def create(
         args = {"repository": target.folder, "type": request.type}
         steps.append(_step(TAKE, service.name, title, args, (0,)))
         if request.type == BackupType.INCREMENTAL and parent_of(known, service.name, host) is None:
-            effects.append(f"{service.name} has no backup yet: all of it is read")
+            has_one = any(each.service == service.name and each.host == host for each in known)
+            why = "has no backup without a problem" if has_one else "has no backup yet"
+            effects.append(f"{service.name} {why}: all of it is read")
     claims = frozenset({CLAIM, *(f"backup:{each.name}" for each in services)})
     return Plan("backup", tuple(each.name for each in services), tuple(steps), tuple(effects), claims)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -98,7 +99,7 @@ class _Steps:
         except Locked as error:
             return self._wait(call, error)
         hurt: dict[str, str] = {each["id"]: _lost(each.get("problems") or ()) for each in said.get("snapshots", ())}
-        problems = [each for each in said.get("problems") or () if not each.get("harmless")]
+        problems = [_brief(each) for each in said.get("problems") or () if not each.get("harmless")]
         for problem in problems:
             for id_ in problem.get("hurts") or ():
                 hurt[id_] = "; ".join(filter(None, (hurt.get(id_, ""), str(problem.get("what", problem.get("kind"))))))
@@ -208,7 +209,7 @@ class _Steps:
                 if not found and call.elapsed > 1:
                     return Done(detail="it is gone")  # removed before the agent was restarted
                 what = "several begin so" if found else "there is no such key"
-                raise Refused(f"cannot remove the key {call.args['key']}: {what}; see `blackhole backup repo key list`")
+                raise Refused(f"{what}; see `blackhole backup repo key list`")
             wanted = {"id": found[0]["id"]}
         elif call.args["password_file"]:
             wanted = {"new_password": password.from_file(call.args["password_file"])}
@@ -236,6 +237,12 @@ def _lost(paths: Sequence[str]) -> str:
         return ""
     more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
     return f"cannot be restored from it: {', '.join(map(shown, paths[:3]))}{more}"
+
+
+def _brief(problem: Mapping[str, Any]) -> dict[str, Any]:
+    """With ids as people are shown them."""
+    what = str(problem.get("what") or problem.get("kind"))
+    return {**problem, "what": re.sub(r"\b([0-9a-f]{8})[0-9a-f]{56}\b", r"\1", what)}
 
 
 def wait_for_lock(call: Call, error: Locked) -> RetryAfter:

@@ -188,7 +188,8 @@ class Taking:
         noted = [each.note for each in prepared if each.note]
         detail = _made_text(snapshot, said)
         empty = "" if snapshot.files else f"there is no file in {' '.join(snapshot.paths)}: is that where its data is?"
-        message = with_unlocked("; ".join(filter(None, (detail, *noted, empty, problem))), said)
+        damaged = self._damaged_before(location)
+        message = with_unlocked("; ".join(filter(None, (detail, *noted, empty, problem, damaged))), said)
         data = {
             "snapshot": snapshot.id, "type": snapshot.type, "bytes_added": snapshot.bytes_added,
             "bytes_total": snapshot.bytes_total, "files": snapshot.files, "seconds": said.get("seconds", 0),
@@ -197,6 +198,16 @@ class Taking:
         self._room.events.append(EventKind.BACKUP_MADE, work.service.name, message, data)
         self._room.told()
         return Done({"snapshot": snapshot.id, "finished": True}, message)
+
+    def _damaged_before(self, location: str) -> str:
+        """What a backup must be told that stands on others which are damaged; empty: nothing is known of such."""
+        known = self._room.catalog.snapshots(location)
+        bad = [each for each in known if each.verified_ns and not each.verified]
+        if not bad:
+            return ""
+        which = f"{short(bad[0].id)} here is damaged" if len(bad) == 1 else f"{len(bad)} backups here are damaged"
+        them = "it" if len(bad) == 1 else "them"
+        return f"{which}, and what this one shares with {them} may be: `blackhole backup heal`, then `verify`"
 
 
 def _made_text(snapshot: BackupSnapshot, said: Mapping[str, Any]) -> str:

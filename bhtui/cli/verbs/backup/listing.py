@@ -138,7 +138,7 @@ def _narrow(heads: tuple[str, ...], rows: list[Row], width: int) -> tuple[tuple[
 
 def _checked(each: BackupSnapshot, now: int) -> tuple[str, str]:
     if each.problem:
-        return "damaged" if each.verified_ns else "incomplete", RED
+        return "damaged" if each.verified_ns and not each.verified else "incomplete", RED
     if not each.verified_ns:
         return "-", GREY
     every = " every byte" if each.verified_how == "data" else ""

@@ -16,6 +16,7 @@ from bhtui.cli.targets import Answers, Target, everywhere, opened
 from bhtui.cli.times import local_text
 from bhtui.core.errors import Refused, UsageError
 from bhtui.core.request import RepositoryKeyRequest, RepositoryRequest, VerifyBackupsRequest
+from bhtui.core.units import counted
 from bhtui.rpc.blackhole.v1.backup_pb2 import RepositoryStats
 from bhtui.rpc.convert.backup import stats_to_json
 
@@ -112,7 +113,7 @@ def _stats_text(said: RepositoryStats, host: str) -> str:
         f"{host}{printable(said.repository)}",
         f"  {said.snapshots} backups, {size(said.bytes)} stored in {said.packs} packs, {said.blobs} pieces",
         f"  {size(said.bytes_raw)} before compression; {size(said.unused_bytes)} that no backup needs",
-        f"  {len(said.keys)} passwords open it",
+        f"  {counted(len(said.keys), 'password')} {'opens' if len(said.keys) == 1 else 'open'} it",
     ]
     for each in said.locks:
         how = "alone" if each.exclusive else "with others"

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
+from bhtui.core.backup import REPAIRED
+
 from . import node, snapshot
 from .blob import BlobType, Place, name
 from .check import Checked, check
@@ -22,8 +24,6 @@ from .repository import Repository
 from .snapshot import Snapshot
 
 SUFFIX = b".damaged"
-TAG = "repaired"
-"""What a rewritten snapshot is tagged with."""
 
 
 @dataclass(slots=True)
@@ -131,7 +131,7 @@ class _Mender:
 
     def snapshot(self, old: Snapshot) -> Snapshot:
         """The same one with a tree that can be restored."""
-        tags = (*(tag for tag in old.tags if tag != TAG), TAG)
+        tags = (*(tag for tag in old.tags if tag != REPAIRED), REPAIRED)
         return replace(old, tree=self._tree(old.tree), tags=tags, original=old.original or old.id, id="", parent="")
 
     def finish(self) -> list[Packed]:

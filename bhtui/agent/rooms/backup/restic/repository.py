@@ -218,9 +218,11 @@ class Repository:
         """Removes a password. Raises EngineError: refused for the one in use, not_found."""
         found = [name for name, _ in self.storage.list("keys") if name.startswith(id)]
         if len(found) != 1:
-            raise EngineError("not_found", f"cannot remove the key {id}: {len(found) or 'no'} keys have this id")
+            raise EngineError("not_found", f"cannot remove the key {id[:8]}: {len(found) or 'no'} keys have this id")
         if found[0] == self.key_id:
-            raise EngineError("refused", f"cannot remove the key {id}: it is the one in use; open with another first")
+            raise EngineError(
+                "refused", f"cannot remove the key {id[:8]}: it is the one in use; open with another first"
+            )
         self.storage.remove("keys", found[0])
 
 
