@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 
+from .restic import derivation
 from .restic.errors import EngineError
 from .restic.progress import Note, Progress
 
@@ -61,10 +62,12 @@ class Child:
 
 def run(line: str, child: Child) -> int:
     """Carries out one request; the exit code: 0 or 1."""
-    from .verbs import VERBS
-
     try:
         request = json.loads(line)
+        if request["storage"]["type"] == "local":
+            derivation.begin(request["storage"]["path"], request["password"])
+        from .verbs import VERBS  # meanwhile
+
         verb = VERBS[request["do"]]
     except (ValueError, KeyError, TypeError):
         child.say("failed", {"code": "internal", "message": "cannot do this: the request is not one of the engine's"})
@@ -113,4 +116,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    ended = main()
+    sys.stdout.flush()
+    os._exit(ended)  # the kernel takes back at once what Python would take apart

@@ -1,6 +1,6 @@
 """Key files: the repository's secret, sealed by a password through scrypt.
 
-Plain JSON, named by its SHA-256. (Design, "Keys, Encryption and MAC"; scrypt: RFC 7914)
+Plain JSON, named by its SHA-256. (Design, "Keys, Encryption and MAC")
 """
 
 from __future__ import annotations
@@ -8,21 +8,19 @@ from __future__ import annotations
 import base64
 import binascii
 import getpass
-import hashlib
 import json
 import os
 import socket
 from dataclasses import dataclass
 from typing import Any
 
-from . import gotime
+from . import derivation, gotime
 from .crypto import Key, KeyMaterial, Unauthentic
+from .derivation import Cost
 from .errors import damaged
 
 N, R, P = 1 << 15, 8, 1
 """The cost of a guess: 32 MiB and about 0.1 s. What stock restic takes at the least."""
-MAX_COST = 1 << 30
-"""Memory in bytes beyond which a key file is taken for an attack and not tried."""
 SALT = 64
 
 
@@ -38,7 +36,7 @@ class KeyInfo:
 
 def make(password: str, material: KeyMaterial, now_ns: int) -> bytes:
     """A key file that opens with this password."""
-    salt = os.urandom(SALT)
+    cost = Cost(os.urandom(SALT), N, R, P)
     secret = json.dumps(
         {"mac": {"k": _b64(material.mac_k), "r": _b64(material.mac_r)}, "encrypt": _b64(material.encrypt)}
     ).encode()
@@ -51,8 +49,8 @@ def make(password: str, material: KeyMaterial, now_ns: int) -> bytes:
             "N": N,
             "r": R,
             "p": P,
-            "salt": _b64(salt),
-            "data": _b64(_derived(password, salt, N, R, P).seal(secret)),
+            "salt": _b64(cost.salt),
+            "data": _b64(_derived(password, cost).seal(secret)),
         }
     ).encode()
 
@@ -62,15 +60,12 @@ def unlock(name: str, raw: bytes, password: str) -> KeyMaterial | None:
     what = f"the key {name[:8]}"
     try:
         said = json.loads(raw)
-        cost, block, lanes = int(said["N"]), int(said["r"]), int(said["p"])
-        if said["kdf"] != "scrypt" or 128 * cost * block * max(lanes, 1) > MAX_COST:
-            raise damaged(what, f"its key derivation {said['kdf']!r} with N={cost} r={block} p={lanes} is not accepted")
-        secret = json.loads(_derived(password, _raw(said["salt"]), cost, block, lanes).open(_raw(said["data"])))
+        secret = json.loads(_derived(password, Cost.of(said)).open(_raw(said["data"])))
         return KeyMaterial(_raw(secret["encrypt"]), _raw(secret["mac"]["k"]), _raw(secret["mac"]["r"]))
     except Unauthentic:
         return None
     except (ValueError, KeyError, TypeError, binascii.Error) as error:
-        raise damaged(what, f"it is not a key file ({error})") from error
+        raise damaged(what, f"it cannot be used ({error})") from error
 
 
 def info(name: str, raw: bytes) -> KeyInfo:
@@ -90,9 +85,8 @@ def username() -> str:
         return str(os.getuid())
 
 
-def _derived(password: str, salt: bytes, cost: int, block: int, lanes: int) -> Key:
-    memory = 128 * block * (cost + lanes + 2) + (1 << 20)
-    made = hashlib.scrypt(password.encode(), salt=salt, n=cost, r=block, p=lanes, maxmem=memory, dklen=64)
+def _derived(password: str, cost: Cost) -> Key:
+    made = derivation.derived(password, cost)
     return Key(KeyMaterial(made[:32], made[32:48], made[48:]))
 
 
