@@ -169,32 +169,32 @@ _KNOWN = {one.removesuffix("_ns") for one in Node.__dataclass_fields__ if one no
 
 
 def _decode(said: dict[str, Any]) -> Node:
-    content = said.get("content")
-    subtree = said.get("subtree")
-    raw = said.get("linktarget_raw")
-    mtime = said.get("mtime")
+    get = said.get
+    type, content, raw, subtree = said["type"], get("content"), get("linktarget_raw"), get("subtree")
+    link, xattrs = get("linktarget", ""), get("extended_attributes")
+    mtime, atime, ctime = get("mtime"), get("atime"), get("ctime")
     mtime_ns = _time(mtime)  # which is nearly always the access time too, and often that of the last change
-    return Node(
-        name=unquote(said["name"]),
-        type=said["type"],
-        mode=said.get("mode", 0),
-        mtime_ns=mtime_ns,
-        atime_ns=mtime_ns if said.get("atime") == mtime else _time(said.get("atime")),
-        ctime_ns=mtime_ns if said.get("ctime") == mtime else _time(said.get("ctime")),
-        uid=said.get("uid", 0),
-        gid=said.get("gid", 0),
-        user=said.get("user", ""),
-        group=said.get("group", ""),
-        inode=said.get("inode", 0),
-        device_id=said.get("device_id", 0),
-        size=said.get("size", 0),
-        links=said.get("links", 0),
-        linktarget=base64.b64decode(raw) if raw else said.get("linktarget", "").encode("utf-8", "surrogateescape"),
-        xattrs=[(one["name"], base64.b64decode(one["value"] or "")) for one in said.get("extended_attributes") or ()],
-        device=said.get("device", 0),
-        content=[bytes.fromhex(id) for id in content or ()] if content is not None or said["type"] == "file" else None,
-        subtree=bytes.fromhex(subtree) if subtree else None,
-        extra={key: value for key, value in said.items() if key not in _KNOWN} if said.keys() - _KNOWN else {},
+    return Node(  # in the order of its fields: names would take a fifth of the time
+        unquote(said["name"]),
+        type,
+        get("mode", 0),
+        mtime_ns,
+        mtime_ns if atime == mtime else _time(atime),
+        mtime_ns if ctime == mtime else _time(ctime),
+        get("uid", 0),
+        get("gid", 0),
+        get("user", ""),
+        get("group", ""),
+        get("inode", 0),
+        get("device_id", 0),
+        get("size", 0),
+        get("links", 0),
+        base64.b64decode(raw) if raw else link.encode("utf-8", "surrogateescape") if link else b"",
+        [(one["name"], base64.b64decode(one["value"] or "")) for one in xattrs] if xattrs else [],
+        get("device", 0),
+        list(map(bytes.fromhex, content or ())) if content is not None or type == "file" else None,
+        bytes.fromhex(subtree) if subtree else None,
+        {} if said.keys() <= _KNOWN else {key: value for key, value in said.items() if key not in _KNOWN},
     )
 
 

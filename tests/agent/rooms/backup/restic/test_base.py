@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bhtui.agent.rooms.backup.restic import gotime, lock, node, polynomial
+from bhtui.agent.rooms.backup.restic import derivation, gotime, keyfile, lock, node, polynomial
 from bhtui.agent.rooms.backup.restic.blob import BlobType, Place, name
 from bhtui.agent.rooms.backup.restic.crypto import OVERHEAD, Key, KeyMaterial, Unauthentic
 from bhtui.agent.rooms.backup.restic.errors import EngineError
@@ -238,6 +238,20 @@ def test_keys_come_and_go(tmp_path: Path, made: Repository) -> None:
     made.remove_key(added[:8])
     with pytest.raises(EngineError):
         Repository.open(Local(tmp_path / "repo"), "second")
+
+
+def test_a_derivation_that_was_begun_ahead_is_the_same(tmp_path: Path, made: Repository) -> None:
+    derivation.begin(str(tmp_path / "nothing"), PASSWORD)
+    (key,) = (tmp_path / "repo" / "keys").iterdir()
+    for password, opens in (("another", False), (PASSWORD, True)):
+        derivation.begin(str(tmp_path / "repo"), password)
+        assert (keyfile.unlock(key.name, key.read_bytes(), password) is not None) == opens
+    said = json.loads(key.read_bytes())
+    for wrong in ({"N": 12345}, {"N": 1 << 40}, {"p": 0}, {"salt": 7}, {"kdf": "none"}):
+        key.write_text(json.dumps(said | wrong))
+        derivation.begin(str(tmp_path / "repo"), PASSWORD)
+        with pytest.raises(EngineError, match="cannot be used"):
+            keyfile.unlock(key.name, key.read_bytes(), PASSWORD)
 
 
 def test_what_a_killed_run_left_is_swept(made: Repository) -> None:

@@ -17,8 +17,8 @@ LARGE = MAX
 """Bytes above which a file is cut by one worker and stored by all."""
 AT_ONCE = 64 << 20
 """Bytes that are cut before the pieces are stored."""
-_WINDOW = 2 * MAX
-
+_WINDOW = MAX + (4 << 20)
+"""Bytes that are looked at together: more than one piece."""
 
 Piece = tuple[int, int, bool]
 """Offset, length, and whether it is a hole, which needs not be read."""
@@ -61,7 +61,7 @@ def cut(file: int, offset: int, is_sparse: bool) -> tuple[list[Piece], bool]:
         is_end = filled < _WINDOW
         used = 0
         for chunk in cutter().cut_buf(view[:filled]):
-            if filled - used < MAX and not is_end:
+            if used + chunk.length == filled and not is_end:
                 break  # where this one ends is told by bytes that are not read yet
             found.append((at + used, chunk.length, False))
             used += chunk.length
@@ -82,13 +82,9 @@ def _holes(file: int, at: int) -> list[Piece]:
     return [(each, MAX, True) for each in range(at, min(data, at + 64 * AT_ONCE) - MAX + 1, MAX)]
 
 
-def read(file: int, offset: int, length: int) -> bytearray:
-    """The bytes of one piece; shorter where the file now ends. Raises OSError."""
-    content = bytearray(length)
-    view, filled = memoryview(content), 0
-    while filled < length and (count := os.preadv(file, [view[filled:]], offset + filled)):
+def read(file: int, offset: int, room: memoryview) -> memoryview:
+    """The bytes of one piece, as many as there is room for; fewer where the file now ends. Raises OSError."""
+    filled = 0
+    while filled < len(room) and (count := os.preadv(file, [room[filled:]], offset + filled)):
         filled += count
-    if filled < length:
-        view.release()
-        del content[filled:]
-    return content
+    return room[:filled]

@@ -94,9 +94,8 @@ def dress(node: Node, at: bytes | int, is_new: bool = False) -> None:
     follow = isinstance(at, int)
     if os.geteuid() == 0:
         os.chown(at, node.uid, node.gid, follow_symlinks=follow)
-    bits = permissions(node.mode)
-    if node.type != "symlink" and (not is_new or bits & 0o7000):
-        _chmod(at, bits)
+    if node.type != "symlink" and (not is_new or node.mode & ~0o777):
+        _chmod(at, permissions(node.mode))
     if node.xattrs or not is_new:
         _attributes(node, at, follow)
     os.utime(at, ns=(node.atime_ns or node.mtime_ns, node.mtime_ns), follow_symlinks=follow)

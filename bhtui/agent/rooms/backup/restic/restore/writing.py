@@ -29,8 +29,7 @@ def batch(files: Iterator[tuple[Node, bool]]) -> Iterator[tuple[Node, bool]]:
 
 def write_at(file: int, content: bytes, offset: int) -> None:
     """Writes all but long runs of zeros, which stay holes of a new file. Raises OSError."""
-    if len(content) < HOLE:
-        _whole(file, memoryview(content), offset)
+    if len(content) < HOLE and os.pwrite(file, content, offset) == len(content):
         return
     view = memoryview(content)
     start = 0  # of what is not written yet
