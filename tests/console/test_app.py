@@ -804,3 +804,20 @@ async def test_lines_of_all_services_say_whose_they_are(session):
         pane.model.instances.add("api-1")
         pane._measure()
         assert pane.how.instance_width == width, scope
+
+
+async def test_a_place_that_is_not_there_is_told_and_not_left(session):
+    await session.press("colon")
+    await session.on(GotoScreen)
+    await session.press(*"zzzz", "enter")
+    await session.shows("nothing is called so")
+    assert isinstance(session.app.screen, GotoScreen)
+
+
+async def test_why_a_number_is_refused_can_be_read_to_its_end(session):
+    await open_host(session)
+    await session.press("down", "N")
+    await session.on(AskScreen)
+    await session.press(*"abc", "enter")
+    about = session.app.screen.query_one("#about")
+    await session.until(lambda: about.size.height == 2, "cut")

@@ -19,7 +19,7 @@ from .confirm import DIALOG, headline
 class AskScreen(ModalScreen[Action | None]):
     """Ends with the action that knows its value, or with None."""
 
-    DEFAULT_CSS = DIALOG.format(name="AskScreen")
+    DEFAULT_CSS = DIALOG.format(name="AskScreen") + "AskScreen #about { width: 100%; height: auto; }"
     BINDINGS: ClassVar[list[BindingType]] = [("escape", "dismiss(None)", "cancel")]
     AUTO_FOCUS = "#value"
 

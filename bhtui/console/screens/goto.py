@@ -107,7 +107,7 @@ class GotoScreen(ModalScreen[Place]):
         with Vertical() as box:
             box.border_title = self.title_text
             yield Input(placeholder="type a part of its name", select_on_focus=False, compact=True)
-            yield PlacesTable(PLACES)
+            yield PlacesTable(PLACES, empty=lambda _: [Line((("   nothing is called so", "dim"),))])
 
     def on_mount(self) -> None:
         self._find("")
@@ -121,7 +121,8 @@ class GotoScreen(ModalScreen[Place]):
         self._find(event.value)
 
     def on_input_submitted(self, _: Input.Submitted) -> None:
-        self.dismiss(self.query_one(PlacesTable).selected)
+        if (place := self.query_one(PlacesTable).selected) is not None:
+            self.dismiss(place)
 
     def on_table_opened(self) -> None:
         self.dismiss(self.query_one(PlacesTable).selected)

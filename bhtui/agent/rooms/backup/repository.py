@@ -15,9 +15,8 @@ from bhtui.core.backup import BackupSnapshot
 from bhtui.core.spec import Spec
 
 _SNAPSHOT_ID = re.compile(r"[0-9a-f]{64}")
-_EXAMPLE = (
-    "backup: {storage: {type: local, path: /var/backups/blackhole}, password_file: /etc/blackhole/backup-password}"
-)
+_EXAMPLE = "backup: {storage: {type: local, path: /srv/backups}, password_file: /etc/backup-password}"
+"""Short: it stands in a pane of seven rows, too."""
 
 
 def visible(folder: str) -> tuple[BackupSnapshot, ...]:
@@ -39,7 +38,7 @@ def hint(spec: Spec, known: Sequence[BackupSnapshot], is_missing: bool) -> str:
     if not any(each.data for each in spec.services.values()):
         return "no service declares what a backup should take; add `data: [/path]` to services in blackhole.yaml"
     if spec.backup.storage is None:
-        return f"no repository is configured; add to blackhole.yaml, for example: {_EXAMPLE}"
+        return f"no repository is configured; in blackhole.yaml: {_EXAMPLE}"
     if is_missing or not known:
         return "there is no backup yet; make one with `blackhole backup create --full`"
     if not spec.backup.schedule.is_set:
