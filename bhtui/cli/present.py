@@ -318,8 +318,14 @@ def replicas(scaling: Mapping[str, Any] | None, auto_scale: str) -> str:
         return auto or "spec"
     by, ago = printable(scaling["by"]), age(scaling["seconds"])
     if auto and by == "agent":
-        return f"{auto}, {scaling['replicas']} instead of {scaling['declared']} since {ago}"
-    return f"{auto}{', ' if auto else ''}{scaling['replicas']} instead of {scaling['declared']}, by {by} {ago} ago"
+        return f"{auto}, {_count(scaling)} since {ago}"
+    return f"{auto}{', ' if auto else ''}{_count(scaling)}, by {by} {ago} ago"
+
+
+def _count(scaling: Mapping[str, Any]) -> str:
+    """`3 instead of 1`; `2 as declared` where somebody set the number that is declared by now."""
+    same = scaling["replicas"] == scaling["declared"]
+    return f"{scaling['replicas']} as declared" if same else f"{scaling['replicas']} instead of {scaling['declared']}"
 
 
 def _number(value: int | None) -> str:

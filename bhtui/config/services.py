@@ -239,7 +239,8 @@ class Service(Section):
     """Who supervises it: `process`: the agent; `systemd` and `container`: systemd, Docker or Podman does, and the agent
     mirrors and asks."""
     command: Command | None = None
-    """The program and its arguments; run without a shell. Needed by a process."""
+    """The program and its arguments; text is split at its spaces, quotes hold together. No shell runs it: write
+    `[sh, -c, LINE]` for `|`, `>`, `&&`, `$(...)`, which are refused. Needed by a process."""
     unit: Annotated[str, BeforeValidator(unit_name)] | None = None
     """The existing unit that this service stands for, `nginx.service`. Needed by `kind: systemd`."""
     scope: Literal["system", "user"] = "system"

@@ -137,3 +137,5 @@ def test_a_number_that_follows_its_load() -> None:
     assert present.replicas(scaling, "auto 1..5: why") == "auto 1..5, 3 instead of 1 since 5 min"
     assert present.replicas(scaling | {"by": "ada"}, "auto 1..5") == "auto 1..5, 3 instead of 1, by ada 5 min ago"
     assert present.replicas(scaling | {"by": "ada"}, "") == "3 instead of 1, by ada 5 min ago"
+    same = scaling | {"by": "ada", "replicas": 1}
+    assert present.replicas(same, "") == "1 as declared, by ada 5 min ago"
