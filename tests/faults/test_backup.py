@@ -108,8 +108,8 @@ def test_killed_at_any_moment_it_ends_on_one_whole_data_set(rig: Rig) -> None:
         rig.write("two")
         environ = rig.home.environ
         words = [sys.executable, "-m", "bhtui.cli.main", "backup", "restore", snapshot[:8]]
+        known = {each["id"] for each in rig.operations()}
         with subprocess.Popen(words, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as restore:
-            known = {each["id"] for each in rig.operations()}
             until(lambda known=known: {each["id"] for each in rig.operations()} - known, 60, "it has begun")  # type: ignore[misc]
             time.sleep(chance.random() * 2.0)
             agent = rig.home.agent_pid()

@@ -38,7 +38,7 @@ class Rig:
     def __init__(self, made: Home, folder: Path) -> None:
         self.home, self.folder, self.data, self.repo = made, folder, folder / "data", folder / "disk" / "repo"
 
-    def cli(self, *words: str, code: int = 0) -> str:
+    def cli(self, *words: str, code: int | None = 0) -> str:
         return self.home.cli("backup", *words, code=code).stderr
 
     def snapshots(self) -> list[dict[str, Any]]:
@@ -222,3 +222,38 @@ def test_a_restore_onto_a_mount_goes_within_it_and_without_room_touches_nothing(
     finally:
         subprocess.run(["umount", str(home)], check=True)
     assert list(rig.data.iterdir()) == []
+
+
+def test_what_an_agent_without_rights_may_not(rig: Rig) -> None:
+    require.root()
+    without = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]  # of root only the name
+    rig.home.cli("agent", "stop")
+    words = [*without, sys.executable, "-m", "bhtui.cli.main", "start"]
+    subprocess.run(words, env=rig.home.environ, capture_output=True, check=True, timeout=60)
+    locked = rig.data / "locked"
+    locked.write_text("mine")
+    locked.chmod(0o600)
+    os.chown(locked, 12345, 12345)
+    said = rig.cli("create", code=1)
+    assert "was made, and is incomplete: 1 file could not be read: " in said
+    assert f"{locked}: permission denied; let the agent's user read it, or leave it out with `excludes`" in said
+    assert f"{locked}: permission denied" in rig.last_event("backup.failed")
+    assert "is incomplete" in rig.home.cli("status", code=None).stdout
+    locked.unlink()
+    rig.cli("create")
+    rig.whole(2)
+
+    rig.data.chmod(0o700)
+    os.chown(rig.data, 12345, 12345)
+    assert f"could not be read: {rig.data}: permission denied" in rig.cli("create", code=1)
+    os.chown(rig.data, 0, 0)
+    for each in (rig.repo, *rig.repo.iterdir()):
+        os.chown(each, 12345, 12345)
+        each.chmod(0o700)
+    said = rig.cli("create", code=5)
+    assert f"cannot read config in {rig.repo}: permission denied; run as a user who may, or change its rights" in said
+    assert "permission denied" in rig.last_event("backup.failed")
+    for each in (rig.repo, *rig.repo.iterdir()):
+        os.chown(each, 0, 0)
+    rig.cli("create")
+    rig.whole(4)

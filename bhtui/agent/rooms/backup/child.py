@@ -80,14 +80,19 @@ class Notes:
 
     first: list[str] = field(default_factory=list)
     count: int = 0
+    left_out: str = ""
+    """The first that could not be read."""
     unlocked: list[str] = field(default_factory=list)
     """Whose locks were removed, as nobody stood behind them any more."""
 
     def add(self, note: Mapping[str, Any]) -> None:
         self.count += 1
+        text = f"{note.get('path', '')}: {note.get('problem', '')}"
+        text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+        if note.get("is_left_out") and not self.left_out:
+            self.left_out = text
         if len(self.first) < NOTES:
-            text = f"{note.get('path', '')}: {note.get('problem', '')}"
-            self.first.append(text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
+            self.first.append(text)
 
 
 class Engine:

@@ -197,6 +197,11 @@ class Taking:
         }  # fmt: skip
         self._room.events.append(EventKind.BACKUP_MADE, work.service.name, message, data)
         self._room.told()
+        if problem:
+            raise BlackholeError(
+                f"{short(snapshot.id)} was made, and is incomplete: {problem}; let the agent's user read it, or leave "
+                "it out with `excludes`"
+            )
         return Done({"snapshot": snapshot.id, "finished": True}, message)
 
     def _damaged_before(self, location: str) -> str:
@@ -223,5 +228,6 @@ def _unread(count: int, notes: Notes) -> str:
     """What is wrong with a backup that lacks files; empty: nothing."""
     if not count:
         return ""
-    first = f", first {notes.first[0]}" if notes.first else ""
-    return f"{counted(count, 'file')} could not be read{first}"
+    first = notes.left_out.replace(": it cannot be read: ", ": ")
+    which = first if count == 1 else f"first {first}"
+    return f"{counted(count, 'file')} could not be read: {which}"
