@@ -94,8 +94,8 @@ OPERATIONS: tuple[Column[OperationRow], ...] = (
 
 
 def _short(target: str) -> str:
-    """An operation's id is told by its beginning."""
-    return target if len(target) < 32 else target[:8]
+    """An operation's id is told by its beginning, a file without its folder."""
+    return target.rpartition("/")[2] if target.startswith("/") else target if len(target) < 32 else target[:8]
 
 
 def event_style(event: events_pb2.Event) -> str:

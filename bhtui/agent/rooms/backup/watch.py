@@ -228,9 +228,12 @@ class BackupWatch:
         for name in sorted(late - told):
             self._room.events.append(EventKind.BACKUP_LATE, name, self._late_text(now[name]), {"late": True})
         for name in sorted(told - late):
-            message = (
-                f"the newest backup of {name} is in time again" if name in now else f"{name} is not backed up any more"
-            )
+            if name not in now:
+                message = f"{name} is not backed up any more"
+            elif not self._room.spec().backup.promise.rpo:
+                message = f"nothing is promised any more of how old a backup of {name} may be"
+            else:
+                message = f"the newest backup of {name} is in time again"
             self._room.events.append(EventKind.BACKUP_LATE, name, message, {"late": False})
 
     def _note(self, each: ServiceProtection) -> str:

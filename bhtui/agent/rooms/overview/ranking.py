@@ -184,7 +184,7 @@ def listeners(
         if pid is None or pid not in reading.after:
             made.append(Listener(each.protocol, each.shown, each.port, user=user_name(each.uid)))
             continue
-        seen = reading.after[first_of_its_name(pid, reading.after)]
+        seen = reading.after[first_of_its_name(pid, reading)]
         made.append(
             Listener(
                 each.protocol,
@@ -203,11 +203,13 @@ def listeners(
     return tuple(order[:MOST_LISTENERS])
 
 
-def first_of_its_name(pid: int, of: Processes) -> int:
-    """The uppermost of a process and its ancestors that are called the same: the master of a worker."""
-    name, top = of[pid].name, pid
+def first_of_its_name(pid: int, reading: Reading) -> int:
+    """The uppermost of a process and its ancestors that are called the same: the master of a worker. Not beyond its
+    instance, for the keeper above it is called as every service in Python."""
+    of, name, top = reading.after, reading.after[pid].name, pid
+    whose = reading.instance(pid)
     for each in ancestors(pid, of):
-        if of[each].name != name or each == 1:
+        if of[each].name != name or each == 1 or reading.instance(each) != whose:
             break
         top = each
     return top

@@ -161,6 +161,16 @@ async def test_a_promise_that_is_not_kept_is_told_once_and_when_it_is_kept_again
     assert rig_.room.notes == ["backup: db could not be backed up: the disk is full"]
 
 
+async def test_a_promise_that_is_taken_back_is_not_told_as_kept(made):
+    rig_, _, watch = made
+    rig_.backup(schedule=BackupSchedule(), promise=Promise(24 * 3600, 0))
+    rig_.now_ns = NOON + 25 * HOUR
+    await watch.look()
+    rig_.backup(schedule=BackupSchedule(), promise=Promise(0, 0))
+    await watch.look()
+    assert rig_.events.told[-1][2] == "nothing is promised any more of how old a backup of db may be"
+
+
 async def test_what_another_program_put_in_is_noticed(made):
     rig_, _, watch = made
     (rig_.repository / "snapshots" / ("e" * 64)).write_text(

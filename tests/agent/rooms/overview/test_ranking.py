@@ -84,9 +84,19 @@ def test_the_master_of_a_worker_has_the_socket() -> None:
     assert (second.address, second.pid, second.user) == ("127.0.0.1:81", None, "u5")
 
 
+def test_a_service_has_its_socket_though_the_keeper_above_it_is_called_the_same() -> None:
+    found = reading(
+        [],
+        [seen(7, "python"), seen(8, "python", parent=7), seen(9, "python", parent=8)],
+        instances={"web-1": 8}, agent=frozenset({7}),
+    )  # fmt: skip
+    [told] = ranking.listeners(found, [Listening("tcp", "0.0.0.0", 80, 1, 0)], {1: 9}, user, {})
+    assert (told.pid, told.instance) == (8, "web-1")
+
+
 def test_a_circle_of_parents_ends() -> None:
     found = reading([], [seen(2, "a", parent=3), seen(3, "a", parent=2)])
-    assert ranking.first_of_its_name(2, found.after) in (2, 3)
+    assert ranking.first_of_its_name(2, found) in (2, 3)
     assert found.instance(2) == ""
 
 
