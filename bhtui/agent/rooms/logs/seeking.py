@@ -6,6 +6,7 @@ lines around one that may be wanted, and the time of a line that has none of its
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -27,7 +28,8 @@ them, five to ten times as much."""
 WAIT_SECONDS = 0.03
 _BEFORE, _AFTER, _MANY = 2 << 10, 6 << 10, 64 << 10
 """Bytes read before and behind a place, and where there are several."""
-
+_NEEDS_NEXT = re.compile(PARTS.encode())
+"""In lines of which the next ones may be needed, whatever they are."""
 _PLACES_A_TURN, _BYTES_A_TURN = 64, 256 << 10
 
 Found = Iterator[tuple[list[LogLine], int]]
@@ -46,30 +48,38 @@ class Seeker(Forward):
 
     def advance(self) -> None:
         """Reads what may be wanted next, if it is known where: several places at once, as each turn costs something."""
+        found: list[bytes] = []
         read = 0
         for _ in range(_PLACES_A_TURN):
             if self._places.is_dense or self.scanner.is_open or self._rest:
+                self._feed(found)
                 self._read_on()
                 return
             place = self._places.after(self._at) if self._at < self._run.end else self._run.end
             self.is_waiting = place < 0 and not read
             if place < 0:
-                return
-            read += self._read_at(place)
+                break
+            data, end = self._wanted(place)
+            self._pass_over(end - self._at - len(data))
+            self._at = end
+            found.append(data)
+            read += len(data)
+            if _NEEDS_NEXT.search(data) is not None or self.scanner.lead:
+                self._feed(found)
             if self._at >= self._run.end:
+                self._feed(found)
                 super().advance()
                 return
             if read >= _BYTES_A_TURN:
-                return
+                break
+        self._feed(found)
 
-    def _read_at(self, place: int) -> int:
-        """Reads the lines of a place; how many bytes they have."""
-        data, end = self._wanted(place)
-        self._pass_over(end - self._at - len(data))
-        self.lines += self.scanner.feed(data)
-        self._at = end
-        self.upto = max(self.upto, self.scanner.last_ns)
-        return len(data)
+    def _feed(self, found: list[bytes]) -> None:
+        """Has the lines of several places looked at together, and forgets them."""
+        if found:
+            self.lines += self.scanner.feed(b"".join(found))
+            self.upto = max(self.upto, self.scanner.last_ns)
+            found.clear()
 
     def _read_on(self) -> None:
         """A block, as if nothing were known of it."""
