@@ -296,7 +296,9 @@ def test_an_agent_that_a_start_revives_brings_nothing_up_with_the_configuration_
         here.cli(*words)
         for instance in ("api-1", "web-1"):
             here.wait_state(instance, "running")
-        assert sorted(said.read_text().split()) == ["new", "old", "web-new", "web-old"]
+        # It runs before it has said so.
+        words = until(lambda: len(found := sorted(said.read_text().split())) >= 4 and found, what="all have said it")
+        assert words == ["new", "old", "web-new", "web-old"]
         assert not (here.paths.state / "coming").exists()
 
 
