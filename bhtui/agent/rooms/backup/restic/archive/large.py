@@ -17,7 +17,7 @@ LARGE = MAX
 """Bytes above which a file is cut by one worker and stored by all."""
 AT_ONCE = 64 << 20
 """Bytes that are cut before the pieces are stored."""
-_WINDOW = MAX + (4 << 20)
+_WINDOW = MAX + (1 << 20)
 """Bytes that are looked at together: more than one piece."""
 
 Piece = tuple[int, int, bool]
@@ -82,9 +82,13 @@ def _holes(file: int, at: int) -> list[Piece]:
     return [(each, MAX, True) for each in range(at, min(data, at + 64 * AT_ONCE) - MAX + 1, MAX)]
 
 
-def read(file: int, offset: int, room: memoryview) -> memoryview:
-    """The bytes of one piece, as many as there is room for; fewer where the file now ends. Raises OSError."""
-    filled = 0
-    while filled < len(room) and (count := os.preadv(file, [room[filled:]], offset + filled)):
+def read(file: int, offset: int, length: int) -> bytearray:
+    """The bytes of one piece; shorter where the file now ends. Raises OSError."""
+    content = bytearray(length)
+    view, filled = memoryview(content), 0
+    while filled < length and (count := os.preadv(file, [view[filled:]], offset + filled)):
         filled += count
-    return room[:filled]
+    if filled < length:
+        view.release()
+        del content[filled:]
+    return content

@@ -51,8 +51,6 @@ class Worker:
         self._counts = Counts()
         self._known: tuple[bytes, Known] | None = None
         self._holes: dict[int, bytes] = {}
-        self._room = bytearray()
-        """Of the pieces that are read, one after the other: new room for each costs as much as reading it."""
 
     def __call__(self, job: Message) -> Message:
         self._counts = Counts()
@@ -238,11 +236,9 @@ class Worker:
         if is_hole and length in self._holes:
             self._counts.read(length)
             return self._holes[length]
-        if len(self._room) < length:
-            self._room = bytearray(length)
-        content = large.read(file, offset, memoryview(self._room)[:length])
+        content = large.read(file, offset, length)
         self._counts.read(len(content))
-        id = self._sink.store(BlobType.DATA, content) if content else b""
+        id = self._sink.store(BlobType.DATA, memoryview(content)) if content else b""
         if is_hole and id == name(bytes(length)):
             self._holes[length] = id
         return id
