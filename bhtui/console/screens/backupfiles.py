@@ -21,6 +21,8 @@ T = TypeVar("T")
 
 LIMIT = 5000
 """Entries of one list."""
+DEEPEST = 100
+"""Folders that hold nothing but the next one, and are passed at once."""
 
 
 class FilesTable(Table[Any]):
@@ -67,20 +69,27 @@ class _FoundScreen(ListScreen[T]):
 
 
 class BackupFilesScreen(_FoundScreen[backup_pb2.BackupEntry]):
-    """One folder of a snapshot at a time."""
+    """One folder of a snapshot at a time; those that hold nothing but another folder are passed."""
 
     def __init__(self, host: str, snapshot: str) -> None:
         super().__init__(host)
         self.snapshot, self.folder = snapshot, ""
         self.entries: list[backup_pb2.BackupEntry] = []
+        self._way: list[str] = []
+        """The folders to go back to, the last one first."""
 
     def body(self) -> Iterable[Widget]:
         yield FilesTable(FILES, empty=self.why_empty)
 
     async def ask(self) -> None:
-        request = backup_pb2.BackupFilesRequest(id=self.snapshot, path=self.folder, limit=LIMIT)
-        said = await self.console_app.backend.backup_files(self.host, request)
-        self.entries, self.more = list(said.entries), said.more
+        folder = self.folder
+        for _ in range(DEEPEST):
+            request = backup_pb2.BackupFilesRequest(id=self.snapshot, path=folder, limit=LIMIT)
+            said = await self.console_app.backend.backup_files(self.host, request)
+            if len(said.entries) != 1 or said.entries[0].type != "dir":
+                break
+            folder = said.entries[0].path
+        self.folder, self.entries, self.more = folder, list(said.entries), said.more
 
     def rows(self) -> list[Row[backup_pb2.BackupEntry]]:
         return [Row(one.path, one) for one in self.entries]
@@ -97,13 +106,14 @@ class BackupFilesScreen(_FoundScreen[backup_pb2.BackupEntry]):
     def on_table_opened(self) -> None:
         one = self.table.selected
         if one is not None and one.type == "dir":
+            self._way.append(self.folder)
             self._enter(one.path)
 
     def action_back(self) -> None:
-        if self.filter_text() or not self.folder:
+        if self.filter_text() or not self._way:
             super().action_back()
         else:
-            self._enter(self.folder.rpartition("/")[0])
+            self._enter(self._way.pop())
 
     def _enter(self, folder: str) -> None:
         self.folder, self.entries, self._filter = folder, [], ""
