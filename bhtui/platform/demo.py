@@ -40,6 +40,17 @@ def targets(base_port: int, host: str = "127.0.0.1") -> dict[str, str]:
     return {name: f"{host}:{base_port + number}" for number, name in enumerate(SERVICES)}
 
 
+def demo_backup(folder: str) -> str:
+    """The part of `blackhole.yaml` that backs them up into a repository in this folder, beside its password."""
+    return f"""\
+backup:
+  storage: {{type: local, path: {json.dumps(f"{folder}/repository")}}}
+  password_file: {json.dumps(f"{folder}/password")}
+  schedule: {{incremental: "*/15 * * * *"}}
+  promise: {{rpo: 1h, rto: 1m}}
+"""
+
+
 def demo_yaml(base_port: int, data_dir: str, python: str, pythonpath: str = "") -> str:
     """`blackhole.yaml` of the five services on `base_port` and the nine ports after it, their data below `data_dir`.
 

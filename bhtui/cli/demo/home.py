@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from bhtui.cli.files import write_whole
 from bhtui.core.errors import BlackholeError, Refused
 from bhtui.core.paths import Paths
-from bhtui.platform.demo import PORTS, demo_yaml
+from bhtui.platform.demo import PORTS, demo_backup, demo_yaml
 from bhtui.rpc.local import local_paths
 
 MARK = "# Made by `blackhole demo up`; written anew each time."
@@ -46,7 +47,11 @@ def configure(paths: Paths, base_port: int | None) -> str:
     port = base_port or _remembered(home) or free_block()
     data = home / "data"
     data.mkdir(mode=0o700, exist_ok=True)
-    text = f"{MARK}\n{demo_yaml(port, str(data), sys.executable)}"
+    backups = home / "backups"
+    backups.mkdir(mode=0o700, exist_ok=True)
+    if not (backups / "password").exists():
+        write_whole(backups / "password", secrets.token_urlsafe())
+    text = f"{MARK}\n{demo_yaml(port, str(data), sys.executable)}{demo_backup(str(backups))}"
     write_whole(paths.config, text)
     write_whole(home / "port", str(port))
     return text

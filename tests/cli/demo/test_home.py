@@ -29,7 +29,12 @@ def test_the_configuration_is_one_and_keeps_its_ports(tmp_path: Path) -> None:
     home.configure(paths, 7777)
     assert list(load(paths.config).services) == list(SERVICES)
     assert home.base_port(paths) == 7777
+    password = tmp_path / "backups" / "password"
+    assert load(paths.config).backup.password_file == str(password)
+    assert password.stat().st_mode & 0o777 == 0o600
+    before = password.read_text()
     assert ":7777" in home.configure(paths, None)
+    assert password.read_text() == before
 
 
 def test_another_configuration_is_left_alone(tmp_path: Path) -> None:
