@@ -218,7 +218,7 @@ def test_what_is_missing_is_named(tmp_path: Path) -> None:
         "script": f"'{script}' is not an executable file; chmod +x it",
         "folder": "working_dir /no/such/folder is not a directory; create it",
         "user": "there is no user 'no-such-user' on this host",
-        "secret": "cannot read the secret KEY from /no/such/file: No such file or directory",
+        "secret": "its secret KEY in /no/such/file cannot be read: No such file or directory",
     }
     with home(config) as here:
         for name, why in expected.items():
@@ -247,7 +247,7 @@ def test_a_secret_stays_one(tmp_path: Path) -> None:
             healthcheck: {{test: [CMD, sh, -c, 'test -n "$KEY"'], interval: 0.1s}}
     """
     with home(config) as here:
-        assert f"cannot read the secret KEY from {secret}: it is not text" in fails(here, "start")
+        assert f"its secret KEY in {secret} cannot be read: it is not text" in fails(here, "start")
         secret.write_text("hunter2\n")
         here.cli("start")
         until(lambda: "the key is there" in here.cli("logs", "web").stdout)

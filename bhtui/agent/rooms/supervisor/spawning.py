@@ -151,7 +151,7 @@ def _secrets(spec: ServiceSpec) -> dict[str, str]:
         except (OSError, UnicodeDecodeError) as error:
             why = error.strerror if isinstance(error, OSError) else "it is not text"
             raise BlackholeError(
-                f"cannot start {spec.name}: cannot read the secret {name} from {path}: {why}; correct the file"
+                f"cannot start {spec.name}: its secret {name} in {path} cannot be read: {why}; correct the file"
             ) from None
         if "\0" in values[name]:
             raise BlackholeError(f"cannot start {spec.name}: the secret {name} in {path} contains a zero byte")

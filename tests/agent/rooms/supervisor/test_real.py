@@ -76,7 +76,7 @@ async def test_a_service_that_dies_at_once_fails_the_start_with_its_last_lines_a
         (replace(SLEEP, command=("/etc/passwd",)), "'/etc/passwd' is not an executable file"),
         (replace(SLEEP, working_dir="/no/such/folder"), "working_dir /no/such/folder is not a directory"),
         (replace(SLEEP, user="no-such-user"), "there is no user 'no-such-user' on this host"),
-        (replace(SLEEP, secrets={"KEY": "/no/such/file"}), "cannot read the secret KEY from /no/such/file"),
+        (replace(SLEEP, secrets={"KEY": "/no/such/file"}), "its secret KEY in /no/such/file cannot be read"),
     ],
 )
 async def test_what_cannot_be_started_says_why(spec: ServiceSpec, said: str) -> None:
