@@ -102,10 +102,10 @@ SNAPSHOTS: tuple[Column[BackupRow], ...] = (
     Column("TYPE", 4, lambda row, _, __: cells.text(
         {"incremental": "inc"}.get(row.snapshot.type, row.snapshot.type), "strong")),
     Column("SIZE", 6, lambda row, _, __: ((format_size(row.snapshot.bytes_total), ""),), "right"),
-    Column("NEW", 6, lambda row, _, __: ((format_size(row.snapshot.bytes_added), ""),), "right", priority=1),
-    Column("CHECKED", 8, _check, "right", priority=2),
+    Column("NEW", 6, lambda row, _, __: ((format_size(row.snapshot.bytes_added), ""),), "right", priority=2),
+    Column("CHECKED", 8, _check, "right", priority=3),
     Column("DRILL", 6, _drilled, "right", priority=4),
-    Column("SERVICES", 8, lambda row, _, __: cells.text(" ".join(row.snapshot.services), "dim"), priority=3, grow=2,
+    Column("SERVICE", 7, lambda row, _, __: cells.text(" ".join(row.snapshot.services), "dim"), priority=1, grow=2,
            most=40),
     Column("ID", 8, lambda row, _, __: cells.text(row.snapshot.id[:8], "faint"), priority=5),
     Column("KEPT AS", 12, lambda row, _, __: cells.text(", ".join(row.snapshot.kept), "dim"), priority=6, grow=3,
