@@ -181,10 +181,10 @@ def test_a_killed_agent_loses_no_line_and_repeats_none(machine: Machine, root: O
     seen = len(lines_of(root, "talk"))
     slowly(lambda: len(lines_of(root, "talk")) > seen, "it goes on")
     numbers = [int(found[1]) for line in lines_of(root, "talk") if (found := re.fullmatch(r"line (\d+)", line))]
-    begins = [at for at, number in enumerate(numbers) if number == 1]
-    runs = [numbers[a:b] for a, b in zip(begins, [*begins[1:], len(numbers)], strict=True)]
-    assert len(runs) >= 2
-    assert [f"{a}, {b}" for run in runs for a, b in pairwise(run) if b != a + 1] == []
+    # It was started twice; of the first time only the last lines are taken over, so its first one may not be there.
+    assert [f"{a}, {b}" for a, b in pairwise(numbers) if b not in (a + 1, 1)] == []
+    assert 1 in numbers[1:]
+    assert numbers.count(1) <= 2
 
 
 def test_a_bus_that_is_restarted_is_found_again(machine: Machine, root: Operator):
